@@ -1,0 +1,26 @@
+"""The audit: all findings at once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from tierwise.audit.attributes import of_attributes
+from tierwise.audit.finding import DEFAULT_AUDIT_RULES, AuditRules, Finding, ordered
+from tierwise.audit.readiness import of_readiness
+
+if TYPE_CHECKING:
+    from tierwise.config.plan import Plan
+    from tierwise.data import Warehouse
+
+
+def audit(
+    warehouse: Warehouse, plan: Plan, data_through: datetime, rules: AuditRules = DEFAULT_AUDIT_RULES
+) -> tuple[Finding, ...]:
+    """Leakage and readiness findings on the data as they are, gravest first; nothing after data_through is an outcome.
+
+    A finding that blocks means that the plan must not be trained as it is.
+    """
+    return ordered(
+        (*of_attributes(warehouse, plan, data_through, rules), *of_readiness(warehouse, plan, data_through, rules))
+    )

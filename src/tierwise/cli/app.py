@@ -1,0 +1,287 @@
+"""The verbs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tierwise.cli import show
+from tierwise.errors import TierwiseError, UsageError
+
+app = typer.Typer(
+    name="tierwise",
+    help="Learns from CRM history which accounts are about to open an opportunity, and turns that into tiers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@dataclass
+class Context:
+    """What stands before the verb: the workspace's folder, the plan, the environment, and whether to print JSON."""
+
+    folder: Path = Path()
+    plan: str | None = None
+    env: str | None = None
+    as_json: bool = False
+
+    def workspace(self) -> Any:
+        """The workspace, read and checked."""
+        from tierwise.config import load_workspace
+
+        return load_workspace(self.folder, self.env)
+
+    def command(self, verb: str, folder: Path | None = None) -> str:
+        """The command line that runs a verb in this workspace."""
+        at = folder or self.folder
+        where = "" if at == Path() else f" -C {at}"
+        return f"tierwise{where}{f' --plan {self.plan}' if self.plan else ''} {verb}"
+
+    @property
+    def say(self) -> Callable[[str], None]:
+        """Progress on stderr; nothing for machines."""
+        return (lambda _message: None) if self.as_json else show.say
+
+
+context = Context()
+AsOf = Annotated[str | None, typer.Option("--as-of", help="The date on which we pretend to stand, YYYY-MM-DD.")]
+
+
+@app.callback()
+def before(
+    workspace: Annotated[Path, typer.Option("-C", help="The workspace: a folder with tierwise.yaml.")] = Path(),
+    plan: Annotated[str | None, typer.Option(help="The plan, where the workspace has several.")] = None,
+    env: Annotated[str | None, typer.Option(help="An overlay under environments: in tierwise.yaml.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Read what stands before the verb."""
+    context.folder, context.plan, context.env, context.as_json = workspace, plan, env, as_json
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where to make the workspace; must not hold anything.")] = Path("demo"),
+    accounts: Annotated[int, typer.Option(min=200, help="How many accounts to simulate.")] = 5000,
+    seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 7,
+) -> None:
+    """Run the whole line on a synthetic world, ending at a page."""
+    from tierwise.cli import tables
+    from tierwise.jobs import demo as run_demo
+
+    result = run_demo(folder, accounts=accounts, seed=seed, say=context.say)
+    page, review = result.newest.folder, result.governed.folder
+    if context.as_json:
+        show.emit(
+            {"run": result.newest.run_id, "page": page and page / "report.html", "review": review / "review.html"}
+        )
+    else:
+        tables.tiers(result.newest)
+        tables.review(result.governed)
+        print(f"Report: {page and (page / 'report.html').absolute()}")
+        print(f"Review: {(review / 'review.html').absolute()}")
+    show.closing(0, run=result.newest.run_id, following=context.command("serve", folder), as_json=context.as_json)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to make the workspace.")],
+    tables: Annotated[Path, typer.Option(help="The folder of tables, Parquet or CSV.")],
+    name: Annotated[str, typer.Option("--name", help="What to call the plan.")] = "new_business",
+) -> None:
+    """Make a workspace on the user's tables, with a drafted, commented plan."""
+    from tierwise.jobs import init as run_init
+
+    result = run_init(folder, tables, plan=name, say=context.say)
+    files = result.workspace.plan(name)
+    if context.as_json:
+        show.emit({"workspace": folder, "plan": name, "left_out": dict(result.left_out)})
+    else:
+        if result.left_out:
+            show.table("Attributes left out of the draft", ("attribute", "why"), result.left_out)
+        print(f"Plan: {files.folder / 'model.yaml'}")
+    show.closing(0, following=context.command("check", folder), as_json=context.as_json)
+
+
+@app.command()
+def check() -> None:
+    """Check the contract, the quarantine and the leakage audit: all findings at once."""
+    from tierwise.cli import tables
+    from tierwise.jobs import check as run_check
+
+    result = run_check(context.workspace(), context.plan, say=context.say)
+    if context.as_json:
+        show.emit(
+            {
+                "plan": result.plan,
+                "tables": result.intake.counts.to_dict("records"),
+                "quarantine": result.intake.quarantine.to_dict("records"),
+                "notes": result.intake.notes,
+                "findings": [f.to_dict() for f in result.findings],
+            }
+        )
+    else:
+        tables.checked(result)
+    code = 2 if result.blocked else 0
+    following = "mend what blocks in models/, then check again" if result.blocked else context.command("train")
+    show.closing(code, following=following, as_json=context.as_json)
+    raise typer.Exit(code)
+
+
+@app.command()
+def train(as_of: AsOf = None) -> None:
+    """Train, calibrate, evaluate and register a challenger (the first becomes the live model)."""
+    from tierwise.cli import tables
+    from tierwise.jobs import train as run_train
+
+    result = run_train(context.workspace(), context.plan, as_of=as_of, say=context.say)
+    if context.as_json:
+        show.emit(
+            {
+                "plan": result.plan,
+                "version": result.number,
+                "model_version": result.model_version,
+                "evaluation": result.evaluation,
+            }
+        )
+    else:
+        tables.trained(result)
+    show.closing(0, following=context.command(f"score --as-of {result.as_of.date()}"), as_json=context.as_json)
+
+
+@app.command()
+def score(
+    as_of: Annotated[str, typer.Option("--as-of", help="The date on which we pretend to stand, YYYY-MM-DD.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; show what would be published.")] = False,
+    model: Annotated[str, typer.Option(help="champion, or challenger on a dry run.")] = "champion",
+) -> None:
+    """Score, explain, tier and publish every account."""
+    from tierwise.cli import tables
+    from tierwise.jobs import score as run_score
+
+    if model not in ("champion", "challenger"):
+        raise UsageError(f"--model {model} was asked for", do="Say champion or challenger")
+    result = run_score(context.workspace(), context.plan, as_of=as_of, dry_run=dry_run, model=model, say=context.say)
+    if context.as_json:
+        show.emit(
+            {
+                "run": result.run_id,
+                "kind": result.kind,
+                "new": result.new,
+                "folder": result.folder,
+                "tiers": result.tiers["tier"].value_counts().sort_index().to_dict(),
+                "movements": len(result.movements),
+                "actions": result.actions,
+            }
+        )
+    else:
+        tables.tiers(result)
+        if dry_run:
+            tables.by_owner(result)
+        if result.folder is not None:
+            print(f"Report: {result.folder / 'report.html'}")
+    show.closing(0, run=result.run_id, following=context.command("govern"), as_json=context.as_json)
+
+
+@app.command()
+def explain(
+    account: Annotated[str, typer.Argument(help="The account's id.")],
+    since: Annotated[str | None, typer.Option(help="Also what changed since this date.")] = None,
+) -> None:
+    """Show why an account stands where it stands, and what changed."""
+    from tierwise.cli import tables
+    from tierwise.jobs import explain as run_explain
+
+    result = run_explain(context.workspace(), account, context.plan, since=since)
+    if context.as_json:
+        change = None if result.change is None else result.change.to_dict("records")
+        show.emit(
+            {"row": result.row, "steps": result.steps.to_dict("records"), "before": result.before, "change": change}
+        )
+    else:
+        tables.explained(result)
+    show.closing(0, run=result.run_id, as_json=context.as_json)
+
+
+@app.command()
+def govern(as_of: AsOf = None) -> None:
+    """Review what the published tiers were worth: page, JSON, verdict."""
+    from tierwise.cli import tables
+    from tierwise.jobs import govern as run_govern
+
+    result = run_govern(context.workspace(), context.plan, as_of=as_of, say=context.say)
+    code = 3 if result.review.verdict == "act" else 0
+    if context.as_json:
+        show.emit({"verdict": result.review.verdict, "folder": result.folder, "review": result.review.to_dict()})
+    else:
+        tables.review(result)
+        print(f"Review: {result.folder / 'review.html'}")
+    show.closing(code, following=context.command("train") if code else "", as_json=context.as_json)
+    raise typer.Exit(code)
+
+
+@app.command()
+def doctor() -> None:
+    """Check the environment: Python, libraries, disk, store and registry."""
+    from tierwise.cli.doctor import findings
+
+    found = findings(context.folder, context.env)
+    if context.as_json:
+        show.emit({"checks": [{"check": name, "ok": ok, "says": says} for name, ok, says in found]})
+    else:
+        show.table("Environment", ("check", "", "says"), [(n, "ok" if ok else "FAULT", s) for n, ok, s in found])
+    code = 0 if all(ok for _, ok, _ in found) else 5
+    show.closing(code, as_json=context.as_json)
+    raise typer.Exit(code)
+
+
+@app.command()
+def schema(
+    kind: Annotated[str, typer.Argument(help="tierwise, model, policy, plays or icp.")] = "model",
+) -> None:
+    """Print the JSON Schema of a file of the workspace, for editors."""
+    from tierwise.config import json_schema
+
+    show.emit(json_schema(kind))
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8765,
+) -> None:
+    """Serve the RevOps console, read-only, on this machine."""
+    from tierwise.console import create_app
+    from tierwise.console import serve as run_server
+
+    workspace = context.workspace()
+    plan = workspace.plan(context.plan).plan.plan
+    show.say(f"http://{host}:{port}/ (stop with Ctrl-C)")
+    run_server(create_app(workspace.published, plan), host, port)
+
+
+@contextmanager
+def _faults_in_words() -> Iterator[None]:
+    """A fault is a message and an exit code, never a traceback."""
+    try:
+        yield
+    except TierwiseError as error:
+        print(f"tierwise: {error}", file=sys.stderr)
+        show.closing(error.exit_code, as_json=context.as_json)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("tierwise: stopped; what was published is whole", file=sys.stderr)
+        sys.exit(130)
+
+
+def run() -> None:
+    """Run the command line and exit."""
+    with _faults_in_words():
+        app()

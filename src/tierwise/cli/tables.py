@@ -1,0 +1,127 @@
+"""The tables that verbs print, 80 columns wide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tierwise.cli.show import line, percent, table
+from tierwise.config import STATUSES, TIERS
+
+if TYPE_CHECKING:
+    from tierwise.jobs import CheckResult, Explained, GovernResult, ScoreResult, TrainResult
+
+FIGURES = ("auc", "average_precision", "log_loss")
+
+
+def tiers(result: ScoreResult) -> None:
+    """Accounts by tier, with their mean propensity and what moved."""
+    moved = result.movements
+    rows = []
+    for tier in (*TIERS, *STATUSES):
+        mine = result.tiers[result.tiers["tier"] == tier]
+        p = mine["propensity"].mean()
+        share = len(mine) / max(len(result.tiers), 1)
+        into, out = (moved["tier"] == tier).sum(), (moved["previous_tier"] == tier).sum()
+        rows.append((tier, f"{len(mine):,}", percent(share), percent(p), f"{into:,}", f"{out:,}"))
+    rows.append(("all", f"{len(result.tiers):,}", "", "", f"{len(moved):,}", ""))
+    title = f"Tiers as of {result.as_of.date()} ({result.kind}; {result.actions:,} actions owed)"
+    table(title, ("tier", "accounts", "share", "mean propensity", "in", "out"), rows, right=(1, 2, 3, 4, 5))
+
+
+def by_owner(result: ScoreResult) -> None:
+    """Movements by owner."""
+    owners = result.tiers.set_index("account_id").get("owner_id")
+    if owners is None or result.movements.empty:
+        return
+    moved = result.movements.assign(owner=result.movements["account_id"].map(owners).fillna("-"))
+    rows = moved.groupby(["owner", "movement"]).size().unstack(fill_value=0)
+    lines = [(owner, *(f"{n:,}" for n in counts)) for owner, counts in zip(rows.index, rows.to_numpy(), strict=True)]
+    table("Movements by owner", ("owner", *map(str, rows.columns)), lines, right=range(1, len(rows.columns) + 1))
+
+
+def trained(result: TrainResult) -> None:
+    """What the training says: figures of the unseen slice beside the base rate and the baselines."""
+    e = result.evaluation
+    rows = []
+    for name, figures in e["metrics"].items():
+        cells = [_interval(figures.get(figure)) for figure in FIGURES]
+        rows.append((f"{name} *" if name == e["chosen"] else name, *cells))
+    test = e["test"]
+    title = (
+        f"Unseen {test['first_as_of'][:10]} to {test['last_as_of'][:10]}: {test['rows']:,} rows, "
+        f"{test['outcomes']:,} outcomes, base rate {percent(test['base_rate'])}"
+    )
+    table(title, ("", "AUC", "average precision", "log-loss"), rows, right=(1, 2, 3))
+    line(f"* chosen: {e['chosen_because']}", indent="  ")
+    print(f"Version {result.number}, {result.model_version[:12]}; card: {result.card}")
+
+
+def _interval(figure: dict[str, float] | None) -> str:
+    if not figure or figure.get("value") is None:
+        return "-"
+    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+
+
+def review(result: GovernResult) -> None:
+    """Tier precision with n and interval, and the verdict with its reasons."""
+    found = result.review
+    rows = [
+        (
+            r["tier"],
+            f"{r['n']:,}",
+            f"{r['outcomes']:,.0f}",
+            percent(r["precision"]),
+            f"{percent(r['low'])} to {percent(r['high'])}",
+        )
+        for r in found.precision.by_tier.to_dict("records")
+    ]
+    table(
+        f"Tier precision of matured cohorts as of {found.as_of.date()}",
+        ("tier", "n", "outcomes", "precision", "95 % interval"), rows, right=(1, 2, 3, 4),
+    )  # fmt: skip
+    print(f"Verdict: {found.verdict}")
+    for reason in found.reasons:
+        line(f"  - {reason.words}", indent="    ")
+
+
+def checked(result: CheckResult) -> None:
+    """Rows by table, the first quarantined ones, notes and findings."""
+    intake = result.intake
+    counts = [
+        (r["table"], *(f"{r[c]:,}" for c in ("read", "accepted", "quarantined", "refused")))
+        for r in intake.counts.to_dict("records")
+    ]
+    table("Tables", ("table", "read", "accepted", "quarantined", "refused"), counts, right=(1, 2, 3, 4))
+    if len(intake.quarantine):
+        shown = intake.quarantine.head(10)
+        rows = [(f"{r['file']}:{r['line']}", r["column"], r["reason"]) for r in shown.to_dict("records")]
+        table(f"Quarantined ({len(rows)} of {len(intake.quarantine):,})", ("where", "column", "why"), rows)
+    for note in intake.notes:
+        line(f"note: {note}", indent="  ")
+    table("Findings", ("", "about", "what"), [(f.severity, f.subject, f.words) for f in result.findings])
+
+
+def explained(result: Explained) -> None:
+    """An account's tier and why, its steps from base to total, and what changed."""
+    row = result.row
+    line(f"{row['account_id']} is in {row['tier']} since {row['tier_since']:%Y-%m-%d}. {row['why']}")
+    if row["guardrails"]:
+        print(f"Guardrails: {row['guardrails'].replace(';', ', ')}")
+    if result.steps.empty:
+        print("It is out of the cohort, and has no propensity.")
+    else:
+        rows = [
+            (s["words"], s["side"], f"{s['log_odds']:+.3f}", f"{s['ends']:+.3f}")
+            for s in result.steps.to_dict("records")
+        ]
+        rows[-1] = (
+            f"log-odds: a propensity of {percent(row['propensity'])}",
+            "",
+            f"{result.steps['log_odds'].iloc[-1]:+.3f}",
+            "",
+        )
+        table("From an average account to this one", ("reason", "side", "log-odds", "sum"), rows, right=(2, 3))
+    if result.change is not None:
+        then = result.before["tier"] if result.before else "not scored"
+        changes = [(c["words"], c["side"], f"{c['change']:+.3f}") for c in result.change.head(10).to_dict("records")]
+        table(f"Since then: {then} to {row['tier']}", ("what changed", "side", "log-odds"), changes, right=(2,))

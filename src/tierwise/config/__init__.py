@@ -1,0 +1,76 @@
+"""The YAML files of a workspace: frozen models, line-numbered errors, JSON Schemas."""
+
+from __future__ import annotations
+
+from tierwise.config.load import PlanFiles, Workspace, load_workspace, merged, parse_plan
+from tierwise.config.plan import (
+    Attribute,
+    BuyingGroup,
+    Channel,
+    Cohort,
+    Features,
+    Grid,
+    Learning,
+    Outcome,
+    Plan,
+    Signals,
+)
+from tierwise.config.policy import (
+    COVERAGE_BANDS,
+    FIT_BANDS,
+    SIGNAL_BANDS,
+    STATUSES,
+    TIERS,
+    Bands,
+    Icp,
+    IcpPoints,
+    NegativeTrigger,
+    Play,
+    Plays,
+    Policy,
+    Stale,
+    Surge,
+    TierRow,
+    TimeInTier,
+)
+from tierwise.config.schema import json_schema
+from tierwise.config.workspace import Quarantine, Settings
+from tierwise.config.write import plays_text
+
+__all__ = [
+    "COVERAGE_BANDS",
+    "FIT_BANDS",
+    "SIGNAL_BANDS",
+    "STATUSES",
+    "TIERS",
+    "Attribute",
+    "Bands",
+    "BuyingGroup",
+    "Channel",
+    "Cohort",
+    "Features",
+    "Grid",
+    "Icp",
+    "IcpPoints",
+    "Learning",
+    "NegativeTrigger",
+    "Outcome",
+    "Plan",
+    "PlanFiles",
+    "Play",
+    "Plays",
+    "Policy",
+    "Quarantine",
+    "Settings",
+    "Signals",
+    "Stale",
+    "Surge",
+    "TierRow",
+    "TimeInTier",
+    "Workspace",
+    "json_schema",
+    "load_workspace",
+    "merged",
+    "parse_plan",
+    "plays_text",
+]

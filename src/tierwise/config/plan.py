@@ -1,0 +1,165 @@
+"""models/<plan>/model.yaml: one question asked of the data (outcome, cohort, features, model)."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+Days = Annotated[int, Field(ge=1, le=3650)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+
+
+class Frozen(BaseModel):
+    """What every part of a YAML file shares: it is frozen, and an unknown key is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flag_for_a_number(cls, value: object, info: ValidationInfo) -> object:
+        wanted = cls.model_fields[info.field_name].annotation if info.field_name else None
+        if isinstance(value, bool) and wanted is not bool:
+            raise ValueError(f"another kind of value is wanted; here stands a flag ({str(value).lower()})")
+        return value
+
+
+class Outcome(Frozen):
+    """What is predicted, within `[as_of, as_of + horizon_days)`. An empty list means any."""
+
+    event: Literal["opportunity_created", "opportunity_won", "stage_reached", "activity"] = "opportunity_created"
+    horizon_days: Days = 90
+    types: tuple[str, ...] = ()
+    pipelines: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    min_amount: Annotated[float, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _says_enough(self) -> Outcome:
+        if self.event == "stage_reached" and not self.stages:
+            raise ValueError("event stage_reached needs stages: the stages that count as reached")
+        if self.event == "activity" and not (self.kinds or self.channels):
+            raise ValueError("event activity needs kinds or channels: the activities that count")
+        return self
+
+
+class Grid(Frozen):
+    """Where we stand: on a calendar (`every`), or on days of each account's own age (`account_age_days`)."""
+
+    every: Literal["month", "week", "day"] | None = None
+    account_age_days: tuple[Days, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Grid:
+        if (self.every is None) == (not self.account_age_days):
+            raise ValueError("a grid says either every: month, week or day, or account_age_days: [7]")
+        return self
+
+
+class Cohort(Frozen):
+    """Which accounts are eligible on an as_of."""
+
+    grid: Grid = Grid(every="month")
+    customers: Literal["exclude", "keep", "only"] = "exclude"
+    open_opportunity: Literal["exclude", "keep"] = "exclude"
+    countries: tuple[str, ...] = ()
+    industries: tuple[str, ...] = ()
+    min_age_days: Annotated[int, Field(ge=0)] = 0
+    active_within_days: Days | None = None
+    ended_by: tuple[str, ...] = ()
+    """Activity kinds after which an account is out for good (an application decided, a contract ended)."""
+
+
+class Attribute(Frozen):
+    """One attribute of accounts as a fit-side feature.
+
+    clock: `tracked` (its value on as_of is rebuilt from account_history), `fixed` or `slow` (today's value is admitted,
+    its being missing never is), `accepted` (neither, and every report says so).
+    """
+
+    attribute: Name
+    kind: Literal["category", "number", "set"]
+    clock: Literal["tracked", "fixed", "slow", "accepted"]
+    tracked_since: date | None = None
+    values: tuple[str, ...] = ()
+    """For a set: the members that become features of their own."""
+    words: str | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Attribute:
+        if self.kind == "set" and not self.values:
+            raise ValueError("kind: set needs values: the members that become features")
+        if self.clock == "tracked" and self.kind == "set":
+            raise ValueError("a set cannot be tracked; say fixed, slow or accepted")
+        return self
+
+
+class Channel(Frozen):
+    """A channel of activities, and its tracking date: windows that reach before it are missing, not zero."""
+
+    tracked_from: date | None = None
+    kinds: tuple[str, ...] = ()
+    """The kinds of activity in this channel that are counted on their own, besides the channel's total."""
+
+
+class BuyingGroup(Frozen):
+    """The roles that make a buying group, and the window in which a contact in each must have acted."""
+
+    roles: tuple[str, ...] = ("champion", "exec_buyer")
+    window_days: Days = 90
+
+
+class Signals(Frozen):
+    """The signal side: what accounts do, and what happens to them."""
+
+    initiators: tuple[Literal["buyer", "seller"], ...] = ("buyer",)
+    channels: dict[str, Channel] = {}
+    """The channels that count as signal; activities of any other channel do not."""
+    triggers: tuple[str, ...] = ()
+    """Activity kinds that are dynamic signals: leadership_change, funding, product_launch, strategy_shift."""
+    value_of: tuple[str, ...] = ()
+    """Activity kinds whose `value` is summed over the windows (an order's amount)."""
+    windows_days: tuple[Days, ...] = (7, 30, 90, 365)
+    half_lives_days: tuple[Days, ...] = (7, 30, 90)
+    buying_group: BuyingGroup = BuyingGroup()
+    opportunity_history: bool = True
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Signals:
+        if list(self.windows_days) != sorted(set(self.windows_days)):
+            raise ValueError("windows_days must rise and not repeat")
+        return self
+
+
+class Features(Frozen):
+    """Features by side: fit (who they are) and signal (what they do)."""
+
+    fit: tuple[Attribute, ...] = ()
+    signal: Signals = Signals()
+
+
+class Learning(Frozen):
+    """How the model is learned."""
+
+    candidates: tuple[Literal["linear", "two_sided"], ...] = ("linear", "two_sided")
+    folds: Annotated[int, Field(ge=1, le=24)] = 4
+    train_from: date | None = None
+    test_from: date | None = None
+    """The newest mature slice, kept for the final report, never for choosing; by default the last horizon."""
+    min_outcomes: Annotated[int, Field(ge=2)] = 50
+    seed: int = 7
+
+
+class Plan(Frozen):
+    """One question asked of the data."""
+
+    plan: Name
+    labels: dict[str, str] = {}
+    outcome: Outcome = Outcome()
+    cohort: Cohort = Cohort()
+    features: Features = Features()
+    model: Learning = Learning()

@@ -1,0 +1,22 @@
+"""Plays as the YAML text of plays.yaml."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from tierwise.config.policy import Plays
+
+HEAD = "# The operating matrix: what entering or leaving a tier, or a surge, calls for; each action is owed once.\n"
+
+
+def plays_text(plays: Plays) -> str:
+    """plays.yaml with these plays; what a play leaves at its default is left out."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.width = 110
+    out = StringIO()
+    yaml.dump(plays.model_dump(mode="json", exclude_defaults=True), out)
+    return HEAD + out.getvalue()

@@ -1,0 +1,243 @@
+"""The canonical tables, as data: every column, its type, whether it must be there, and what it may hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ColumnType = Literal["text", "number", "integer", "instant", "flag", "list"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    required: the column must be there. nullable: a row may leave it empty. values: all it may hold (in lower case),
+    any if empty. references: the table whose key it holds.
+    """
+
+    name: str
+    type: ColumnType = "text"
+    required: bool = False
+    nullable: bool = True
+    values: tuple[str, ...] = ()
+    references: str | None = None
+
+    @property
+    def is_id(self) -> bool:
+        """Whether it holds an identifier, which is text, always."""
+        return self.name.endswith("_id")
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the contract.
+
+    key: the columns no two rows may share (empty: only rows that are equal throughout count as duplicates).
+    open: further columns are kept, as attributes. one_of: at least one of these columns must be there, and filled in
+    every row. clock: the instants whose newest says how far the table reaches.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    open: bool = False
+    one_of: tuple[str, ...] = ()
+    clock: tuple[str, ...] = ()
+
+    def column(self, name: str) -> Column | None:
+        """The column of that name, if the contract has it."""
+        return next((column for column in self.columns if column.name == name), None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+
+def _must(name: str, type: ColumnType = "text", references: str | None = None, nullable: bool = False) -> Column:
+    return Column(name, type, required=True, nullable=nullable, references=references)
+
+
+def _may(name: str, type: ColumnType = "text", references: str | None = None) -> Column:
+    return Column(name, type, references=references)
+
+
+_ALL = (
+    Table(
+        "accounts",
+        (
+            _must("account_id"),
+            _may("name"),
+            _may("domain"),
+            _may("parent_account_id", references="accounts"),
+            _may("industry"),
+            _may("employee_count", "number"),
+            _may("annual_revenue", "number"),
+            _may("country"),
+            _may("region"),
+            _may("technologies", "list"),
+            _may("created_at", "instant"),
+            _may("owner_id", references="owners"),
+            _may("deleted_at", "instant"),
+        ),
+        key=("account_id",),
+        open=True,
+        clock=("created_at",),
+    ),
+    Table(
+        "account_history",
+        (
+            _must("account_id", references="accounts"),
+            _must("field"),
+            _may("old_value"),
+            _must("new_value", nullable=True),
+            _must("changed_at", "instant"),
+        ),
+        clock=("changed_at",),
+    ),
+    Table(
+        "contacts",
+        (
+            _must("contact_id"),
+            _must("account_id", references="accounts"),
+            _may("title"),
+            _may("role"),
+            _may("email_domain"),
+            _may("created_at", "instant"),
+            _may("linked_at", "instant"),
+            _may("unlinked_at", "instant"),
+        ),
+        key=("contact_id",),
+        clock=("created_at", "linked_at"),
+    ),
+    Table(
+        "contact_history",
+        (
+            _must("contact_id", references="contacts"),
+            _must("field"),
+            _may("old_value"),
+            _must("new_value", nullable=True),
+            _must("changed_at", "instant"),
+        ),
+        clock=("changed_at",),
+    ),
+    Table(
+        "activities",
+        (
+            _must("activity_id"),
+            _may("account_id", references="accounts"),
+            _may("contact_id", references="contacts"),
+            _may("lead_id", references="leads"),
+            _may("identity_id", references="identities"),
+            _may("domain"),
+            _must("occurred_at", "instant"),
+            _may("recorded_at", "instant"),
+            _must("channel"),
+            _must("kind"),
+            Column("initiator", values=("buyer", "seller")),
+            _may("value", "number"),
+            _may("topic"),
+        ),
+        key=("activity_id",),
+        one_of=("account_id", "contact_id", "lead_id", "identity_id", "domain"),
+        clock=("occurred_at", "recorded_at"),
+    ),
+    Table(
+        "leads",
+        (
+            _must("lead_id"),
+            _may("domain"),
+            _may("created_at", "instant"),
+            _may("converted_at", "instant"),
+            _may("converted_account_id", references="accounts"),
+            _may("title"),
+        ),
+        key=("lead_id",),
+        clock=("created_at", "converted_at"),
+    ),
+    Table(
+        "identities",
+        (
+            _must("identity_id"),
+            _must("account_id", references="accounts"),
+            _may("method"),
+            _may("confidence", "number"),
+            _must("linked_at", "instant"),
+        ),
+        clock=("linked_at",),
+    ),
+    Table(
+        "owners",
+        (
+            _must("owner_id"),
+            _may("team"),
+            _may("territory"),
+            _may("segment"),
+            _may("time_zone"),
+            _may("active_from", "instant"),
+            _may("active_to", "instant"),
+            _may("capacity_tier_1", "integer"),
+            _may("capacity_tier_2", "integer"),
+            _may("capacity_tier_3", "integer"),
+        ),
+        key=("owner_id",),
+    ),
+    Table(
+        "opportunities",
+        (
+            _must("opportunity_id"),
+            _must("account_id", references="accounts"),
+            _must("created_at", "instant"),
+            _may("closed_at", "instant"),
+            _may("stage"),
+            _may("is_closed", "flag"),
+            _may("is_won", "flag"),
+            _may("amount", "number"),
+            _may("currency"),
+            _may("type"),
+            _may("pipeline"),
+            _may("product"),
+            _may("source"),
+        ),
+        key=("opportunity_id",),
+        clock=("created_at",),
+    ),
+    Table(
+        "opportunity_stages",
+        (_must("opportunity_id", references="opportunities"), _must("stage"), _must("entered_at", "instant")),
+        clock=("entered_at",),
+    ),
+    Table(
+        "exclusions",
+        (
+            _may("account_id", references="accounts"),
+            _may("domain"),
+            _may("country"),
+            _must("reason"),
+            _may("starts_on", "instant"),
+            _may("ends_on", "instant"),
+            _may("recorded_at", "instant"),
+        ),
+        one_of=("account_id", "domain", "country"),
+        clock=("recorded_at",),
+    ),
+    Table(
+        "account_merges",
+        (_must("losing_id"), _must("surviving_id"), _must("merged_at", "instant")),
+        key=("losing_id",),
+        clock=("merged_at",),
+    ),
+    Table(
+        "fx_rates",
+        (_must("currency"), _must("date", "instant"), _must("rate", "number")),
+        key=("currency", "date"),
+        clock=("date",),
+    ),
+)
+
+TABLES: dict[str, Table] = {table.name: table for table in _ALL}
+"""Every table of the contract, by name."""
+
+OUTCOME_TABLES = ("opportunities", "activities")
+"""The tables that can hold an outcome; one of them must be there."""

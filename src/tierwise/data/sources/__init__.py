@@ -1,0 +1,3 @@
+"""Where tables come from."""
+
+from __future__ import annotations

@@ -1,0 +1,122 @@
+"""Contributions as reasons: value, as-of date and words (law 4: with the base they sum to the log-odds)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tierwise.features.feature import Feature
+
+if TYPE_CHECKING:
+    from tierwise.features.matrix import Matrix
+    from tierwise.learning.model import PropensityModel
+
+NOT_KNOWN = "not known"
+COLUMNS = ("account_id", "as_of", "side", "feature", "value", "value_as_of", "log_odds", "words")
+NOTHING = 1e-12
+"""A contribution of no more than this is rounding, and is left out."""
+
+
+def reasons(model: PropensityModel, matrix: Matrix) -> pd.DataFrame:
+    """Every contribution that is not zero, by account, as_of and falling size.
+
+    Columns: account_id, as_of, side (fit or signal), feature, value (text, null if missing), value_as_of (of the side),
+    log_odds (calibrated), words. For each row of the matrix, base + the sum of log_odds = the calibrated log-odds.
+
+    Raises
+    ------
+    ContractError : a feature of the model is missing, renamed, doubled or retyped in the matrix.
+    """
+    frame, features = matrix.frame, model.features
+    parts = model.contributions(frame).to_numpy(dtype=np.float64)
+    row, which = np.nonzero(np.abs(parts) > NOTHING)
+    log_odds = parts[row, which]
+    _, account = np.unique(frame["account_id"].to_numpy().astype(str), return_inverse=True)
+    as_of = frame["as_of"].to_numpy()
+    order = np.lexsort((which, -np.abs(log_odds), row, as_of[row], account[row]))
+    row, which, log_odds = row[order], which[order], log_odds[order]
+    values = np.empty(len(row), dtype=object)
+    words = np.empty(len(row), dtype=object)
+    for j, feature in enumerate(features):
+        here = np.flatnonzero(which == j)
+        if len(here):
+            values[here], words[here] = _say(feature, frame[feature.name], row[here])
+    sides = np.array([f.side for f in features], dtype=object)
+    signal = np.array([f.side == "signal" for f in features], dtype=bool)[which]
+    dates = {side: _dates(frame, f"value_as_of_{side}") for side in ("fit", "signal")}
+    return pd.DataFrame(
+        {
+            "account_id": frame["account_id"].to_numpy()[row],
+            "as_of": as_of[row],
+            "side": sides[which],
+            "feature": np.array([f.name for f in features], dtype=object)[which],
+            "value": values,
+            "value_as_of": np.where(signal, dates["signal"][row], dates["fit"][row]),
+            "log_odds": log_odds,
+            "words": words,
+        },
+        columns=list(COLUMNS),
+    )
+
+
+def top_reasons(said: pd.DataFrame, n: int = 5) -> pd.DataFrame:
+    """The words of each row's n largest reasons: account_id, as_of, reason_1 .. reason_n (empty where there are fewer).
+
+    said: what `reasons` gives, in its order.
+    """
+    keys = ["account_id", "as_of"]
+    rank = said.groupby(keys, sort=False).cumcount()
+    wide = said[keys].drop_duplicates().reset_index(drop=True)
+    for k in range(n):
+        best = said.loc[rank == k, [*keys, "words"]].rename(columns={"words": f"reason_{k + 1}"})
+        wide = wide.merge(best, on=keys, how="left")
+        wide[f"reason_{k + 1}"] = wide[f"reason_{k + 1}"].astype(object).where(wide[f"reason_{k + 1}"].notna(), "")
+    return wide
+
+
+def format_value(feature: Feature, value: Any) -> str:
+    """A value as a reader expects it: 12,300, 3.25, yes or no, a level, or `not known`."""
+    if value is None or value != value:
+        return NOT_KNOWN
+    if feature.kind == "category":
+        return str(value)
+    number = float(value)
+    if feature.kind == "flag":
+        return "yes" if number else "no"
+    if not math.isfinite(number):
+        return str(number)
+    if number == int(number) or abs(number) >= 1000:
+        return f"{number:,.0f}"
+    return f"{number:.3g}"
+
+
+def speak(feature: Feature, value: Any) -> str:
+    """A feature's words with its value; a template that opens with the value is turned round where it is not known."""
+    said = format_value(feature, value)
+    if said == NOT_KNOWN and feature.words.startswith("{value}"):
+        return f"{feature.words.removeprefix('{value}').strip()}: {NOT_KNOWN}"
+    return feature.words.replace("{value}", said)
+
+
+def _say(feature: Feature, column: pd.Series, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values as text and words for some rows, each distinct value said once."""
+    codes, distinct = pd.factorize(column.to_numpy()[row], use_na_sentinel=True)
+    known = distinct.tolist()
+    values = np.array([*map(_text, known), None], dtype=object)
+    words = np.array([speak(feature, v) for v in [*known, None]], dtype=object)
+    return np.asarray(values[codes]), np.asarray(words[codes])
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (bool, str)):
+        return str(value)
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
+
+
+def _dates(frame: pd.DataFrame, name: str) -> np.ndarray:
+    if name in frame.columns:
+        return np.asarray(frame[name].to_numpy(), dtype="datetime64[us]")
+    return np.full(len(frame), np.datetime64("NaT"), dtype="datetime64[us]")

@@ -1,0 +1,243 @@
+"""From warehouse and plan to the matrix: the steps run in order, then one select puts the columns side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from tierwise.clock import grid, instant
+from tierwise.data import Query
+from tierwise.errors import UsageError
+from tierwise.features.catalogue import TRIGGER_WINDOWS, catalogue, contact_windows, measures, slug, trend_windows
+from tierwise.features.matrix import FACTS, Matrix
+from tierwise.features.sql import activity, attributes, deals, facts, spine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from tierwise.config import Plan
+    from tierwise.data import Warehouse
+    from tierwise.features.sql.spine import Step
+
+Columns = dict[str, str]
+
+
+def build_matrix(
+    warehouse: Warehouse,
+    plan: Plan,
+    as_ofs: Sequence[datetime],
+    *,
+    outcomes_through: datetime | None = None,
+    negative_triggers: Mapping[str, int] | None = None,
+) -> Matrix:
+    """The matrix of every account known on each as_of.
+
+    Parameters
+    ----------
+    as_ofs : instants of the plan's calendar grid; for a plan that stands on accounts' own ages, the least and the
+        greatest of them bound those instants (both included).
+    outcomes_through : how far the outcome's table reaches; None asks for no outcomes.
+    negative_triggers : activity kind -> days for which it is in force (the policy's).
+
+    Raises
+    ------
+    UsageError : no as_of, or one that is not at 00:00 UTC on a calendar grid.
+    """
+    _check(plan, as_ofs)
+    for table, query in matrix_steps(plan, as_ofs, outcomes_through, negative_triggers or {}):
+        warehouse.run(Query(f"CREATE OR REPLACE TEMP TABLE {table} AS {query.sql}", query.params))
+    frame = warehouse.frame(final_select(plan, outcomes=outcomes_through is not None))
+    return Matrix(_typed(frame, plan), catalogue(plan), plan.outcome.horizon_days)
+
+
+def _check(plan: Plan, as_ofs: Sequence[datetime]) -> None:
+    if not as_ofs:
+        raise UsageError(
+            f"a matrix of plan '{plan.plan}' was asked for on no date",
+            found="the history is shorter than the plan's grid",
+            do="Give a longer history, or a finer grid in cohort.grid",
+        )
+    if plan.cohort.grid.account_age_days:
+        return
+    for as_of in as_ofs:
+        if as_of != as_of.replace(hour=0, minute=0, second=0, microsecond=0):
+            raise UsageError(
+                f"as_of {as_of.isoformat()} was asked for",
+                found="it is not at 00:00 UTC",
+                do="Give a date, as YYYY-MM-DD",
+            )
+
+
+def training_grid(plan: Plan, first: datetime, last: datetime) -> tuple[datetime, ...]:
+    """The as-of instants to train on within `[first, last]`; for accounts' own ages, just the two bounds."""
+    if plan.model.train_from is not None:
+        first = max(first, instant(plan.model.train_from))
+    if plan.cohort.grid.every is None:
+        return (first, last) if first <= last else ()
+    return grid(plan.cohort.grid.every, first, last)
+
+
+def matrix_steps(
+    plan: Plan, as_ofs: Sequence[datetime], outcomes_through: datetime | None, negative: Mapping[str, int]
+) -> list[Step]:
+    """Every step of the matrix, in the order in which they run."""
+    steps = [activity.touch(), *spine.spine(plan.cohort, as_ofs, max(as_ofs)), activity.signals(plan.features.signal)]
+    steps += [attributes.contact_roles(), *activity.rolled_up(plan), deals.opportunity_history()]
+    steps += [*attributes.tracked(plan), attributes.owner(), facts.excluded(), facts.negative_triggers(negative)]
+    steps.append(spine.status(plan.cohort))
+    if outcomes_through is not None:
+        steps.append(deals.outcomes(plan.outcome, outcomes_through))
+    return steps
+
+
+def final_select(plan: Plan, *, outcomes: bool) -> Query:
+    """One row per row of the spine: keys, features in catalogue order, policy facts, and the outcome."""
+    params: dict[str, object] = {}
+    by_name = _feature_columns(plan, params)
+    columns: Columns = {"account_id": "s.account_id", "as_of": "s.as_of", "family_id": "s.family_id"}
+    columns["status"] = "st.status"
+    columns |= {f.name: by_name[f.name] for f in catalogue(plan)}
+    columns |= _fact_columns(plan)
+    columns |= (
+        {"outcome": _OUTCOME, "outcome_at": "CASE WHEN y.mature THEN y.outcome_at END"}
+        if outcomes
+        else {"outcome": "CAST(NULL AS DOUBLE)", "outcome_at": "CAST(NULL AS TIMESTAMP)"}
+    )
+    joined = "\n".join(
+        f"{join} {table} {alias} ON {alias}.account_id = s.account_id AND {alias}.as_of = s.as_of"
+        for join, table, alias in _joins(plan, outcomes=outcomes)
+    )
+    listed = ",\n".join(f"{expression} AS {name}" for name, expression in columns.items())
+    return Query(
+        f"SELECT {listed}\nFROM spine s JOIN accounts a ON a.account_id = s.account_id\n{joined}\n"
+        "ORDER BY s.as_of, s.account_id",
+        params,
+    )
+
+
+def _joins(plan: Plan, *, outcomes: bool) -> list[tuple[str, str, str]]:
+    """(join, table, alias): the tables with a row for each of the spine, then those with rows where something is."""
+    whole = [("status", "st"), ("owner", "ow"), *([("outcomes", "y")] if outcomes else [])]
+    whole += [(f"attribute_{a.attribute}", f"at_{a.attribute}") for a in plan.features.fit if a.clock == "tracked"]
+    part = [(f"counts_{w}d", f"n{w}") for w in activity.window_days(plan)]
+    part += [(f"contacts_{w}d", f"p{w}") for w in activity.contact_days(plan)]
+    part += [
+        ("channels_7d", "ch"),
+        ("decayed", "de"),
+        ("recency", "re"),
+        ("roles", "ro"),
+        ("opportunity_history", "oh"),
+    ]
+    part += [("excluded", "ex"), ("negative", "ne")]
+    return [("JOIN", *pair) for pair in whole] + [("LEFT JOIN", *pair) for pair in part]
+
+
+_OUTCOME = "CASE WHEN y.mature THEN CAST(y.outcome_at IS NOT NULL AS DOUBLE) END"
+
+
+def _feature_columns(plan: Plan, params: dict[str, object]) -> Columns:
+    signal = plan.features.signal
+    columns, own = attributes.columns(plan)
+    params |= own
+
+    def tracked(expression: str, reach: int, channels: list[str]) -> str:
+        """The expression, or missing where the window reaches before tracking."""
+        day = activity.newest_tracked(signal, channels)
+        if day is None:
+            return expression
+        params[f"day_{day}"] = day
+        return f"CASE WHEN s.as_of_day - {reach} < $day_{day} THEN NULL ELSE {expression} END"
+
+    every = list(signal.channels)
+    for m, (channel, kind) in measures(plan).items():
+        of = every if channel is None else [channel]
+        for w in signal.windows_days:
+            columns[f"{m}_{w}d"] = tracked(f"coalesce(n{w}.{m}_{w}d, 0)", w, of)
+        if kind is None:
+            for h in signal.half_lives_days:
+                columns[f"{m}_decayed_{h}d"] = tracked(f"coalesce(de.{m}_decayed_{h}d, 0)", 4 * h, of)
+            columns[f"{m}_days_since"] = f"re.{m}_days_since"
+    for w in trend_windows(plan):
+        now, both = f"coalesce(n{w}.signals_{w}d, 0)", f"coalesce(n{2 * w}.signals_{2 * w}d, 0)"
+        columns[f"signals_trend_{w}d"] = tracked(f"ln(({now} + 1) / ({both} - {now} + 1))", 2 * w, every)
+    for value in map(slug, signal.value_of):
+        for w in signal.windows_days:
+            columns[f"{value}_value_{w}d"] = tracked(f"coalesce(n{w}.{value}_value_{w}d, 0)", w, every)
+    for trigger in map(slug, signal.triggers):
+        for w in TRIGGER_WINDOWS:
+            columns[f"trigger_{trigger}_{w}d"] = f"coalesce(n{w}.trigger_{trigger}_{w}d, 0)"
+    for w in contact_windows(plan):
+        columns[f"contacts_{w}d"] = tracked(f"coalesce(p{w}.contacts_{w}d, 0)", w, every)
+    group = signal.buying_group
+    for n, role in enumerate(group.roles):
+        params[f"role_{n}"] = role
+        reached = f"CAST(coalesce(list_contains(ro.roles, $role_{n}), FALSE) AS DOUBLE)"
+        columns[f"reached_{slug(role)}"] = tracked(reached, group.window_days, every)
+    share = f"coalesce(len(ro.roles), 0) / {float(len(group.roles) or 1)}"
+    columns["buying_group_share"] = tracked(share, group.window_days, every)
+    return columns | (deals.FEATURES if signal.opportunity_history else {})
+
+
+def _fact_columns(plan: Plan) -> Columns:
+    n_roles = len(plan.features.signal.buying_group.roles)
+    changed = [f"at_{a.attribute}.changed_at" for a in plan.features.fit if a.clock == "tracked"]
+    fit_as_of = f"greatest({', '.join([*changed, 's.known_from'])})"
+    facts: Columns = {
+        "days_since_signal": "re.signals_days_since",
+        "signals_7d": "coalesce(n7.signals_7d, 0)",
+        "signals_prior_weekly": f"(coalesce(n90.signals_90d, 0) - coalesce(n7.signals_7d, 0)) * {7 / 83}",
+        "contacts_7d": "coalesce(p7.contacts_7d, 0)",
+        "channels_7d": "coalesce(ch.channels_7d, 0)",
+        "coverage": f"""CASE WHEN NOT coalesce(ro.any_role, FALSE) THEN 'unknown' WHEN len(ro.roles) = 0 THEN 'none'
+                             WHEN len(ro.roles) < {n_roles} THEN 'partial' ELSE 'reached' END""",
+        "roles_reached": "coalesce(array_to_string(ro.roles, ';'), '')",
+        "excluded_by": "ex.reason",
+        "negative_trigger": "ne.kind",
+        "owner_id": "ow.owner_id",
+        "value_as_of_fit": fit_as_of,
+        "value_as_of_signal": "re.last_occurred",
+    }
+    own = {f.name for f in catalogue(plan)}
+    return {name: facts[name] for name in FACTS if name not in own}
+
+
+def _typed(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+    """Fixed dtypes, so that a column without values keeps its kind: float64, datetime64[us], or object for text."""
+    kinds = {f.name: f.kind for f in catalogue(plan)}
+    typed = {}
+    for name in frame.columns:
+        column = frame[name]
+        if name in ("as_of", "value_as_of_fit", "value_as_of_signal", "outcome_at"):
+            typed[name] = column.astype("datetime64[us]")
+        elif kinds.get(name) in ("number", "flag") or name in _NUMBERS:
+            typed[name] = column.astype(np.float64)
+        else:
+            typed[name] = column.astype(object).where(column.notna(), None)
+    return pd.DataFrame(typed)
+
+
+_NUMBERS = {"days_since_signal", "signals_7d", "signals_prior_weekly", "contacts_7d", "channels_7d", "outcome"}
+
+
+def history_start(warehouse: Warehouse) -> datetime:
+    """The first instant at which anything happened: the oldest activity, else the oldest opportunity.
+
+    Raises
+    ------
+    UsageError : the tables hold neither.
+    """
+    found = warehouse.frame(
+        Query("""
+        SELECT coalesce((SELECT min(occurred_at) FROM activities), (SELECT min(created_at) FROM opportunities)) AS first
+        """)
+    )["first"][0]
+    if pd.isna(found):
+        raise UsageError(
+            "a history was looked for",
+            found="the tables hold no activities and no opportunities",
+            do="Add activities to the tables",
+        )
+    return instant(found.to_pydatetime())

@@ -1,0 +1,26 @@
+"""A feature as data: its side, unit, window, what its being missing may mean, and its words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Side = Literal["fit", "signal"]
+Kind = Literal["number", "category", "flag"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One line of the catalogue.
+
+    missing: `value` (its being missing is known as of the date, and may inform) or `never` (today's attribute: its
+    being missing may tell the future, so learners impute it). words: a format template with `{value}`.
+    """
+
+    name: str
+    side: Side
+    kind: Kind
+    unit: str
+    words: str
+    window_days: int | None = None
+    missing: Literal["value", "never"] = "value"

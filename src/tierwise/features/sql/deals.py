@@ -1,0 +1,97 @@
+"""Own opportunity history as of each row, and the outcome within the horizon."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tierwise.clock import naive
+from tierwise.data import Query
+from tierwise.features.sql.spine import DAY_US, Step, known
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tierwise.config import Outcome
+
+
+def opportunity_history() -> Step:
+    """Opportunities opened, open, won and lost before as_of; closed_at counts only if the opportunity is closed."""
+    closed = f"(o.is_closed AND {known('o.closed_at')})"
+    return "opportunity_history", Query(f"""
+        SELECT s.account_id, s.as_of,
+               CAST(count(*) AS DOUBLE) AS n_opened,
+               CAST(count(*) FILTER (WHERE NOT coalesce({closed}, FALSE)) AS DOUBLE) AS n_open,
+               CAST(count(*) FILTER (WHERE {closed} AND o.is_won) AS DOUBLE) AS n_won,
+               CAST(count(*) FILTER (WHERE {closed} AND NOT coalesce(o.is_won, FALSE)) AS DOUBLE) AS n_lost,
+               (epoch_us(s.as_of) - epoch_us(max(o.created_at))) / {float(DAY_US)} AS days_since_opened,
+               (epoch_us(s.as_of) - epoch_us(max(o.closed_at) FILTER (WHERE {closed}))) / {float(DAY_US)}
+                   AS days_since_closed
+        FROM spine s JOIN opportunities o ON o.account_id = s.account_id AND {known("o.created_at")}
+        GROUP BY s.account_id, s.as_of
+    """)
+
+
+FEATURES = {
+    "opportunities_before": "coalesce(oh.n_opened, 0)",
+    "opportunities_won_before": "coalesce(oh.n_won, 0)",
+    "opportunities_lost_before": "coalesce(oh.n_lost, 0)",
+    "days_since_opportunity_opened": "oh.days_since_opened",
+    "days_since_opportunity_closed": "oh.days_since_closed",
+}
+"""Feature -> its expression in the final select, over `opportunity_history oh`."""
+
+
+def outcome_table(outcome: Outcome) -> str:
+    """The table that holds the outcome; its data_through decides what is mature."""
+    return {
+        "opportunity_created": "opportunities",
+        "opportunity_won": "opportunities",
+        "stage_reached": "opportunity_stages",
+        "activity": "activities",
+    }[outcome.event]
+
+
+def outcomes(outcome: Outcome, data_through: datetime) -> Step:
+    """Per row the first outcome in [as_of, as_of + horizon), and whether that horizon has closed in the data."""
+    params: dict[str, object] = {"horizon": outcome.horizon_days, "through": naive(data_through)}
+    tests = ["TRUE"]
+
+    def among(column: str, values: tuple[str, ...]) -> None:
+        if values:
+            params[column] = list(values)
+            tests.append(f"list_contains(${column}, e.{column})")
+
+    if outcome.event == "activity":
+        among("kind", outcome.kinds)
+        among("channel", outcome.channels)
+        source = f"SELECT e.account_id, e.occurred_at AS happened_at FROM touch e WHERE {' AND '.join(tests)}"
+    else:
+        among("type", outcome.types)
+        among("pipeline", outcome.pipelines)
+        among("product", outcome.products)
+        if outcome.min_amount is not None:
+            params["min_amount"] = outcome.min_amount
+            tests.append("e.amount >= $min_amount")
+        at = "e.created_at"
+        entered = ""
+        if outcome.event == "opportunity_won":
+            at = "e.closed_at"
+            tests.append("e.is_closed AND e.is_won")
+        elif outcome.event == "stage_reached":
+            params["stages"] = list(outcome.stages)
+            at = "g.entered_at"
+            entered = "JOIN opportunity_stages g ON g.opportunity_id = e.opportunity_id"
+            tests.append("list_contains($stages, g.stage)")
+        source = f"SELECT e.account_id, {at} AS happened_at FROM opportunities e {entered} WHERE {' AND '.join(tests)}"
+    return "outcomes", Query(
+        f"""
+        WITH event AS (SELECT account_id, happened_at FROM ({source}) WHERE happened_at IS NOT NULL)
+        SELECT s.account_id, s.as_of,
+               s.as_of + to_days($horizon) <= $through AS mature,
+               min(v.happened_at) AS outcome_at
+        FROM spine s LEFT JOIN event v
+             ON v.account_id = s.account_id AND v.happened_at >= s.as_of AND v.happened_at < s.as_of + to_days($horizon)
+        GROUP BY s.account_id, s.as_of
+        """,
+        params,
+    )

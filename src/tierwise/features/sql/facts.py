@@ -1,0 +1,47 @@
+"""What the policy reads besides scores: exclusions and negative triggers in force on as_of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tierwise.data import Query
+from tierwise.features.sql.spine import Step, known
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def excluded() -> Step:
+    """The reason of an exclusion in force, by account, domain or country, as it was recorded before as_of."""
+    return "excluded", Query(f"""
+        WITH barred AS (
+            SELECT a.account_id, x.reason, x.recorded_at, x.starts_on, x.ends_on
+            FROM accounts a JOIN exclusions x ON x.account_id = a.account_id
+            UNION ALL
+            SELECT a.account_id, x.reason, x.recorded_at, x.starts_on, x.ends_on
+            FROM accounts a JOIN exclusions x ON lower(x.domain) = lower(a.domain)
+            UNION ALL
+            SELECT a.account_id, x.reason, x.recorded_at, x.starts_on, x.ends_on
+            FROM accounts a JOIN exclusions x ON x.country = a.country
+        )
+        SELECT s.account_id, s.as_of, min(x.reason) AS reason
+        FROM spine s JOIN barred x ON x.account_id = s.account_id
+        WHERE (x.recorded_at IS NULL OR {known("x.recorded_at")})
+          AND (x.starts_on IS NULL OR x.starts_on <= s.as_of)
+          AND (x.ends_on IS NULL OR x.ends_on > s.as_of)
+        GROUP BY s.account_id, s.as_of
+    """)
+
+
+def negative_triggers(kinds: Mapping[str, int]) -> Step:
+    """The kind of a negative trigger in force: an activity of anybody's within so many days before as_of."""
+    return "negative", Query(
+        f"""
+        WITH k AS (SELECT unnest($kinds) AS kind, unnest($days) AS days)
+        SELECT s.account_id, s.as_of, min(t.kind) AS kind
+        FROM spine s JOIN touch t ON t.account_id = s.account_id AND {known("t.known_at")}
+        JOIN k ON k.kind = t.kind AND t.occurred_at >= s.as_of - to_days(k.days)
+        GROUP BY s.account_id, s.as_of
+        """,
+        {"kinds": list(kinds), "days": list(kinds.values())},
+    )

@@ -1,0 +1,43 @@
+"""Governance: drift, tier precision, calibration, movement, the gate, the review and the model card, as values."""
+
+from tierwise.governance.calibration import CalibrationReview, calibration_review, calibration_test
+from tierwise.governance.card import model_card
+from tierwise.governance.drift import drift_table, holm, psi, reference, two_sample_p
+from tierwise.governance.gate import Gate, PairedLoss, gate, paired_loss
+from tierwise.governance.intervals import Figure, effective_n, share, wilson
+from tierwise.governance.matured import Matured, matured
+from tierwise.governance.movement import MovementReview, movement_review
+from tierwise.governance.precision import TierPrecision, tier_precision
+from tierwise.governance.review import Reason, Review, review
+from tierwise.governance.rules import DEFAULT_RULES, ReviewRules
+
+__all__ = [
+    "DEFAULT_RULES",
+    "CalibrationReview",
+    "Figure",
+    "Gate",
+    "Matured",
+    "MovementReview",
+    "PairedLoss",
+    "Reason",
+    "Review",
+    "ReviewRules",
+    "TierPrecision",
+    "calibration_review",
+    "calibration_test",
+    "drift_table",
+    "effective_n",
+    "gate",
+    "holm",
+    "matured",
+    "model_card",
+    "movement_review",
+    "paired_loss",
+    "psi",
+    "reference",
+    "review",
+    "share",
+    "tier_precision",
+    "two_sample_p",
+    "wilson",
+]

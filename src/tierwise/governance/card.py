@@ -1,0 +1,154 @@
+"""The model card: what a model predicts, on what data, how well, what was refused, and where it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+FIGURES = ("log_loss", "brier", "auc", "average_precision", "capture_0.2")
+LIMITS = (
+    "A propensity is the calibrated probability of the outcome within the horizon, not what an action would change.",
+    "Accounts in a high tier are worked more: their outcomes are in part the work's.",
+    "Figures hold for the cohort and the period named above, and for no other.",
+)
+
+
+def model_card(meta: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
+    """A model card in Markdown: the same values give the same text, and what is not known is left out or said so.
+
+    meta: `plan`, and where known `predicts`, `model_version`, `trained_as_of`, `data_through`, `features` (each a
+    mapping with name, side, unit), `refused` (pairs of feature and reason), `accepted` (names), `notes`, `limits`
+    (lists of sentences). evaluation: `Evaluation.to_dict()`.
+    """
+    parts = [
+        [f"# Model card: {_cell(meta['plan'])}"],
+        _about(meta, evaluation),
+        _data(evaluation),
+        _features(meta),
+        _figures(evaluation),
+        _calibration(evaluation),
+        _lift(evaluation),
+        _refused(meta),
+        ["## Limits", "", *(f"- {_cell(line)}" for line in (*LIMITS, *meta.get("limits", ()), *meta.get("notes", ())))],
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def _about(meta: Mapping[str, Any], evaluation: Mapping[str, Any]) -> list[str]:
+    lines = [
+        ("predicts", meta.get("predicts")),
+        ("horizon", _days(evaluation.get("horizon_days"))),
+        ("verdict", _joined(evaluation.get("verdict"), evaluation.get("why"))),
+        ("model", _joined(evaluation.get("chosen"), evaluation.get("chosen_because"))),
+        ("model version", meta.get("model_version")),
+        ("trained as of", meta.get("trained_as_of")),
+        ("data through", meta.get("data_through")),
+    ]
+    return [f"- {name}: {_cell(value)}" for name, value in lines if value]
+
+
+def _data(evaluation: Mapping[str, Any]) -> list[str]:
+    rows = []
+    for name, words in (("trained", "trained on"), ("test", "tested on, later than any row that chose the model")):
+        found = evaluation.get(name)
+        if found:
+            counts = [_number(found.get(k)) for k in ("rows", "accounts", "outcomes")]
+            base, first, last = found.get("base_rate"), found.get("first_as_of"), found.get("last_as_of")
+            rows.append([words, *counts, _share(base), _day(first), _day(last)])
+    head = ["rows", "n", "accounts", "outcomes", "base rate", "first as-of", "last as-of"]
+    return _section("Data", head, rows)
+
+
+def _features(meta: Mapping[str, Any]) -> list[str]:
+    rows = [[f.get("side"), f.get("name"), f.get("unit")] for f in meta.get("features", ())]
+    return _section("Features", ["side", "feature", "unit"], rows)
+
+
+def _figures(evaluation: Mapping[str, Any]) -> list[str]:
+    metrics = evaluation.get("metrics") or {}
+    chosen, n = evaluation.get("chosen"), (evaluation.get("test") or {}).get("rows")
+    names = [name for name in FIGURES if any(name in found for found in metrics.values())]
+    rows = []
+    for model in sorted(metrics, key=lambda m: (m != chosen, m)):
+        figures = [_with_interval(metrics[model].get(name)) for name in names]
+        rows.append([f"{model} (chosen)" if model == chosen else model, *figures])
+    section = _section("Figures on the test rows", ["model or baseline", *names], rows)
+    return [*section, "", f"n = {_number(n)} rows. In brackets: 95 % intervals, by account."] if section else []
+
+
+def _calibration(evaluation: Mapping[str, Any]) -> list[str]:
+    found = evaluation.get("calibration") or {}
+    rows = [
+        [_number(d.get("n")), _share(d.get("predicted")), _share(d.get("observed")),
+         f"{_share(d.get('observed_low'))} to {_share(d.get('observed_high'))}"]
+        for d in found.get("deciles", ())
+    ]  # fmt: skip
+    section = _section("Calibration", ["n", "predicted", "observed", "95 % interval"], rows)
+    if not section:
+        return []
+    said = [f"{k.replace('_', '-')} {_decimal(found.get(k))}" for k in ("slope", "intercept", "p_value")]
+    return [*section, "", f"Slope 1 and intercept 0 are calibrated: {', '.join(said)} (n = {_number(found.get('n'))})."]
+
+
+def _lift(evaluation: Mapping[str, Any]) -> list[str]:
+    rows = [
+        [
+            _share(line.get("share")),
+            f"{_share(line.get('capture'))} ({_share(line.get('capture_low'))} to {_share(line.get('capture_high'))})",
+            f"{_decimal(line.get('lift'))} ({_decimal(line.get('lift_low'))} to {_decimal(line.get('lift_high'))})",
+        ]
+        for line in evaluation.get("lift") or ()
+    ]
+    return _section("Capture and lift", ["best share of accounts", "capture of outcomes", "lift"], rows)
+
+
+def _refused(meta: Mapping[str, Any]) -> list[str]:
+    lines = [[name, reason] for name, reason in meta.get("refused", ())]
+    section = _section("Refused as features", ["attribute", "why"], lines)
+    accepted: Iterable[str] = meta.get("accepted", ())
+    return (
+        [*section, "", *(f"Accepted by name, without history: {_cell(a)}." for a in accepted)] if accepted else section
+    )
+
+
+def _section(title: str, head: list[str], rows: list[list[Any]]) -> list[str]:
+    if not rows:
+        return []
+    lines = [head, ["---"] * len(head), *rows]
+    return [f"## {title}", "", *("| " + " | ".join(_cell(c) for c in line) + " |" for line in lines)]
+
+
+def _cell(value: Any) -> str:
+    """Text that stays within its cell and line, and is not read as markup."""
+    text = "" if value is None else " ".join(str(value).split())
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+def _joined(head: Any, tail: Any) -> str | None:
+    return None if head is None else f"{head}: {tail}" if tail else str(head)
+
+
+def _days(value: Any) -> str | None:
+    return None if value is None else f"{value} days"
+
+
+def _day(value: Any) -> str:
+    return str(value)[:10] if value else ""
+
+
+def _number(value: Any) -> str:
+    return "not known" if value is None else f"{value:,}".replace(",", " ")
+
+
+def _share(value: Any) -> str:
+    return "not known" if value is None or value != value else f"{value:.1%}"
+
+
+def _decimal(value: Any) -> str:
+    return "not known" if value is None or value != value else f"{value:.3g}"
+
+
+def _with_interval(found: Mapping[str, Any] | None) -> str:
+    if not found or found.get("value") is None:
+        return ""
+    return f"{found['value']:.3f} ({_decimal(found.get('low'))} to {_decimal(found.get('high'))})"

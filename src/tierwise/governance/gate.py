@@ -1,0 +1,136 @@
+"""The gate: whether a challenger may become the live model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import special, stats
+
+from tierwise.errors import UsageError
+from tierwise.governance.matured import require
+from tierwise.governance.plain import plain
+from tierwise.governance.rules import DEFAULT_RULES, ReviewRules
+from tierwise.learning.calibration import row_log_loss
+from tierwise.learning.metrics import paired_difference
+
+SAME_ROWS = ("rows", "accounts", "outcomes", "first_as_of", "last_as_of")
+"""What two evaluations' `test` must agree on for their log-losses to be comparable."""
+
+
+@dataclass(frozen=True)
+class PairedLoss:
+    """Log-loss of two models on the same rows: the challenger's minus the live model's, and its standard error."""
+
+    champion: float
+    challenger: float
+    difference: float
+    standard_error: float
+    n: int
+    accounts: int
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Whether the challenger passed, every reason in words, and the paired comparison if there was one."""
+
+    passed: bool
+    reasons: tuple[str, ...]
+    paired: PairedLoss | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The gate as plain JSON values."""
+        return dict(plain(self))
+
+
+def paired_loss(rows: pd.DataFrame) -> PairedLoss:
+    """Both models on the same mature rows: account_id, outcome (1 or 0), champion and challenger (propensities).
+
+    The standard error is of the mean difference by row, clustered by account: rows of one account share its outcomes.
+
+    Raises
+    ------
+    UsageError : a row has no outcome or lacks a propensity, or there are fewer than two accounts.
+    """
+    require(rows, ("account_id", "outcome", "champion", "challenger"), "a paired comparison")
+    accounts = rows["account_id"].nunique()
+    holes = int(rows[["outcome", "champion", "challenger"]].isna().any(axis=1).sum())
+    if holes or accounts < 2:
+        raise UsageError(
+            "a paired comparison of two models",
+            found=f"{holes} of {len(rows)} rows lack an outcome or a propensity; {accounts} accounts",
+            do="Score the same mature rows of two accounts or more with both models",
+        )
+    y = rows["outcome"].to_numpy(dtype=np.float64)
+    champion, challenger = (
+        row_log_loss(special.logit(np.clip(rows[name].to_numpy(dtype=np.float64), 1e-12, 1 - 1e-12)), y)
+        for name in ("champion", "challenger")
+    )
+    by = paired_difference(challenger, champion, rows["account_id"].to_numpy(dtype=object))
+    means = float(champion.mean()), float(challenger.mean())
+    return PairedLoss(*means, by.mean, by.standard_error, len(y), by.accounts)
+
+
+def gate(
+    champion: Mapping[str, Any] | None,
+    challenger: Mapping[str, Any],
+    rules: ReviewRules = DEFAULT_RULES,
+    paired: PairedLoss | None = None,
+) -> Gate:
+    """Whether a challenger may be promoted, from the two evaluations (`Evaluation.to_dict()`).
+
+    It must be usable, and its log-loss on the same test rows must not be worse than the live model's by more than
+    `rules.gate_standard_errors` standard errors. With `paired` (see `paired_loss`) the standard error is the paired
+    one, and this is what a job should pass. Without it, only evaluations of the same test rows (rows, outcomes and
+    test dates equal) can be compared, and the standard error is the challenger's own, read off its interval: wider
+    than the paired one, so it lets more pass, and the reasons say so. With no live model, usable is enough.
+    """
+    verdict = challenger.get("verdict")
+    if verdict != "usable":
+        return Gate(False, (f"the challenger's evaluation says: {verdict or 'nothing'}",), paired)
+    if champion is None:
+        return Gate(True, ("there is no live model, and the challenger is usable",), paired)
+    if paired is not None:
+        limit = rules.gate_standard_errors * paired.standard_error
+        words = (
+            f"log-loss {paired.challenger:.4f} against the live model's {paired.champion:.4f} on the same "
+            f"{paired.n} rows of {paired.accounts} accounts: a difference of {paired.difference:+.4f}, "
+            f"of which {limit:.4f} (paired standard error) is allowed"
+        )
+        return Gate(paired.difference <= limit, (words,), paired)
+    return _by_intervals(champion, challenger, rules)
+
+
+def _by_intervals(champion: Mapping[str, Any], challenger: Mapping[str, Any], rules: ReviewRules) -> Gate:
+    unlike = [k for k in SAME_ROWS if _differs(champion, challenger, k)]
+    if unlike:
+        words = (
+            f"the two evaluations are not of the same test rows ({', '.join(unlike)} differ), and log-losses of "
+            "different rows cannot be compared: score the challenger's test rows with the live model too"
+        )
+        return Gate(False, (words,))
+    live, new = _log_loss(champion), _log_loss(challenger)
+    if live is None or new is None:
+        return Gate(False, ("an evaluation has no log-loss of its chosen model, so there is nothing to compare",))
+    limit = rules.gate_standard_errors * (new[2] - new[1]) / (2 * float(stats.norm.ppf(0.975)))
+    words = (
+        f"log-loss {new[0]:.4f} ({new[1]:.4f} to {new[2]:.4f}) against the live model's {live[0]:.4f}: a difference of "
+        f"{new[0] - live[0]:+.4f}, of which {limit:.4f} is allowed (the challenger's own standard error, not "
+        "a paired one)"
+    )
+    return Gate(new[0] - live[0] <= limit, (words,))
+
+
+def _differs(first: Mapping[str, Any], second: Mapping[str, Any], key: str) -> bool:
+    values = [evaluation.get("test", {}).get(key) for evaluation in (first, second)]
+    return values[0] is None or values[0] != values[1]
+
+
+def _log_loss(evaluation: Mapping[str, Any]) -> tuple[float, float, float] | None:
+    """The test log-loss of the chosen candidate with its 95 % interval."""
+    found = evaluation.get("metrics", {}).get(evaluation.get("chosen"), {}).get("log_loss", {})
+    figures = [found.get(k) for k in ("value", "low", "high")]
+    return None if any(f is None for f in figures) else (float(figures[0]), float(figures[1]), float(figures[2]))

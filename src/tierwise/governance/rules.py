@@ -1,0 +1,40 @@
+"""The thresholds of the review and of the gate, as data: every number that a verdict is compared with stands here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ReviewRules:
+    """What the review and the gate compare their figures with; shares are in [0, 1]."""
+
+    level: float = 0.95
+    """Coverage of every interval."""
+    least_rows: int = 100
+    """Fewer matured rows, in a tier or in all, are too few cases."""
+    least_outcomes: int = 10
+    """Fewer outcomes among the matured rows are too few cases."""
+    calibration_alpha: float = 0.01
+    """Calibration is rejected below this p-value."""
+    calibration_ratio_off: float = 0.25
+    """A rejected calibration calls for action if observed / predicted is further than this from 1."""
+    drift_alpha: float = 0.01
+    """Where nothing has drifted, at most this share of drift tables raises any alarm at all."""
+    drift_least_psi: float = 0.1
+    """An alarm also needs this much PSI, lest large samples raise alarms over nothing."""
+    drift_least_rows: int = 200
+    """Fewer current rows are too few to test for drift."""
+    drift_bins: int = 10
+    """Quantile bins of a number."""
+    drift_categories: int = 20
+    """Categories kept by name; the others are counted together."""
+    ping_pong_days: int = 60
+    """An account that left a tier and is back within so many days has ping-ponged."""
+    ping_pong_share: float = 0.02
+    """More than this share of the accounts a month is watched."""
+    gate_standard_errors: float = 1.0
+    """How many standard errors of log-loss a challenger may be worse by."""
+
+
+DEFAULT_RULES = ReviewRules()

@@ -1,0 +1,25 @@
+"""The jobs: each one straight line of public verbs."""
+
+from tierwise.jobs.demo import DemoResult, demo
+from tierwise.jobs.explain import Explained, explain
+from tierwise.jobs.govern import GovernResult, govern
+from tierwise.jobs.score import ScoreResult, score
+from tierwise.jobs.train import TrainResult, train
+from tierwise.jobs.workspace import CheckResult, InitResult, check, init
+
+__all__ = [
+    "CheckResult",
+    "DemoResult",
+    "Explained",
+    "GovernResult",
+    "InitResult",
+    "ScoreResult",
+    "TrainResult",
+    "check",
+    "demo",
+    "explain",
+    "govern",
+    "init",
+    "score",
+    "train",
+]

@@ -1,0 +1,161 @@
+"""The governing job: what was published, what came of it, and the month's verdict."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from tierwise.clock import instant
+from tierwise.config import PlanFiles, Workspace
+from tierwise.data import Query
+from tierwise.errors import UsageError
+from tierwise.features import Matrix, build_matrix
+from tierwise.governance import Review, matured, review
+from tierwise.jobs.intake import Say, check_as_of, date_or, in_words, outcome_reach, silent, taken_in
+from tierwise.publishing import PublishedRun, plan_lock, publish_review, read_run, recover
+from tierwise.registry import Registry
+from tierwise.report import ReviewPage, review_page
+from tierwise.store import Store
+
+LISTED = 12
+"""How many false positives and negatives the page lists."""
+
+
+@dataclass(frozen=True)
+class GovernResult:
+    """The review, and the folder that holds its page (review.html) and its values (review.json)."""
+
+    review: Review
+    folder: Path
+
+
+def govern(
+    workspace: Workspace, plan: str | None = None, *, as_of: str | datetime | None = None, say: Say = silent
+) -> GovernResult:
+    """Review what the plan's published tiers were worth, as of a date (by default the newest run's).
+
+    Raises
+    ------
+    UsageError : nothing is published by then.
+    """
+    files = workspace.plan(plan)
+    name = files.plan.plan
+    with plan_lock(workspace.published, name), Store.open(workspace.store) as store:
+        recover(workspace.published, name, store)
+        ledger = store.runs(name)
+        newest = None if ledger.empty else instant(ledger["as_of"].max().to_pydatetime())
+        if newest is None:
+            raise UsageError(
+                f"the review of plan '{name}' was asked for",
+                found="nothing is published",
+                do="Run `tierwise score` first",
+            )
+        stand = date_or(as_of, newest)
+        say("reading the published runs")
+        runs = _runs(workspace, name, ledger[ledger["as_of"] <= pd.Timestamp(stand.replace(tzinfo=None))])
+        published = _published(runs, ledger)
+        live = Registry(workspace.registry, workspace.folder / "state" / "models").live(name)
+        with taken_in(workspace, say) as intake:
+            check_as_of(intake, stand)
+            reach = min(outcome_reach(intake, files), stand)
+            say(f"looking up what came of {len(published):,} published rows")
+            as_ofs = [instant(a.to_pydatetime()) for a in sorted(published["as_of"].unique())]
+            matrix = build_matrix(intake.warehouse, files.plan, as_ofs, outcomes_through=reach)
+            names = intake.warehouse.frame(Query("SELECT account_id, name FROM accounts WHERE name IS NOT NULL"))
+        current = _current(matrix, runs)
+        found = review(
+            plan=name,
+            as_of=stand,
+            horizon_days=files.plan.outcome.horizon_days,
+            data_through=reach,
+            published=published,
+            outcomes=matrix.frame[["account_id", "as_of", "outcome", "outcome_at"]],
+            movements=store.movements(name),
+            reference=live.meta["reference"],
+            current=current,
+        )
+        judged = matured(published, matrix.frame, files.plan.outcome.horizon_days, reach).rows
+        page = review_page(
+            _page(files, found, published, judged, dict(names.itertuples(index=False, name=None)), live.version)
+        )
+        said = json.dumps(found.to_dict(), indent=1, sort_keys=True, default=str) + "\n"
+        folder = publish_review(
+            workspace.published, name, stand, {"review.html": page.encode(), "review.json": said.encode()}
+        )
+    return GovernResult(found, folder)
+
+
+def _runs(workspace: Workspace, plan: str, ledger: pd.DataFrame) -> dict[str, PublishedRun]:
+    if ledger.empty:
+        raise UsageError(
+            f"the review of plan '{plan}' was asked for",
+            found="nothing is published as of that date",
+            do="Give a later --as-of",
+        )
+    return {run_id: read_run(workspace.published, plan, run_id) for run_id in ledger["run_id"]}
+
+
+def _published(runs: dict[str, PublishedRun], ledger: pd.DataFrame) -> pd.DataFrame:
+    """Every published row with what the review must know of its run."""
+    kinds = ledger.set_index("run_id")
+    parts = []
+    for run_id, run in runs.items():
+        tiers = run.frame("tiers")[["account_id", "as_of", "tier", "propensity", "why"]]
+        parts.append(
+            tiers.assign(
+                run_id=run_id,
+                revision=int(kinds.loc[run_id, "sequence"]),
+                backfill=kinds.loc[run_id, "kind"] == "backfill",
+                model_trained_as_of=pd.Timestamp(run.meta["trained_as_of"]),
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _current(matrix: Matrix, runs: dict[str, PublishedRun]) -> pd.DataFrame:
+    """The newest run's cohort with its features and its scores, for drift."""
+    newest = max(runs.values(), key=lambda run: str(run.meta["as_of"]))
+    scores = newest.frame("scores")
+    return matrix.eligible().frame.merge(scores[scores["propensity"].notna()], on=["account_id", "as_of"])
+
+
+def _page(
+    files: PlanFiles,
+    found: Review,
+    published: pd.DataFrame,
+    judged: pd.DataFrame,
+    names: dict[str, str],
+    version: str,
+) -> ReviewPage:
+    said = judged.merge(published[["account_id", "as_of", "why"]].drop_duplicates(["account_id", "as_of"], keep="last"))
+    top = said[(said["tier"] == "tier_1") & (said["outcome"] == 0)].sort_values("propensity", ascending=False)
+    missed = said[said["tier"].isin(["recycle", "tier_3"]) & (said["outcome"] == 1)].sort_values("propensity")
+    months = published.assign(month=published["as_of"].dt.strftime("%Y-%m"))
+    in_force = months.sort_values("revision").drop_duplicates(["account_id", "as_of"], keep="last")
+    return ReviewPage(
+        plan=files.plan.plan,
+        as_of=found.as_of,
+        verdict=found.verdict,
+        reasons=[reason.words for reason in found.reasons],
+        horizon_days=found.horizon_days,
+        model_version=version,
+        policy_version=files.policy.version(),
+        outcome=in_words(files),
+        labels=files.plan.labels,
+        names=names,
+        data_through={"outcomes": found.data_through},
+        base_rate=found.precision.base.value,
+        precision=found.precision.by_tier,
+        trend=found.precision.by_as_of,
+        movement=found.movement.by_month,
+        movement_causes=found.movement.by_cause,
+        tiers_by_month=in_force.groupby(["month", "tier"]).size().rename("n").reset_index(),
+        calibration=found.calibration.to_dict(),
+        drift=found.drift,
+        false_positives=top.head(LISTED),
+        false_negatives=missed.head(LISTED),
+    )

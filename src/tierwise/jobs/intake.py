@@ -1,0 +1,98 @@
+"""What every job does first: the tables read, and how far they reach for a plan."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from tierwise.clock import instant
+from tierwise.config import PlanFiles, Workspace
+from tierwise.data import Intake, read_tables
+from tierwise.errors import InputsLate, UsageError
+from tierwise.features import history_start, outcome_table
+
+Say = Callable[[str], None]
+
+
+def silent(_message: str) -> None:
+    """Say nothing."""
+
+
+@contextmanager
+def taken_in(workspace: Workspace, say: Say) -> Iterator[Intake]:
+    """The workspace's tables, in a warehouse that is closed at the end."""
+    say("reading the tables")
+    intake = read_tables(workspace.tables, workspace.settings)
+    with intake.warehouse:
+        read, bad = int(intake.counts["read"].sum()), int(intake.counts["quarantined"].sum())
+        say(f"read {read:,} rows, {bad:,} of them quarantined")
+        yield intake
+
+
+def outcome_reach(intake: Intake, files: PlanFiles) -> datetime:
+    """How far the plan's outcomes reach: the newest known_at of the table that holds them, or the declared date.
+
+    Raises
+    ------
+    UsageError : that table is empty or absent.
+    """
+    table = outcome_table(files.plan.outcome)
+    if table not in intake.data_through:
+        raise UsageError(
+            f"the outcome of plan '{files.plan.plan}' ({files.plan.outcome.event}) was looked for in {table}",
+            found="that table is absent or empty",
+            do=f"Add {table} to the tables, or name another outcome in {files.folder.name}/model.yaml",
+        )
+    return intake.data_through[table]
+
+
+def check_as_of(intake: Intake, as_of: datetime, *, max_lag_days: int | None = None) -> None:
+    """Refuse an as_of before the data, or, where a lag is given, one that the activities do not reach.
+
+    Raises
+    ------
+    UsageError : nothing had happened by then.
+    InputsLate : the activities end more than `max_lag_days` before as_of.
+    """
+    start = history_start(intake.warehouse)
+    if as_of <= start:
+        raise UsageError(
+            f"as_of {as_of.date()} was asked for",
+            found=f"the data begin on {start.date()}",
+            do=f"Give a later date, as --as-of {start.date() + timedelta(days=1)}",
+        )
+    through = intake.data_through.get("activities")
+    if max_lag_days is not None and through is not None and as_of > through + timedelta(days=max_lag_days):
+        raise InputsLate(
+            f"as_of {as_of.date()} was asked for",
+            found=f"the activities reach to {through.date()} only, more than max_lag_days: {max_lag_days} before it",
+            do="Load newer activities and run it again; quiet data must not look like quiet buyers",
+        )
+
+
+def inputs_hash(intake: Intake, files: PlanFiles) -> str:
+    """SHA-256 over the tables, the plan and the plays: all that a run reads besides state, model and policy."""
+    said = [intake.fingerprint, files.plan.model_dump_json(), files.plays.model_dump_json()]
+    return hashlib.sha256("\0".join(said).encode()).hexdigest()
+
+
+def in_words(files: PlanFiles) -> str:
+    """What the plan predicts, as a verb phrase."""
+    outcome = files.plan.outcome
+    kinds = " or ".join(k.replace("_", " ") for k in (outcome.kinds or outcome.channels))
+    types = " or ".join(outcome.types)
+    return {
+        "opportunity_created": f"open an opportunity{f' ({types})' if types else ''}",
+        "opportunity_won": f"win an opportunity{f' ({types})' if types else ''}",
+        "stage_reached": f"reach the stage {' or '.join(outcome.stages)}",
+        "activity": f"do: {kinds}",
+    }[outcome.event]
+
+
+def date_or(value: str | datetime | None, otherwise: datetime) -> datetime:
+    """An as_of as given, else another instant at its 00:00 UTC."""
+    if value is not None:
+        return instant(value)
+    return otherwise.replace(hour=0, minute=0, second=0, microsecond=0)

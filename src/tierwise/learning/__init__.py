@@ -1,0 +1,34 @@
+"""Learning: two sides, calibrated out of time, chosen and judged forward in time."""
+
+from tierwise.learning.baselines import rankings
+from tierwise.learning.calibration import Affine, CalibrationTest, calibration_test, fit_affine
+from tierwise.learning.evaluation import NOT_USABLE, USABLE, Evaluation
+from tierwise.learning.linear import LinearSides
+from tierwise.learning.metrics import Interval, auc, average_precision, capture, deciles, measure, paired_difference
+from tierwise.learning.model import PercentileMap, PropensityModel
+from tierwise.learning.training import Trained, train_model
+from tierwise.learning.two_sided import TwoSidedBooster
+
+__all__ = [
+    "NOT_USABLE",
+    "USABLE",
+    "Affine",
+    "CalibrationTest",
+    "Evaluation",
+    "Interval",
+    "LinearSides",
+    "PercentileMap",
+    "PropensityModel",
+    "Trained",
+    "TwoSidedBooster",
+    "auc",
+    "average_precision",
+    "calibration_test",
+    "capture",
+    "deciles",
+    "fit_affine",
+    "measure",
+    "paired_difference",
+    "rankings",
+    "train_model",
+]

@@ -1,0 +1,142 @@
+"""What a model is worth, measured on the newest slice that no choice has seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import expit
+
+from tierwise.features.feature import Feature
+from tierwise.learning.baselines import rankings
+from tierwise.learning.calibration import calibration_test
+from tierwise.learning.metrics import SHARES, Interval, Measured, deciles, measure
+
+Floats = npt.NDArray[np.float64]
+
+USABLE, NOT_USABLE = "usable", "no usable model"
+LEAST_TEST_OUTCOMES = 10
+SURE = 0.95
+"""The share of paired resamples in which a model must be ahead of a baseline."""
+AT = "capture_0.2"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The evidence of one training, each figure with its n and interval.
+
+    verdict: `usable` or `no usable model`; why: one sentence. candidates: per candidate, the out-of-time log-loss and
+    calibration. metrics: per candidate and baseline on the test slice, `{figure: {value, low, high}}`. comparisons: the
+    chosen model less each baseline.
+    """
+
+    verdict: str
+    why: str
+    chosen: str
+    chosen_because: str
+    horizon_days: int
+    trained: Mapping[str, Any]
+    test: Mapping[str, Any]
+    folds: Sequence[Mapping[str, Any]]
+    candidates: Mapping[str, Mapping[str, Any]]
+    metrics: Mapping[str, Mapping[str, Mapping[str, float]]]
+    comparisons: Mapping[str, Mapping[str, Any]]
+    calibration: Mapping[str, Any]
+    lift: Sequence[Mapping[str, float]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The evaluation as JSON values: floats rounded to 6 digits, what cannot be said as null."""
+        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON knows it; floats to 6 significant decimals, NaN and infinities null."""
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        return round(float(value), 6) if math.isfinite(value) else None
+    return value
+
+
+@dataclass(frozen=True)
+class TestReport:
+    """What the test slice says of the chosen model."""
+
+    __test__ = False
+    verdict: str
+    why: str
+    metrics: dict[str, dict[str, dict[str, float]]]
+    comparisons: dict[str, dict[str, Any]]
+    calibration: dict[str, Any]
+    lift: list[dict[str, float]]
+
+
+def test_report(
+    frame: pd.DataFrame,
+    y: Floats,
+    log_odds: Mapping[str, Floats],
+    chosen: str,
+    features: Sequence[Feature],
+    base_log_odds: float,
+    seed: int,
+) -> TestReport:
+    """Measure every candidate (calibrated log-odds by name) and baseline on the test rows, and judge the chosen one."""
+    families = frame["family_id"].to_numpy()
+    measured = {
+        name: measure(y, values, families, probability=True, seed=seed) for name, values in sorted(log_odds.items())
+    }
+    baselines = rankings(frame, features)
+    base = np.full(len(y), base_log_odds)
+    measured["base_rate"] = measure(y, base, families, probability=True, seed=seed)
+    for name in sorted(set(baselines) - {"base_rate"}):
+        measured[name] = measure(y, baselines[name], families, probability=False, seed=seed)
+    comparisons = {name: _compare(measured[chosen], measured[name]) for name in sorted(baselines)}
+    outcomes = int(frame.loc[y == 1, "account_id"].nunique())
+    verdict, why = _verdict(chosen, comparisons, outcomes)
+    metrics = {name: {figure: asdict(m.interval(figure)) for figure in m.names} for name, m in measured.items()}
+    calibration = _calibration(log_odds[chosen], y)
+    return TestReport(verdict, why, metrics, comparisons, calibration, _lift(measured[chosen]))
+
+
+def _compare(model: Measured, baseline: Measured) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for figure in ("auc", "average_precision", AT):
+        difference, ahead = model.less(baseline, figure)
+        found[figure] = asdict(difference) | {"ahead": ahead}
+    sure = found["average_precision"]["ahead"] >= SURE and found["auc"]["ahead"] >= 0.5
+    return found | {"beaten": bool(sure and found[AT]["value"] > 0)}
+
+
+def _verdict(chosen: str, comparisons: Mapping[str, Mapping[str, Any]], outcomes: int) -> tuple[str, str]:
+    if outcomes < LEAST_TEST_OUTCOMES:
+        return NOT_USABLE, f"only {outcomes} accounts had the outcome in the test slice: too few to tell"
+    unbeaten = [name for name, found in comparisons.items() if not found["beaten"]]
+    if unbeaten:
+        return NOT_USABLE, f"{chosen} does not beat {' and '.join(unbeaten)} on average precision and capture"
+    return USABLE, f"{chosen} beats {', '.join(comparisons)} on average precision and capture"
+
+
+def _calibration(log_odds: Floats, y: Floats) -> dict[str, Any]:
+    test = calibration_test(log_odds, y)
+    said = {"slope": test.slope, "intercept": test.intercept, "statistic": test.statistic, "p_value": test.p_value}
+    return said | {"n": test.n, "deciles": deciles(y, expit(log_odds))}
+
+
+def _lift(model: Measured) -> list[dict[str, float]]:
+    lines = []
+    for share in SHARES:
+        found: Interval = model.interval(f"capture_{share:g}")
+        line = {"share": share, "capture": found.value, "capture_low": found.low, "capture_high": found.high}
+        lines.append(line | {f"lift{k}": line[f"capture{k}"] / share for k in ("", "_low", "_high")})
+    return lines

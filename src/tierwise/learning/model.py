@@ -1,0 +1,214 @@
+"""The propensity model: two sides, calibrated, with frozen percentiles; as files without pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import expit
+from scipy.stats import rankdata
+
+from tierwise.clock import instant
+from tierwise.errors import BundleError
+from tierwise.features.feature import Feature
+from tierwise.learning.calibration import Affine
+from tierwise.learning.encoding import Encoder, signal_mask
+from tierwise.learning.linear import LinearSides
+from tierwise.learning.two_sided import TwoSidedBooster
+
+Floats = npt.NDArray[np.float64]
+Estimator = LinearSides | TwoSidedBooster
+
+FORMAT = "tierwise-model/1"
+KNOTS = 1001
+
+
+@dataclass(frozen=True)
+class PercentileMap:
+    """A frozen, monotone map from log-odds to 0..100: the mean rank in the training cohort, linear between knots."""
+
+    at: tuple[float, ...]
+    percent: tuple[float, ...]
+
+    @classmethod
+    def learn(cls, log_odds: Floats) -> PercentileMap:
+        """Learn from the cohort's log-odds; ties share their mean rank, so a constant side maps to 50."""
+        values = np.round(np.asarray(log_odds, dtype=np.float64), 9)
+        percent = 100 * (rankdata(values) - 0.5) / max(len(values), 1)
+        at, first = np.unique(values, return_index=True)
+        ranks = percent[first]
+        if len(at) > KNOTS:
+            wanted = np.linspace(ranks[0], ranks[-1], KNOTS)
+            keep = np.unique(np.searchsorted(ranks, wanted).clip(0, len(at) - 1))
+            at, ranks = at[keep], ranks[keep]
+        return cls(tuple(at.tolist()), tuple(ranks.tolist()))
+
+    def __call__(self, log_odds: Floats) -> Floats:
+        """Percentiles, 0 to 100."""
+        if not self.at:
+            return np.full(len(log_odds), 50.0)
+        return np.interp(np.round(log_odds, 9), self.at, self.percent)
+
+
+@dataclass(frozen=True)
+class PropensityModel:
+    """What training leaves behind.
+
+    kind: `linear` or `two_sided`. trained_as_of: the newest as_of trained on. percentiles: of `account`, `fit` and
+    `signal` log-odds. threads: used in scoring only; no part of the model.
+    """
+
+    kind: str
+    estimator: Estimator
+    calibrator: Affine
+    percentiles: Mapping[str, PercentileMap]
+    horizon_days: int
+    trained_as_of: datetime
+    threads: int = 1
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What the model reads, in its own order."""
+        return self.estimator.encoder_.features
+
+    @property
+    def base(self) -> float:
+        """The calibrated log-odds before any reason."""
+        return self.calibrator.intercept + self.calibrator.slope * self.estimator.base_
+
+    def with_threads(self, threads: int) -> PropensityModel:
+        """The same model, scoring on so many threads."""
+        other = self.estimator.__class__.__new__(self.estimator.__class__)
+        other.__dict__.update(self.estimator.__dict__, threads=threads)
+        return replace(self, estimator=other, threads=threads)
+
+    def sides(self, frame: pd.DataFrame) -> tuple[Floats, Floats]:
+        """The calibrated log-odds of the fit side and of the signal side, row by row."""
+        fit, signal = self.estimator.sides(frame)
+        return self.calibrator.slope * fit, self.calibrator.slope * signal
+
+    def log_odds(self, frame: pd.DataFrame) -> Floats:
+        """The calibrated log-odds: base + fit + signal."""
+        fit, signal = self.sides(frame)
+        return self.base + fit + signal
+
+    def score(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Score rows that hold account_id, as_of and every feature by name.
+
+        Columns: account_id, as_of, base, fit_log_odds, signal_log_odds (calibrated; they sum to the log-odds),
+        propensity (0 to 1), account_score, fit_score, signal_score (0 to 100).
+
+        Raises
+        ------
+        ContractError : a feature is missing, renamed, doubled or retyped.
+        """
+        fit, signal = self.sides(frame)
+        total = self.base + fit + signal
+        return pd.DataFrame(
+            {
+                "account_id": frame["account_id"].to_numpy(),
+                "as_of": frame["as_of"].to_numpy(),
+                "base": np.full(len(frame), self.base),
+                "fit_log_odds": fit,
+                "signal_log_odds": signal,
+                "propensity": expit(total),
+                "account_score": self.percentiles["account"](total),
+                "fit_score": self.percentiles["fit"](fit),
+                "signal_score": self.percentiles["signal"](signal),
+            }
+        )
+
+    def contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Each feature's share of the calibrated log-odds; with `base` they sum to it (law 4), side by side too."""
+        parts = self.calibrator.slope * self.estimator.contributions(frame)
+        return pd.DataFrame(parts, columns=[f.name for f in self.features])
+
+    def to_files(self) -> dict[str, bytes]:
+        """The model as spec.json, calibrator.json and linear.json or model.txt; the same model, the same bytes."""
+        spec = {
+            "format": FORMAT,
+            "kind": self.kind,
+            "horizon_days": self.horizon_days,
+            "trained_as_of": self.trained_as_of.isoformat(),
+            "features": [asdict(f) for f in self.features],
+            "encoder": self.estimator.encoder_.to_dict(),
+            "percentiles": {name: asdict(self.percentiles[name]) for name in ("account", "fit", "signal")},
+        }
+        files = {"spec.json": _json(spec), "calibrator.json": _json(asdict(self.calibrator))}
+        if isinstance(self.estimator, LinearSides):
+            return files | {"linear.json": _json(self.estimator.to_dict())}
+        return files | {"model.txt": self.estimator.to_text().encode()}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], threads: int = 1) -> PropensityModel:
+        """The model that `to_files` wrote.
+
+        Raises
+        ------
+        BundleError : a file is absent, or is not what `to_files` writes.
+        """
+        try:
+            return cls._read(files, threads)
+        except BundleError:
+            raise
+        except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+            raise BundleError("A model was to be read", found=f"its files do not hold one ({error})") from error
+
+    @classmethod
+    def _read(cls, files: Mapping[str, bytes], threads: int) -> PropensityModel:
+        spec = json.loads(files["spec.json"])
+        if spec["format"] != FORMAT:
+            raise BundleError("A model was to be read", found=f"its format is {spec['format']!r}, not {FORMAT!r}")
+        features = tuple(Feature(**line) for line in spec["features"])
+        encoder = Encoder.from_dict(features, spec["encoder"])
+        estimator: Estimator
+        if spec["kind"] == "linear":
+            estimator = LinearSides.from_dict(json.loads(files["linear.json"]), encoder, threads)
+        else:
+            estimator = TwoSidedBooster.from_text(files["model.txt"].decode(), encoder, threads)
+        maps = {
+            str(name): PercentileMap(tuple(line["at"]), tuple(line["percent"]))
+            for name, line in spec["percentiles"].items()
+        }
+        calibrator = Affine(**json.loads(files["calibrator.json"]))
+        return cls(
+            str(spec["kind"]),
+            estimator,
+            calibrator,
+            maps,
+            int(spec["horizon_days"]),
+            instant(spec["trained_as_of"]),
+            threads,
+        )
+
+
+def freeze(
+    kind: str,
+    estimator: Estimator,
+    calibrator: Affine,
+    cohort: pd.DataFrame,
+    horizon_days: int,
+    trained_as_of: datetime,
+    threads: int,
+) -> PropensityModel:
+    """Bind a fitted estimator to its calibrator, and freeze the percentiles of the training cohort."""
+    model = PropensityModel(kind, estimator, calibrator, {}, horizon_days, trained_as_of, threads)
+    fit, signal = model.sides(cohort)
+    scores = {"account": model.base + fit + signal, "fit": fit, "signal": signal}
+    return replace(model, percentiles={name: PercentileMap.learn(values) for name, values in scores.items()})
+
+
+def side_sums(contributions: pd.DataFrame, features: Sequence[Feature]) -> tuple[Floats, Floats]:
+    """The sums of the fit side's and of the signal side's contributions, row by row."""
+    parts, signal = contributions.to_numpy(dtype=np.float64), signal_mask(features)
+    return parts[:, ~signal].sum(axis=1), parts[:, signal].sum(axis=1)
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -1,0 +1,34 @@
+"""A run seen whole or not at all: its nine files, the lock of its plan, and the pointer CURRENT."""
+
+from __future__ import annotations
+
+from tierwise.publishing.atomic import POINTS, Recovered, publish, recover
+from tierwise.publishing.files import FILES, SCHEMAS, run_files
+from tierwise.publishing.identity import run_id
+from tierwise.publishing.lock import plan_lock
+from tierwise.publishing.reading import PublishedRun, read_current, read_run, verify_run
+from tierwise.publishing.reviews import publish_review
+from tierwise.publishing.spreadsheets import safe_cell
+from tierwise.publishing.tables import reasons_table, scores_table, sheet_table, tiers_table
+
+__all__ = [
+    "FILES",
+    "POINTS",
+    "SCHEMAS",
+    "PublishedRun",
+    "Recovered",
+    "plan_lock",
+    "publish",
+    "publish_review",
+    "read_current",
+    "read_run",
+    "reasons_table",
+    "recover",
+    "run_files",
+    "run_id",
+    "safe_cell",
+    "scores_table",
+    "sheet_table",
+    "tiers_table",
+    "verify_run",
+]

@@ -1,0 +1,173 @@
+"""Accounts as pages show them: one card an account, its waterfall, its movement, and the console's two pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+import tierwise.report.words as words
+from tierwise.report.charts import Step, waterfall
+from tierwise.report.page import drawn, render
+from tierwise.report.reading import real
+from tierwise.report.values import AccountPage, AccountsPage
+from tierwise.report.words import STATUSES, TIERS, Words, absent, clean
+
+SHOWN_REASONS = 6
+
+
+def direction(previous: object, tier: object) -> str:
+    """How a tier stands to the one before: "up", "down", "entered" (the tiers), "left" (them), or "" (as it was).
+
+    >>> direction("tier_3", "tier_1"), direction(None, "tier_2"), direction("tier_2", "customer"), direction("x", "x")
+    ('up', 'entered', 'left', '')
+    """
+    before, now = (None if absent(t) else str(t) for t in (previous, tier))
+    if before == now or (before not in TIERS and now not in TIERS):
+        return ""
+    if before not in TIERS:
+        return "entered"
+    if now not in TIERS:
+        return "left"
+    return "up" if TIERS.index(now) < TIERS.index(before) else "down"
+
+
+def cause(row: Mapping[str, object]) -> str:
+    """The one cause of a movement, from `cause` or else from a `movement` that names it; "" where nothing does."""
+    found = row.get("cause") if "cause" in row else row.get("movement")
+    return "" if absent(found) else str(found)
+
+
+def named(row: Mapping[str, object], names: Mapping[str, str]) -> dict[str, str]:
+    """The account's id and its name (the id where it has none), both cleaned."""
+    account_id = str(row["account_id"])
+    return {"id": account_id, "shown_id": clean(account_id, 60), "name": clean(names.get(account_id) or account_id, 80)}
+
+
+def steps_of(row: Mapping[str, object], reasons: pd.DataFrame, w: Words) -> list[Step]:
+    """The strongest reasons as steps, then what remains of each side, so that base + steps is the total exactly."""
+    found = reasons.assign(size=reasons["log_odds"].abs())
+    found = found.sort_values(["size", "feature"], ascending=[False, True], kind="stable")
+    steps: list[Step] = []
+    rest: list[Step] = []
+    shown = found.head(SHOWN_REASONS)
+    for record in shown.to_dict("records"):
+        sentence = w.sentence(record["words"] if not absent(record["words"]) else record["feature"], 160)
+        steps.append(Step(sentence, str(record["side"]), float(record["log_odds"])))
+    for side in ("fit", "signal"):
+        total = real(row.get(f"{side}_log_odds"))
+        of_side = found.loc[found["side"] == side, "log_odds"]
+        whole = float(of_side.sum()) if total is None else total
+        left = whole - float(shown.loc[shown["side"] == side, "log_odds"].sum())
+        count = int((found["side"] == side).sum() - (shown["side"] == side).sum())
+        if count or abs(left) > 5e-7:
+            rest.append(Step(f"{words.plural(count, 'further reason')}: {w(side)}", side, left))
+    return steps + rest
+
+
+def card(
+    row: Mapping[str, object], reasons: pd.DataFrame | None, names: Mapping[str, str], w: Words
+) -> dict[str, object]:
+    """One account: who, where it stands, why, its scores, and its waterfall (or why there is none)."""
+    propensity, base = real(row.get("propensity")), real(row.get("base"))
+    who = named(row, names)
+    before, tier = row.get("previous_tier"), row.get("tier")
+    svg, missing = "", ""
+    mine = None if reasons is None else reasons[reasons["account_id"] == row["account_id"]]
+    if mine is None:
+        missing = "the reasons were not published with this run"
+    elif propensity is None or base is None:
+        missing = "this account has no probability (out of the cohort, or tiers by rules)"
+    else:
+        svg = waterfall(
+            base,
+            steps_of(row, mine, w),
+            title=f"How the chance of {who['name']} comes about",
+            base_words="Where every account starts",
+            total_words="This account",
+            sides={"fit": w.title("fit"), "signal": w.title("signal")},
+        )
+    return who | {
+        "tier": str(tier),
+        "tier_words": w.tier(tier),
+        "why": w.sentence(row.get("why")),
+        "propensity": propensity,
+        "account_score": real(row.get("account_score")),
+        "fit_score": real(row.get("fit_score")),
+        "signal_score": real(row.get("signal_score")),
+        "direction": direction(before, tier),
+        "before": w.tier(before),
+        "cause": w(cause(row)),
+        "guardrails": [w.sentence(g, 60).replace("_", " ") for g in str(row.get("guardrails") or "").split(";") if g],
+        "decided_by": clean(row.get("decided_by"), 60).replace("_", " "),
+        "since": row.get("tier_since"),
+        "waterfall": drawn(svg),
+        "missing": missing,
+    }
+
+
+def account_page(values: AccountPage) -> str:
+    """One account for the console, as a whole HTML page: tier, why, guardrails, waterfall, reasons by side."""
+    w = Words(values.labels)
+    row = {str(k): (None if absent(v) else v) for k, v in values.row.items()}
+    sides: list[dict[str, object]] = []
+    if values.reasons is not None:
+        mine = values.reasons[values.reasons["account_id"] == row["account_id"]]
+        for side in ("fit", "signal"):
+            of_side = mine[mine["side"] == side]
+            ranked = of_side.loc[of_side["log_odds"].abs().sort_values(ascending=False, kind="stable").index]
+            rows = [_reason(r, w) for r in ranked.to_dict("records")]
+            sides.append({"side": side, "rows": rows, "sum": float(of_side["log_odds"].sum())})
+    return render(
+        "account.html.j2",
+        {
+            "console": True,
+            "page_title": f"{named(row, values.names)['name']} · {clean(values.plan)}",
+            "v": values,
+            "a": card(row, values.reasons, values.names, w),
+            "sides": sides,
+            "expected_value": real(row.get("expected_value")),
+            "roles": [w.sentence(r, 40).replace("_", " ") for r in str(row.get("roles_reached") or "").split(";") if r],
+        },
+        values.labels,
+    )
+
+
+def _reason(record: Mapping[object, object], w: Words) -> dict[str, object]:
+    said = record["words"] if not absent(record.get("words")) else record["feature"]
+    return {
+        "words": w.sentence(said, 200),
+        "feature": clean(record["feature"], 60),
+        "log_odds": float(str(record["log_odds"])),
+        "value_as_of": record.get("value_as_of"),
+    }
+
+
+def accounts_page(values: AccountsPage) -> str:
+    """The console's list of accounts, as a whole HTML page: a tier filter, a search, one page of rows."""
+    w = Words(values.labels)
+    rows = [card(r, None, values.names, w) for r in _records(values.rows)]
+    order = [t for t in (*TIERS, *STATUSES) if values.counts.get(t)]
+    order += sorted(set(values.counts) - set(order) - {t for t, n in values.counts.items() if not n})
+    return render(
+        "accounts.html.j2",
+        {
+            "console": True,
+            "page_title": f"{w.title('accounts')} · {clean(values.plan)}",
+            "v": values,
+            "rows": rows,
+            "tiers": [(t, w.tier(t), values.counts[t]) for t in order],
+            "all": sum(values.counts.values()),
+        },
+        values.labels,
+    )
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
+    return [{str(k): (None if absent(v) else v) for k, v in r.items()} for r in frame.to_dict("records")]
+
+
+def message_page(title: str, message: str, plan: str) -> str:
+    """A page that says one thing (nothing published yet, no such account), in the same dress."""
+    values = {"console": True, "page_title": title, "title": title, "message": clean(message, 600), "plan": plan}
+    return render("message.html.j2", values, {})

@@ -1,0 +1,122 @@
+"""The model's quality on months it had not seen: metrics beside baselines, calibration, capture."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+
+import tierwise.report.charts as charts
+import tierwise.report.words as words
+from tierwise.report.page import drawn
+from tierwise.report.reading import METRICS, Calibration, Figure, Quality, read_quality
+from tierwise.report.words import Words, clean
+
+METRIC_WORDS = {"auc": "AUC", "average_precision": "Average precision", "log_loss": "Log-loss", "brier": "Brier score"}
+
+NAMES = {"icp_rubric": "ICP rubric", "base_rate": "Always the base rate", "two_sided": "Two-sided boosting"}
+
+
+def quality_part(
+    evaluation: Mapping[str, object] | None, unavailable: Mapping[str, str], w: Words
+) -> dict[str, object]:
+    """The evaluation as the page shows it, or why there is none."""
+    if evaluation is None:
+        return {"missing": clean(unavailable.get("evaluation") or "the run did not provide it", 400)}
+    found = read_quality(evaluation)
+    known = [*found.candidates, *found.baselines]
+    return {
+        "missing": "",
+        "usable": found.usable,
+        "why": in_words(w.sentence(found.why, 400), known),
+        "chosen": named(found.chosen),
+        "because": in_words(w.sentence(found.because, 400), known),
+        "rows": found.rows,
+        "outcomes": found.outcomes,
+        "accounts": found.accounts,
+        "base_rate": found.base_rate,
+        "first": found.first,
+        "last": found.last,
+        "metrics": [METRIC_WORDS[m] for m in METRICS],
+        "table": metric_rows(found),
+        "calibration": calibration_part(found.calibration, unavailable, w),
+        "capture": capture_part(found, unavailable, w),
+    }
+
+
+def named(candidate: str) -> str:
+    """A candidate's or a baseline's name as words."""
+    words_ = clean(candidate, 60).replace("_", " ").capitalize()
+    return NAMES.get(candidate, words_)
+
+
+def in_words(sentence: str, names: Iterable[str]) -> str:
+    """A sentence in which candidates and baselines stand by their words."""
+    for name in sorted(names, key=len, reverse=True):
+        shown = named(name)
+        shown = shown if shown[:2].isupper() else shown[:1].lower() + shown[1:]
+        sentence = re.sub(rf"\b{re.escape(name)}\b", lambda _, s=shown: s, sentence)  # type: ignore[misc]
+    return sentence
+
+
+def metric_rows(found: Quality) -> list[dict[str, object]]:
+    """The chosen candidate, the other candidates, the baselines, and last what always saying the base rate scores."""
+    order = sorted(found.candidates, key=lambda name: (name != found.chosen, name))
+    rows = [_row(named(n), found.candidates[n], "live" if n == found.chosen else "candidate") for n in order]
+    for name, figures in sorted(found.baselines.items(), key=lambda item: (item[0] == "base_rate", item[0])):
+        beaten = "" if name not in found.beaten else f"baseline, {'' if found.beaten[name] else 'not '}beaten"
+        rows.append(_row(named(name), figures, "baseline", beaten))
+    p = found.base_rate
+    if p is not None and 0 < p < 1 and "base_rate" not in found.baselines:
+        log_loss = -p * math.log(p) - (1 - p) * math.log(1 - p)
+        constant = {"auc": 0.5, "average_precision": p, "log_loss": log_loss, "brier": p * (1 - p)}
+        rows.append(_row(named("base_rate"), {m: Figure(v) for m, v in constant.items()}, "baseline"))
+    return rows
+
+
+KINDS = {"live": "the model in use", "candidate": "candidate", "baseline": "baseline"}
+
+
+def _row(name: str, figures: Mapping[str, Figure], kind: str, said: str = "") -> dict[str, object]:
+    cells = [figures.get(m, Figure(None)) for m in METRICS]
+    return {"words": name, "kind": kind, "said": said or KINDS[kind], "cells": cells}
+
+
+def calibration_part(found: Calibration | None, unavailable: Mapping[str, str], w: Words) -> dict[str, object]:
+    """Predicted against observed: the picture, the test in words and the table behind it."""
+    if found is None:
+        return {"missing": clean(unavailable.get("calibration") or "the evaluation holds no calibration table", 400)}
+    svg = charts.calibration(
+        found.points,
+        title="Predicted against observed",
+        x_words=f"Predicted {w('propensity')}",
+        y_words="Observed share",
+    )
+    return {
+        "missing": "",
+        "svg": drawn(svg),
+        "n": found.n,
+        "slope": found.slope,
+        "intercept": found.intercept,
+        "p_value": found.p_value,
+        "points": found.points,
+    }
+
+
+def capture_part(found: Quality, unavailable: Mapping[str, str], w: Words) -> dict[str, object]:
+    """Outcomes captured by the share of accounts worked, beside the one-line baselines."""
+    if "model" not in found.lift:
+        return {"missing": clean(unavailable.get("lift") or "the evaluation holds no lift table", 400)}
+    series = {("This model" if name == "model" else named(name)): rows for name, rows in found.lift.items()}
+    svg = charts.capture_curve(
+        series,
+        title="Outcomes captured by accounts worked",
+        x_words=f"{w.title('accounts')} worked, best first",
+        y_words="Outcomes captured",
+        random_words="In any order",
+    )
+    fifth = min(found.lift["model"], key=lambda pair: (abs(pair[0] - 0.2), pair[0]))
+    said = (
+        f"The best {words.percent(fifth[0], 0)} of {w('accounts')} held {words.percent(fifth[1], 0)} of the outcomes."
+    )
+    return {"missing": "", "svg": drawn(svg), "said": said, "n": found.rows, "outcomes": found.outcomes}

@@ -1,0 +1,124 @@
+"""What a page is made of: frozen values of plain Python and pandas, nothing rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """A scoring run, as its report.html shows it.
+
+    Parameters
+    ----------
+    tiers : a row per account: `tiers::decide`'s result joined with `scores` (account_id, tier, previous_tier, cause or
+        movement, decided_by, guardrails, why, propensity, account_score, fit_score, signal_score, base, fit_log_odds,
+        signal_log_odds). Columns that are absent are shown as missing, but account_id and tier must be there.
+    reasons : account_id, side, feature, value, value_as_of, log_odds, words.
+    evaluation : `learning.Evaluation.to_dict()`; the keys read stand in `report/reading.py`.
+    unavailable : part -> why it is not there; parts are tiers_before, reasons, evaluation, calibration, lift, intake,
+        quarantine, refused. An absent part without a reason says that the run did not provide it.
+    outcome : what is predicted, as a verb phrase ("open a new-business opportunity").
+    """
+
+    plan: str
+    as_of: datetime
+    run_id: str
+    model_version: str
+    tiers: pd.DataFrame
+    horizon_days: int
+    policy_version: str = ""
+    outcome: str = "reach the outcome"
+    title: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    motions: Mapping[str, str] = field(default_factory=dict)
+    data_through: Mapping[str, datetime] = field(default_factory=dict)
+    reasons: pd.DataFrame | None = None
+    evaluation: Mapping[str, object] | None = None
+    intake: pd.DataFrame | None = None
+    quarantine: pd.DataFrame | None = None
+    refused: Sequence[tuple[str, str]] | None = None
+    notes: Sequence[str] = ()
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+    top: int = 12
+
+
+@dataclass(frozen=True)
+class ReviewPage:
+    """The monthly evidence, as the review page shows it.
+
+    Parameters
+    ----------
+    precision : `governance.TierPrecision.by_tier`: tier, n, accounts, outcomes, precision, low, high (and lift).
+    trend : its `by_as_of`: as_of, tier, n, outcomes, precision, low, high.
+    movement : `governance.MovementReview.by_month`: month, accounts, moved, share, ping_pong, ping_pong_share.
+    movement_causes : its `by_cause`: month, cause, n.
+    tiers_by_month : month, tier, n.
+    calibration : `governance.CalibrationReview.to_dict()`; the keys read stand in `report/reading.py`.
+    drift : `governance.drift_table`: feature, psi, p_value, alarm, n, reference_n.
+    false_positives, false_negatives : account_id, tier, propensity, why.
+    unavailable : part (a field's name) -> why it is not there.
+    """
+
+    plan: str
+    as_of: datetime
+    verdict: str
+    reasons: Sequence[str]
+    horizon_days: int
+    model_version: str = ""
+    policy_version: str = ""
+    outcome: str = "reach the outcome"
+    title: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    data_through: Mapping[str, datetime] = field(default_factory=dict)
+    base_rate: float | None = None
+    precision: pd.DataFrame | None = None
+    trend: pd.DataFrame | None = None
+    movement: pd.DataFrame | None = None
+    movement_causes: pd.DataFrame | None = None
+    tiers_by_month: pd.DataFrame | None = None
+    calibration: Mapping[str, object] | None = None
+    drift: pd.DataFrame | None = None
+    false_positives: pd.DataFrame | None = None
+    false_negatives: pd.DataFrame | None = None
+    notes: Sequence[str] = ()
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AccountsPage:
+    """The console's list: the accounts that match, one page of them, and how many stand in each tier."""
+
+    plan: str
+    as_of: datetime
+    run_id: str
+    model_version: str
+    rows: pd.DataFrame
+    matched: int
+    counts: Mapping[str, int]
+    tier: str = ""
+    query: str = ""
+    page: int = 1
+    pages: int = 1
+    labels: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AccountPage:
+    """One account in the console: its row of `tiers` joined with `scores`, and its reasons (None: not published)."""
+
+    plan: str
+    as_of: datetime
+    run_id: str
+    model_version: str
+    row: Mapping[str, object]
+    reasons: pd.DataFrame | None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)

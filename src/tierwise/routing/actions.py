@@ -1,0 +1,150 @@
+"""Actions: one play owed to one account, with a stable id, an owner and a due time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from tierwise.clock import instant, naive
+from tierwise.config.policy import Play, Plays
+from tierwise.errors import UsageError
+from tierwise.routing.plays import owing
+
+ACTION_COLUMNS = (
+    "action_id",
+    "account_id",
+    "play",
+    "motion",
+    "owner",
+    "tier",
+    "message",
+    "kpi",
+    "due_at",
+    "cause",
+    "run_id",
+)
+UNASSIGNED = "revops"
+"""Who gets what an account's owner should do, where the account has none, or one who is not active."""
+_NEEDED = ("account_id", "tier", "previous_tier", "movement", "cause", "row", "why", "owner_id", "surge_began")
+
+
+def owed(
+    decisions: pd.DataFrame, plays: Plays, owners: pd.DataFrame, plan: str, as_of: datetime, run_id: str
+) -> pd.DataFrame:
+    """The actions that a run's decisions owe, sorted by account_id and then in the order of the plays.
+
+    Parameters
+    ----------
+    decisions : what `tiers.decide` returns.
+    owners : owner_id, and active_from and active_to where known; empty means that every owner is taken to be active.
+    run_id : the run that owes them; it is no part of action_id, so that a second run of the same as_of owes the same.
+
+    Returns
+    -------
+    ACTION_COLUMNS; `due_at` (naive UTC) is as_of plus the play's whole business days, NaT without a service level;
+    `owner` is an owner_id where the play names the account owner (else revops), otherwise the function's name.
+
+    Raises
+    ------
+    UsageError : the decisions lack a column.
+    """
+    missing = [c for c in _NEEDED if c not in decisions.columns]
+    if missing:
+        raise UsageError(
+            f"actions were asked for, and the decisions have no column {', '.join(missing)}",
+            found=f"they have {', '.join(map(str, decisions.columns)) or 'none'}",
+            do="Give what decide returns",
+        )
+    owner_ids = _active_owners(decisions["owner_id"], owners, naive(instant(as_of)))
+    parts = [
+        _actions(decisions[due], play, owner_ids[due], plan, instant(as_of), run_id).assign(_order=order)
+        for order, play in enumerate(plays.plays)
+        if (due := owing(decisions, play)).any()
+    ]
+    if not parts:
+        return _typed(pd.DataFrame({c: pd.Series(dtype=object) for c in ACTION_COLUMNS}))
+    frame = pd.concat(parts).sort_values(["account_id", "_order"], kind="stable")
+    return _typed(frame[list(ACTION_COLUMNS)].reset_index(drop=True))
+
+
+def action_id(plan: str, account_id: str, as_of: datetime, play: str) -> str:
+    """The first 16 hex digits of the SHA-256 of plan, account, as_of and play: the same whenever it is owed again."""
+    text = json.dumps([plan, account_id, instant(as_of).isoformat(), play])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def due_at(as_of: datetime, sla_days: int | None) -> datetime | None:
+    """as_of plus so many whole business days (Monday to Friday, UTC); a weekend counts from Monday 00:00.
+
+    >>> due_at(instant("2026-02-27"), 1).isoformat()   # Friday: due once Friday is over, which is Monday 00:00
+    '2026-03-02T00:00:00+00:00'
+    """
+    if sla_days is None:
+        return None
+    start = instant(as_of)
+    day = np.datetime64(start.date(), "D")
+    midnight = instant(str(np.busday_offset(day, sla_days, roll="forward")))
+    if start.weekday() >= 5:
+        return midnight
+    return midnight.replace(hour=start.hour, minute=start.minute, second=start.second, microsecond=start.microsecond)
+
+
+def to_jsonl(actions: pd.DataFrame) -> bytes:
+    """The actions as UTF-8 JSON lines, keys in column order, instants in ISO 8601 with Z; the same bytes every time."""
+    lines = [
+        json.dumps({k: _plain(v) for k, v in record.items()}, ensure_ascii=False, allow_nan=False)
+        for record in actions.to_dict("records")
+    ]
+    return "".join(line + "\n" for line in lines).encode()
+
+
+def _plain(value: object) -> object:
+    if value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
+        return None
+    if isinstance(value, datetime):
+        return value.isoformat() + "Z"
+    return value
+
+
+def _active_owners(owner_ids: pd.Series, owners: pd.DataFrame, at: datetime) -> pd.Series:
+    ids = owner_ids.astype(object).where(owner_ids.notna() & (owner_ids != ""), UNASSIGNED)
+    if len(owners) == 0:
+        return ids
+    active = pd.Series(True, index=owners.index)
+    if "active_from" in owners.columns:
+        begins = pd.to_datetime(owners["active_from"])
+        active &= begins.isna() | (begins <= at)
+    if "active_to" in owners.columns:
+        ends = pd.to_datetime(owners["active_to"])
+        active &= ends.isna() | (ends > at)
+    return ids.where(ids.isin(owners.loc[active, "owner_id"]), UNASSIGNED)
+
+
+def _actions(
+    due: pd.DataFrame, play: Play, owner_ids: pd.Series, plan: str, as_of: datetime, run_id: str
+) -> pd.DataFrame:
+    until = due_at(as_of, play.sla_days)
+    told = zip(due["account_id"], due["tier"], due["why"], strict=True)
+    return pd.DataFrame(
+        {
+            "action_id": [action_id(plan, account, as_of, play.play) for account in due["account_id"]],
+            "account_id": due["account_id"].to_numpy(dtype=object),
+            "play": play.play,
+            "motion": play.motion,
+            "owner": owner_ids.to_numpy(dtype=object) if play.owner == "account_owner" else play.owner,
+            "tier": due["tier"].to_numpy(dtype=object),
+            "message": [play.message.format(account_id=a, tier=t, why=w) for a, t, w in told],
+            "kpi": play.kpi,
+            "due_at": pd.NaT if until is None else naive(until),
+            "cause": due["cause"].to_numpy(dtype=object),
+            "run_id": run_id,
+        }
+    )
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.astype({c: "datetime64[us]" if c == "due_at" else "str" for c in ACTION_COLUMNS})

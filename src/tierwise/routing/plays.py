@@ -1,0 +1,110 @@
+"""Plays: what entering or leaving a tier, or a surge, calls for; and the default operating matrix."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from tierwise.config.policy import Play, Plays
+
+SUPPRESS = "suppress"
+NO_OUTREACH = "none"
+"""The motion of a play that approaches nobody."""
+
+
+_MATRIX = (
+    Play(
+        play="focus",
+        tiers=("tier_1",),
+        motion="1:1 ABM, executive alignment",
+        owner="account_owner",
+        sla_days=2,
+        message="{account_id} is now in {tier}: plan its 1:1 programme and align the executives. {why}",
+        kpi="pipeline created, win rate, ACV",
+    ),
+    Play(
+        play="growth",
+        tiers=("tier_2",),
+        motion="1:few ABM, coordinated outbound",
+        owner="sales_development",
+        sla_days=5,
+        message="{account_id} is now in {tier}: add it to a 1:few programme and to outbound. {why}",
+        kpi="meetings set, pipeline velocity",
+    ),
+    Play(
+        play="scaled",
+        tiers=("tier_3",),
+        except_rows=("target",),
+        motion="scaled nurture, self-serve",
+        owner="marketing_operations",
+        sla_days=10,
+        message="{account_id} is now in {tier}: start its nurture. {why}",
+        kpi="MQL to SAL, engagement lift",
+    ),
+    Play(
+        play="target",
+        tiers=("tier_3",),
+        rows=("target",),
+        motion="awareness and outbound",
+        owner="marketing_operations",
+        sla_days=10,
+        message="{account_id} fits and is quiet: put it on the outbound list. {why}",
+        kpi="MQL to SAL, engagement lift",
+    ),
+    Play(
+        play="surge",
+        tiers=("tier_1", "tier_2", "tier_3"),
+        movements=("surge",),
+        motion="reach out while the surge lasts",
+        owner="account_owner",
+        sla_days=1,
+        message="{account_id} surges: reach out while it lasts. {why}",
+        kpi="meetings set",
+    ),
+    Play(
+        play="recycle",
+        tiers=("recycle",),
+        motion="recycle path, enrichment, partner route",
+        owner="revops",
+        sla_days=20,
+        message="{account_id} is now in {tier}: enrich it, or pass it to a partner. {why}",
+        kpi="false positives, cost per pipeline",
+    ),
+    Play(
+        play="stop",
+        tiers=("suppress",),
+        motion=NO_OUTREACH,
+        owner="revops",
+        sla_days=1,
+        message="Take {account_id} out of every sequence and audience. {why}",
+        kpi="zero outreach",
+    ),
+)
+
+
+def default_plays() -> Plays:
+    """The operating matrix of the default tiers."""
+    return Plays(plays=_MATRIX)
+
+
+def owing(decisions: pd.DataFrame, play: Play) -> pd.Series:
+    """Whether each decision owes this play.
+
+    `entered`: a movement (entered, up or down) into one of its tiers; `left`: a movement out of its tiers, to another
+    tier or to a status; `surge`: a surge began, and the account stands in one of its tiers. A suppressed account owes
+    only plays that approach nobody.
+    """
+    moved = decisions["movement"] != ""
+    stands, stood = decisions["tier"].isin(play.tiers), decisions["previous_tier"].isin(play.tiers)
+    due = pd.Series(False, index=decisions.index)
+    if "entered" in play.movements:
+        due |= moved & stands
+    if "left" in play.movements:
+        due |= moved & stood & ~stands
+    if "surge" in play.movements:
+        due |= decisions["surge_began"] & stands
+    if play.rows:
+        due &= decisions["row"].isin(play.rows)
+    due &= ~decisions["row"].isin(play.except_rows)
+    if play.motion != NO_OUTREACH:
+        due &= decisions["tier"] != SUPPRESS
+    return due

@@ -1,0 +1,9 @@
+"""What must change together: tier state, movements, outbox, run ledger and promotions, in one database."""
+
+from __future__ import annotations
+
+from tierwise.store.difference import movements_difference
+from tierwise.store.frames import plain, state_hash
+from tierwise.store.ledger import Kind, RunRecord, Store
+
+__all__ = ["Kind", "RunRecord", "Store", "movements_difference", "plain", "state_hash"]

@@ -1,0 +1,97 @@
+"""The tables of the store, and the one number that says which shape they have."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+VERSION = 1
+"""Raise this with every change of a table below; a store of another version is refused by name."""
+
+metadata = MetaData()
+
+meta = Table("meta", metadata, Column("one", Integer, primary_key=True), Column("version", Integer, nullable=False))
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", String(80), primary_key=True),
+    Column("plan", String(60), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("as_of", DateTime, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("model_version", Text, nullable=False),
+    Column("policy_version", Text, nullable=False),
+    Column("inputs", Text, nullable=False),
+    Column("prior_state", Text, nullable=False),
+    Column("counts", Text, nullable=False),
+    UniqueConstraint("plan", "sequence", name="runs_in_order"),
+)
+
+tier_state = Table(
+    "tier_state",
+    metadata,
+    Column("plan", String(60), primary_key=True),
+    Column("account_id", Text, primary_key=True),
+    Column("as_of", DateTime, primary_key=True),
+    Column("run_id", String(80), ForeignKey("runs.run_id"), nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("tier_since", DateTime),
+    Column("row", Text),
+    Column("surge_until", DateTime),
+    Column("surge_ended", DateTime),
+    Column("model_version", Text),
+    Column("policy_version", Text),
+    Column("days_since_signal", Float),
+    Column("further", Text, nullable=False),
+    Index("tier_state_by_date", "plan", "as_of"),
+)
+
+movements = Table(
+    "movements",
+    metadata,
+    Column("run_id", String(80), ForeignKey("runs.run_id"), primary_key=True),
+    Column("account_id", Text, primary_key=True),
+    Column("plan", String(60), nullable=False),
+    Column("as_of", DateTime, nullable=False),
+    Column("previous_tier", Text),
+    Column("tier", Text),
+    Column("movement", Text),
+    Column("cause", Text),
+    Column("further", Text, nullable=False),
+    Index("movements_by_account", "plan", "account_id"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("action_id", String(80), primary_key=True),
+    Column("plan", String(60), nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("as_of", DateTime, nullable=False),
+    Column("run_id", String(80), ForeignKey("runs.run_id"), nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("payload", Text, nullable=False),
+    Index("outbox_by_status", "plan", "status"),
+)
+
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("plan", String(60), primary_key=True),
+    Column("sequence", Integer, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("alias", String(60), nullable=False),
+    Column("as_of", DateTime, nullable=False),
+)

@@ -1,0 +1,96 @@
+"""Movements and their one cause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tierwise.config.policy import Policy
+from tierwise.tiers.bands import LEVELS, NONE, Flags, Ints, Words
+from tierwise.tiers.inputs import Facts, Prior
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the steps of `decide` came to, as levels."""
+
+    final: Ints
+    standing: Ints
+    """Before capacity."""
+    held: Ints
+    """Without a surge's lift."""
+    row: Words
+    fit_band: Ints
+
+
+def movement(prior: Ints, now: Ints) -> Words:
+    """`up` and `down` between tiers, `entered` into a tier from a status, `left` from a tier to a status, else `""`.
+
+    An account without prior state has entered if it stands in tier_1, tier_2 or tier_3; that a new account is recycled,
+    suppressed or out of the cohort changes nothing.
+    """
+    lowest = LEVELS["suppress"]
+    was, stands = prior >= lowest, now >= lowest
+    cases = [
+        (prior == NONE) & (now > 0),
+        prior == NONE,
+        ~was & stands,
+        was & ~stands,
+        was & stands & (now > prior),
+        was & stands & (now < prior),
+    ]
+    return np.select(cases, ["entered", "", "entered", "left", "up", "down"], "").astype(object)
+
+
+def cause(
+    moved: Flags, now: Outcome, prior: Prior, facts: Facts, policy: Policy, as_of: np.datetime64, model_version: str
+) -> Words:
+    """The one cause of each movement, the first of these that holds; `""` without a movement.
+
+    1. data: there is no prior state.
+    2. capacity: the standing before capacity is as it was, or capacity alone brought it down.
+    3. ageing: a negative trigger lapsed; data: any other step into or out of suppression or a status.
+    4. policy: it is stale now, was as stale already, and the policy changed; ageing: it is stale now, or its staleness
+       grew older than `within_days`.
+    5. ageing: a surge ended, and nothing else changed; data: a surge began, and nothing else changed.
+    6. model, then policy: the version differs from the state's (where both are known).
+    7. ageing: down, with no signal since the state and no lower fit band: time alone lowered it.
+    8. data.
+    """
+    quiet = _quiet(facts, prior, as_of)
+    inside = (prior.level >= 0) & (now.final >= 0)
+    down = now.final < prior.level
+    new_model = (prior.model_version != "") & (prior.model_version != model_version) & (model_version != "")
+    new_policy = (prior.policy_version != "") & (prior.policy_version != policy.version())
+    was_lifted, lifted = prior.level > prior.held, now.final > now.held
+    same_held = now.held == np.maximum(prior.held, 0)
+    lapsed = (prior.row == "negative_trigger") & (now.row != "negative_trigger") & (now.row != "excluded")
+    stale = now.row == "stale"
+    after = np.inf if policy.stale is None else policy.stale.after_days
+    within = np.inf if policy.stale is None else policy.stale.within_days
+    cases = [
+        (prior.level == NONE, "data"),
+        (inside & (now.standing == prior.standing), "capacity"),
+        (inside & down & (now.final < now.standing) & (now.standing >= prior.level), "capacity"),
+        (lapsed, "ageing"),
+        (~inside, "data"),
+        (stale & new_policy & (facts.days - _elapsed(prior, as_of) > after), "policy"),
+        (stale, "ageing"),
+        ((prior.row == "stale") & (facts.days > within) & ~new_policy, "ageing"),
+        (same_held & was_lifted & ~lifted, "ageing"),
+        (same_held & ~was_lifted & lifted, "data"),
+        (new_model, "model"),
+        (new_policy, "policy"),
+        (down & quiet & (now.fit_band >= prior.fit_band), "ageing"),
+    ]
+    found = np.select([c for c, _ in cases], [word for _, word in cases], "data")
+    return np.where(moved, found, "").astype(object)
+
+
+def _elapsed(prior: Prior, as_of: np.datetime64) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return (as_of - prior.as_of) / np.timedelta64(1, "D")
+
+
+def _quiet(facts: Facts, prior: Prior, as_of: np.datetime64) -> Flags:
+    return np.isnan(facts.days) | (facts.days >= _elapsed(prior, as_of))

@@ -1,0 +1,158 @@
+"""What the steps came to, as a frame: the tier, who decided, what held it, what moved it, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC
+
+import numpy as np
+import pandas as pd
+
+from tierwise.config.policy import COVERAGE_BANDS, FIT_BANDS, SIGNAL_BANDS, Policy
+from tierwise.tiers.bands import LEVELS, Floats, Instants, Ints, Words, names
+from tierwise.tiers.causes import Outcome, cause, movement
+from tierwise.tiers.inputs import Facts, Prior
+from tierwise.tiers.steps import Gates, Standing
+from tierwise.tiers.surge import lift
+from tierwise.tiers.words import Story, why
+
+
+@dataclass(frozen=True)
+class Run:
+    """One as_of: what was read, and what the steps came to."""
+
+    facts: Facts
+    prior: Prior
+    gates: Gates
+    standing: Standing
+    policy: Policy
+    as_of: np.datetime64
+    model_version: str
+
+    @property
+    def held(self) -> Ints:
+        """The tier without a surge's lift."""
+        return np.minimum(self.standing.unlifted, self.standing.final)
+
+    @property
+    def surge_until(self) -> Instants:
+        """The end of the surge in force; NaT without one."""
+        if self.policy.surge is None:
+            return self.standing.clock.until
+        end = self.as_of + np.timedelta64(self.policy.surge.days, "D")
+        return np.where(self.standing.began, end, self.standing.clock.until)
+
+    @property
+    def tier_since(self) -> Instants:
+        """Since when the tier or status has been what it is."""
+        same = (self.standing.final == self.prior.level) & ~np.isnat(self.prior.tier_since)
+        return np.where(same, self.prior.tier_since, self.as_of)
+
+    @property
+    def held_since(self) -> Instants:
+        """Since when the tier held: `tier_since`, or, under a lift, as long as it has been held."""
+        known = (self.held == self.prior.held) & ~np.isnat(self.prior.held_since)
+        under = np.where(known, self.prior.held_since, self.as_of)
+        return np.where(self.standing.final == self.held, self.tier_since, under)
+
+
+def result(run: Run) -> pd.DataFrame:
+    """The frame that `decide` returns."""
+    facts, gates, standing = run.facts, run.gates, run.standing
+    decided_by = _decided_by(gates, standing)
+    moves = movement(run.prior.level, standing.final)
+    outcome = Outcome(standing.final, standing.lifted, run.held, gates.row, gates.fit)
+    n = len(moves)
+    columns = {
+        "account_id": facts.account_id,
+        "as_of": np.full(n, run.as_of),
+        "tier": names(standing.final),
+        "previous_tier": names(run.prior.level),
+        "tier_since": run.tier_since,
+        "fit_band": _band_words(FIT_BANDS, gates.fit, facts.fit),
+        "signal_band": _band_words(SIGNAL_BANDS, gates.signal, facts.signal),
+        "coverage": np.array([*COVERAGE_BANDS, ""], dtype=object)[facts.coverage],
+        "decided_by": decided_by,
+        "guardrails": _guardrails(run),
+        "movement": moves,
+        "cause": cause(moves != "", outcome, run.prior, facts, run.policy, run.as_of, run.model_version),
+        "surge_until": run.surge_until,
+        "surge_ended": standing.clock.ended,
+        "row": gates.row,
+        "why": _why(run, decided_by, moves),
+        "owner_id": facts.owner_id,
+        "surge_began": standing.began,
+        "held": names(run.held),
+        "held_since": run.held_since,
+        "standing": names(standing.lifted),
+        "model_version": np.full(n, run.model_version, dtype=object),
+        "policy_version": np.full(n, run.policy.version(), dtype=object),
+    }
+    words = {name: "str" for name, values in columns.items() if values.dtype.hasobject}
+    return pd.DataFrame(columns).astype(words)
+
+
+def _why(run: Run, decided_by: Words, moves: Words) -> Words:
+    gates, standing = run.gates, run.standing
+    story = Story(
+        facts=run.facts,
+        fit_band=gates.fit,
+        signal_band=gates.signal,
+        decided_by=decided_by,
+        held_back=gates.stopped_by_fit | ((gates.row == "low_fit") & standing.clock.in_force),
+        entry=gates.level,
+        before_lift=standing.unlifted,
+        earned=standing.lifted,
+        final=standing.final,
+        prior=run.prior.level,
+        movement=moves,
+        surge_until=run.surge_until,
+        stay_until=standing.floors.until,
+    )
+    return why(story, run.policy, run.as_of.astype("datetime64[s]").item().replace(tzinfo=UTC))
+
+
+def _decided_by(gates: Gates, standing: Standing) -> Words:
+    kept = gates.open & (standing.unlifted > gates.level)
+    cases = [
+        (standing.final < standing.lifted, "capacity"),
+        (standing.lifted > standing.unlifted, "surge"),
+        (kept & (standing.floors.margin < standing.unlifted), "minimum_stay"),
+        (kept, "stay_margin"),
+    ]
+    out = gates.row.copy()
+    for case, name in reversed(cases):
+        out[case] = name
+    return out
+
+
+def _guardrails(run: Run) -> Words:
+    """The rules that held, lowered or stopped a tier, joined by `;` in the order of the steps."""
+    facts, gates, standing = run.facts, run.gates, run.standing
+    clock = standing.clock
+    higher = lift(standing.unlifted, gates.fit, facts.coverage, run.policy)
+    liftable = gates.open & (higher > standing.unlifted)
+    ceiling = gates.open & (higher == standing.unlifted) & (standing.unlifted < LEVELS["tier_1"])
+    kept = gates.open & (standing.unlifted > gates.level)
+    by_stay = kept & (standing.floors.margin < standing.unlifted)
+    rules = [
+        ("excluded", facts.excluded_by != ""),
+        ("negative_trigger", facts.negative_trigger != ""),
+        ("minimum_fit", gates.stopped_by_fit | ((gates.row == "low_fit") & clock.in_force)),
+        ("stale", gates.stopped_by_age),
+        ("surge_breadth", liftable & clock.narrow),
+        ("surge_cool_down", liftable & clock.cooling),
+        ("surge_ceiling", ceiling & clock.in_force),
+        ("stay_margin", kept & ~by_stay),
+        ("minimum_stay", by_stay),
+        ("capacity", standing.final < standing.lifted),
+    ]
+    bits = sum((held.astype(np.int64) << i for i, (_, held) in enumerate(rules)), np.zeros(len(kept), dtype=np.int64))
+    codes, distinct = pd.factorize(bits)
+    joined = [";".join(name for i, (name, _) in enumerate(rules) if bit >> i & 1) for bit in distinct.tolist()]
+    named: Words = np.array(joined, dtype=object)[codes]
+    return named
+
+
+def _band_words(bands: tuple[str, ...], codes: Ints, scores: Floats) -> Words:
+    return np.where(np.isnan(scores), "", np.array(bands, dtype=object)[codes]).astype(object)

@@ -1,0 +1,95 @@
+"""The steps of `decide`: gates (suppression to tier rows), then surge, time-in-tier and capacity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tierwise.config.policy import COVERAGE_BANDS, FIT_BANDS, SIGNAL_BANDS, Policy
+from tierwise.tiers.bands import LEVELS, Flags, Floats, Ints, Words, fit_codes, match_rows, row_levels, signal_codes
+from tierwise.tiers.dwell import Floors, apply_capacity, floors
+from tierwise.tiers.inputs import Facts, Prior
+from tierwise.tiers.surge import SurgeClock, lift, surge_clock
+
+
+@dataclass(frozen=True)
+class Gates:
+    """The steps before the tier rows, and the rows: what each account is, before surge, time-in-tier and capacity."""
+
+    fit: Ints
+    signal: Ints
+    row: Words
+    level: Ints
+    """By the step or row alone."""
+    open: Flags
+    """Whether the rows decide: nothing before them did."""
+    stopped_by_fit: Flags
+    stopped_by_age: Flags
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Each account through surge, time-in-tier and capacity, as levels."""
+
+    floors: Floors
+    clock: SurgeClock
+    unlifted: Ints
+    lifted: Ints
+    """By a surge, before capacity."""
+    final: Ints
+
+    @property
+    def began(self) -> Flags:
+        """Whether a surge begins on this as_of: it lifts, and capacity leaves the account there."""
+        return self.clock.ready & (self.final > self.unlifted)
+
+
+def pass_gates(facts: Facts, policy: Policy) -> Gates:
+    """What the scores of an account alone decide: suppression, status, minimum fit, staleness and the tier row."""
+    fit, signal = fit_codes(facts.fit, policy.bands), signal_codes(facts.signal, policy.bands)
+    low = facts.eligible & (fit < FIT_BANDS.index(policy.minimum_fit))
+    stale = facts.eligible & ~low & _is_stale(facts.days, policy)
+    open_ = facts.eligible & ~low & ~stale
+    first = match_rows(policy.rows, fit, signal, facts.coverage)
+    level = np.where(open_, row_levels(policy.rows)[first], LEVELS["recycle"])
+    level = np.where(facts.level < 0, facts.level, level)
+    level = np.where(facts.suppressed, LEVELS["suppress"], level)
+    row = np.array([*(r.row for r in policy.rows), "no_match"], dtype=object)[first]
+    steps = [facts.excluded_by != "", facts.negative_trigger != "", facts.level < 0, low, stale]
+    for step, name in reversed(
+        list(zip(steps, ("excluded", "negative_trigger", "status", "low_fit", "stale"), strict=True))
+    ):
+        row = np.where(step, name, row)
+    return Gates(
+        fit=fit,
+        signal=signal,
+        row=row.astype(object),
+        level=level,
+        open=open_,
+        stopped_by_fit=low & _signals_call(signal, facts.coverage, policy),
+        stopped_by_age=stale & (first < len(policy.rows)),
+    )
+
+
+def _is_stale(days: Floats, policy: Policy) -> Flags:
+    if policy.stale is None:
+        return np.zeros(days.shape, dtype=bool)
+    return (days > policy.stale.after_days) & (days <= policy.stale.within_days)
+
+
+def _signals_call(signal: Ints, coverage: Ints, policy: Policy) -> Flags:
+    """Whether, with fit considered high, a row matches that asks for a signal, or for a role reached."""
+    asking = [r for r in policy.rows if SIGNAL_BANDS.index(r.signal) > 0 or r.coverage in COVERAGE_BANDS[2:]]
+    return match_rows(asking, np.full(signal.shape, len(FIT_BANDS)), signal, coverage) < len(asking)
+
+
+def stand(facts: Facts, prior: Prior, gates: Gates, policy: Policy, now: np.datetime64) -> Standing:
+    """Where an account stands after time: the floors of time-in-tier, the surge on top of them, and capacity."""
+    kept = floors(facts, prior, policy, now)
+    clock = surge_clock(facts, prior, policy.surge, now)
+    floor = np.maximum(kept.margin, kept.stay)
+    unlifted = np.where(gates.open, np.maximum(gates.level, floor), gates.level)
+    higher = lift(unlifted, gates.fit, facts.coverage, policy)
+    lifted = np.where(gates.open & clock.in_force, higher, unlifted)
+    return Standing(kept, clock, unlifted, lifted, apply_capacity(lifted, facts, kept.stay, policy))

@@ -1,0 +1,223 @@
+"""`why`: one plain sentence an account, of at most 200 characters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from tierwise.config.policy import FIT_BANDS, SIGNAL_BANDS, Policy
+from tierwise.tiers.bands import LEVELS, Flags, Floats, Instants, Ints, Words
+from tierwise.tiers.inputs import Facts
+
+LONGEST = 200
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+TIER_WORDS = {
+    LEVELS["tier_1"]: "tier 1",
+    LEVELS["tier_2"]: "tier 2",
+    LEVELS["tier_3"]: "tier 3",
+    LEVELS["recycle"]: "recycle",
+    LEVELS["suppress"]: "suppress",
+    LEVELS["in_pipeline"]: "out of the cohort: it has an open opportunity",
+    LEVELS["customer"]: "out of the cohort: it is a customer",
+    LEVELS["not_eligible"]: "out of the cohort: the plan's rules do not admit it",
+}
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the sentences are made of, one entry an account."""
+
+    facts: Facts
+    fit_band: Ints
+    signal_band: Ints
+    decided_by: Words
+    held_back: Flags
+    """The minimum fit stopped signals that would have named a tier."""
+    entry: Ints
+    """By the rows alone."""
+    before_lift: Ints
+    earned: Ints
+    """Before capacity."""
+    final: Ints
+    prior: Ints
+    movement: Words
+    surge_until: Instants
+    stay_until: Instants
+
+
+def day(value: date) -> str:
+    """A date in words.
+
+    >>> day(date(2026, 3, 1))
+    '1 Mar 2026'
+    """
+    return f"{value.day} {MONTHS[value.month - 1]} {value.year}"
+
+
+def _each(values: Words | Instants | Ints, word: Callable[..., str]) -> Words:
+    """`word` of every value, called once for each distinct one."""
+    codes, distinct = pd.factorize(values, use_na_sentinel=False)
+    said: Words = np.array([word(v) for v in distinct], dtype=object)[codes]
+    return said
+
+
+def _say(*parts: str | Words) -> Words:
+    said = np.full(max(len(p) for p in parts if not isinstance(p, str)), "", dtype=object)
+    for part in parts:
+        said = said + part
+    return said
+
+
+def _days(values: Instants) -> Words:
+    return _each(values.astype("datetime64[D]").astype("datetime64[s]"), lambda v: day(pd.Timestamp(v)))
+
+
+def _whole(values: Floats) -> Words:
+    """Rounded down, so that a number said to be below a cut reads as below it."""
+    return np.floor(np.nan_to_num(values)).astype(np.int64).astype(str).astype(object)
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"
+
+
+def safe_text(value: str) -> str:
+    """Free text on one line, shortened to 80 characters, with e-mail addresses and long numbers taken out.
+
+    >>> safe_text("asked by jo@example.com, +44 20 7946 0958")
+    'asked by [removed], [removed]'
+    """
+    text = re.sub(r"\S*@[^\s,;]*", "[removed]", " ".join(str(value).split()))
+    text = re.sub(r"\+?\d[\d ().-]{5,}\d", "[removed]", text).rstrip(".")
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _roles(value: str) -> str:
+    roles = [r[:30] for r in value.split(";") if r]
+    if not roles:
+        return ""
+    if len(roles) > 3:
+        roles = [*roles[:2], f"{len(roles) - 2} more roles"]
+    return " and ".join([", ".join(roles[:-1]), roles[-1]] if len(roles) > 1 else roles)
+
+
+def _coverage(story: Story, part: Flags) -> Words:
+    roles = _each(story.facts.roles[part], _roles)
+    named = roles != ""
+    group = np.where(named, roles, "the buying group") + " reached"
+    some = np.where(named, roles + " reached, the buying group in part", "the buying group reached in part")
+    coverage = story.facts.coverage[part]
+    return np.select(
+        [coverage == 3, coverage == 2, coverage == 1], [group, some, "no contact has a role"], "no role reached"
+    ).astype(object)
+
+
+def _standing(story: Story, part: Flags) -> Words:
+    fit_word = np.array(FIT_BANDS, dtype=object)[story.fit_band[part]]
+    signal_word = np.array(SIGNAL_BANDS, dtype=object)[story.signal_band[part]]
+    fit, signal = _whole(story.facts.fit[part]), _whole(story.facts.signal[part])
+    return _say("fit ", fit, " is ", fit_word, " and signal ", signal, " is ", signal_word)
+
+
+def _tiers(levels: Ints) -> Words:
+    return _each(levels, lambda level: TIER_WORDS[int(level)])
+
+
+def _excluded(story: Story, part: Flags, policy: Policy) -> Words:
+    return _say("suppressed by an exclusion: ", _each(story.facts.excluded_by[part], safe_text))
+
+
+def _negative(story: Story, part: Flags, policy: Policy) -> Words:
+    return _say("suppressed by a negative trigger: ", _each(story.facts.negative_trigger[part], safe_text))
+
+
+def _status(story: Story, part: Flags, policy: Policy) -> Words:
+    return _tiers(story.final[part])
+
+
+def _low_fit(story: Story, part: Flags, policy: Policy) -> Words:
+    cut = {"low": 0.0, "moderate": policy.bands.fit.moderate, "high": policy.bands.fit.high}[policy.minimum_fit]
+    fit = _say("fit ", _whole(story.facts.fit[part]), f" is below {_number(cut)}")
+    signal = _whole(story.facts.signal[part])
+    held = _say("held in recycle by minimum fit: ", fit, ", whatever its signals (signal ", signal, ")")
+    return np.where(story.held_back[part], held, _say(fit, ", the minimum fit")).astype(object)
+
+
+def _stale(story: Story, part: Flags, policy: Policy) -> Words:
+    limit = "" if policy.stale is None else f", more than {policy.stale.after_days}"
+    return _say("its signals have gone stale: the newest is ", _whole(story.facts.days[part]), " days old", limit)
+
+
+def _row(story: Story, part: Flags, policy: Policy) -> Words:
+    return _say(_standing(story, part), "; ", _coverage(story, part))
+
+
+def _no_match(story: Story, part: Flags, policy: Policy) -> Words:
+    return _say(_row(story, part, policy), ": no tier row matches")
+
+
+def _surge(story: Story, part: Flags, policy: Policy) -> Words:
+    end = _days(story.surge_until[part])
+    below, above = _tiers(story.before_lift[part]), _tiers(story.final[part])
+    return _say("a surge lifts it from ", below, " to ", above, " until ", end, "; ", _standing(story, part))
+
+
+def _stay_margin(story: Story, part: Flags, policy: Policy) -> Words:
+    points = _number(policy.time_in_tier.stay_margin)
+    tail = f", within {points} points of what entering takes"
+    return _say("stays in ", _tiers(story.before_lift[part]), ": ", _standing(story, part), tail)
+
+
+def _minimum_stay(story: Story, part: Flags, policy: Policy) -> Words:
+    end = _days(story.stay_until[part])
+    head = _say("stays in ", _tiers(story.before_lift[part]), " until ", end)
+    rule = f" (minimum stay {policy.time_in_tier.minimum_stay_days} days)"
+    return _say(head, rule, "; by its scores it would be in ", _tiers(story.entry[part]))
+
+
+def _capacity(story: Story, part: Flags, policy: Policy) -> Words:
+    earned, final = _tiers(story.earned[part]), _tiers(story.final[part])
+    room = _each(story.earned[part], lambda level: str(policy.capacity.get(f"tier_{4 - level}", 0)))  # type: ignore[call-overload]
+    head = _say("earned ", earned, ", which has no room (capacity ", room, "), and stands in ", final)
+    return _say(head, "; ", _standing(story, part))
+
+
+_SENTENCES: dict[str, Callable[[Story, Flags, Policy], Words]] = {
+    "excluded": _excluded,
+    "negative_trigger": _negative,
+    "status": _status,
+    "low_fit": _low_fit,
+    "stale": _stale,
+    "no_match": _no_match,
+    "surge": _surge,
+    "stay_margin": _stay_margin,
+    "minimum_stay": _minimum_stay,
+    "capacity": _capacity,
+}
+
+
+def _movement(story: Story, when: str) -> Words:
+    was = _each(story.prior, lambda level: TIER_WORDS.get(int(level), ""))
+    now = _each(story.final, lambda level: TIER_WORDS[int(level)])
+    left = np.where(story.movement == "left", "left " + was + f" on {when}: ", "")
+    entered = np.where(story.movement == "entered", "entered " + now + f" on {when}: ", left)
+    moved = (story.movement == "up") | (story.movement == "down")
+    return np.where(moved, was + " to " + now + f" on {when}: ", entered).astype(object)
+
+
+def why(story: Story, policy: Policy, as_of: date) -> Words:
+    """The sentence of each account: its movement, if any, and the step that decided; at most 200 characters."""
+    clause = np.full(len(story.final), "", dtype=object)
+    for step in sorted(set(story.decided_by.tolist())):
+        part = story.decided_by == step
+        clause[part] = _SENTENCES.get(step, _row)(story, part, policy)
+    text = pd.Series(_movement(story, day(as_of)) + clause, dtype=object).astype(str)
+    text = text.str[:1].str.upper() + text.str[1:] + "."
+    long = text.str.len() > LONGEST
+    short: Words = text.where(~long, text.str[: LONGEST - 2] + "….").to_numpy(dtype=object)
+    return short

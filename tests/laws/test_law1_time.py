@@ -1,0 +1,139 @@
+"""Law 1: features read known_at < as_of, and outcomes lie in [as_of, as_of + horizon)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exports import AGE_PLAN, AS_OF, NEGATIVE, PLAN, Rows, random_export, rewound, scrambled
+from tables import as_tables
+from tierwise.config import Plan
+from tierwise.data import Query, Warehouse
+from tierwise.features import Matrix, build_matrix
+from tierwise.features.build import final_select, matrix_steps
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One place in one step's SQL, and what would stand there if the law were broken."""
+
+    kind: str
+    table: str
+    at: int
+    old: str
+    new: str
+
+    def applied(self, sql: str) -> str:
+        assert sql[self.at : self.at + len(self.old)] == self.old
+        return sql[: self.at] + self.new + sql[self.at + len(self.old) :]
+
+
+class MutableWarehouse(Warehouse):
+    """A warehouse in which one place of one step's SQL can be changed."""
+
+    mutant: Mutant | None = None
+
+    def run(self, query: Query) -> None:
+        super().run(self._mutated(query, f"CREATE OR REPLACE TEMP TABLE {self.mutant and self.mutant.table} AS "))
+
+    def frame(self, query: Query) -> pd.DataFrame:
+        return super().frame(self._mutated(query, "" if self.mutant and self.mutant.table == FINAL else "never"))
+
+    def _mutated(self, query: Query, head: str) -> Query:
+        if self.mutant is None or not query.sql.startswith(head):
+            return query
+        return Query(head + self.mutant.applied(query.sql[len(head) :]), query.params)
+
+
+FINAL = "final select"
+PATTERNS = (
+    ("< to <=", r" < (?:s|st)\.as_of\b", lambda old: old.replace("<", "<=")),
+    ("< to <=", r"(?<=known_at\) - p\.phase)\) // ", lambda _: " - 1) // "),
+    ("known_at to occurred_at", r"\b(?:a|t)\.known_at\b", lambda old: old.replace("known", "occurred")),
+    ("known_at to occurred_at", r"\bg\.(?:contact_)?known_day\b", lambda _: "g.occurred_day"),
+    ("left to inner join", r"LEFT JOIN", lambda _: "JOIN"),
+)
+
+
+def mutants(plan: Plan) -> list[Mutant]:
+    """Every place of the matrix's SQL in which the law could be broken by one edit."""
+    steps = [(table, q.sql) for table, q in matrix_steps(plan, (AS_OF,), None, NEGATIVE)]
+    steps.append((FINAL, final_select(plan, outcomes=False).sql))
+    return [
+        Mutant(kind, table, found.start(), found.group(), change(found.group()))
+        for table, sql in steps
+        for kind, pattern, change in PATTERNS
+        for found in re.finditer(pattern, sql)
+    ]
+
+
+def matrix_of(rows: Rows, plan: Plan, mutant: Mutant | None = None) -> Matrix:
+    """The matrix on the law's as_of; with a mutant, one place of one step's SQL is changed first."""
+    as_ofs = (AS_OF,) if plan.cohort.grid.every else (AS_OF - timedelta(days=1000), AS_OF)
+    with MutableWarehouse.open(as_tables(rows), threads=1) as warehouse:
+        warehouse.mutant = mutant
+        return build_matrix(warehouse, plan, as_ofs, negative_triggers=NEGATIVE)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=SEEDS, own_ages=st.booleans())
+def test_the_whole_export_and_the_rewound_one_give_the_same_bytes(seed: int, own_ages: bool) -> None:
+    rows = random_export(seed)
+    plan = AGE_PLAN if own_ages else PLAN
+    assert matrix_of(rows, plan).digest() == matrix_of(rewound(rows, AS_OF), plan).digest()
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=SEEDS, noise=SEEDS)
+def test_scrambling_all_that_was_known_later_changes_no_byte(seed: int, noise: int) -> None:
+    rows = random_export(seed)
+    assert matrix_of(rows, PLAN).digest() == matrix_of(scrambled(rows, AS_OF, noise), PLAN).digest()
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=SEEDS)
+def test_row_order_and_threads_change_no_byte(seed: int) -> None:
+    rows = random_export(seed)
+    turned = {table: found[::-1] for table, found in rows.items()}
+    assert matrix_of(rows, PLAN).digest() == matrix_of(turned, PLAN).digest()
+
+
+EQUIVALENT: dict[tuple[str, str, str], str] = {}
+"""Mutants that no export can tell from the original, each with its reason."""
+
+
+def killer(mutant: Mutant, seeds: range) -> str | None:
+    """What kills a mutant: the law itself (rewinding, scrambling), or a row or value that it has otherwise."""
+    for seed in seeds:
+        rows = random_export(seed, size=(4, 120)[seed % 3 > 0])
+        try:
+            found = matrix_of(rows, PLAN, mutant).digest()
+            if found != matrix_of(rewound(rows, AS_OF), PLAN, mutant).digest():
+                return f"rewinding, export {seed}"
+            if found != matrix_of(scrambled(rows, AS_OF, seed), PLAN, mutant).digest():
+                return f"scrambling, export {seed}"
+            if found != matrix_of(rows, PLAN).digest():
+                return f"another matrix, export {seed}"
+        except (AssertionError, ValueError) as error:
+            return f"{type(error).__name__}, export {seed}"
+    return None
+
+
+@pytest.mark.long
+def test_every_mutant_of_the_law_is_killed(capsys: pytest.CaptureFixture[str]) -> None:
+    table = []
+    for mutant in mutants(PLAN):
+        place = f"{mutant.table}: {' '.join(mutant.old.split())}"
+        table.append((mutant.kind, place, killer(mutant, range(40)) or "SURVIVED"))
+    with capsys.disabled():
+        print("\n| mutation | where | killed by |\n|---|---|---|")
+        print("\n".join(f"| {kind} | {place} | {end} |" for kind, place, end in table))
+    assert not [row for row in table if row[2] == "SURVIVED"]

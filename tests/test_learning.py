@@ -1,0 +1,567 @@
+"""Encoding, the two learners, calibration, metrics, training and the model's files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chi2
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from matrix_sample import EMAIL, FEATURES, INDUSTRY, RECENCY, REGION, SIZE, WEB, matrix, plan
+from tierwise.clock import grid, instant
+from tierwise.errors import BundleError, NoUsableModel
+from tierwise.features.feature import Feature
+from tierwise.features.matrix import Matrix
+from tierwise.learning import (
+    NOT_USABLE,
+    USABLE,
+    Affine,
+    LinearSides,
+    PercentileMap,
+    PropensityModel,
+    Trained,
+    TwoSidedBooster,
+    auc,
+    average_precision,
+    calibration_test,
+    capture,
+    deciles,
+    fit_affine,
+    measure,
+    paired_difference,
+    rankings,
+    train_model,
+)
+from tierwise.learning.calibration import row_log_loss
+from tierwise.learning.encoding import Encoder
+from tierwise.learning.metrics import wilson
+from tierwise.learning.splits import forward_folds, held_out, inner_split, trained_on
+from tierwise.learning.training import choose, first_possible
+
+NUMBERS = tuple(f for f in FEATURES if f.kind != "category")
+
+
+def learner(kind: str, features: tuple[Feature, ...] = FEATURES, threads: int = 1) -> LinearSides | TwoSidedBooster:
+    return LinearSides(features, threads=threads) if kind == "linear" else TwoSidedBooster(features, threads=threads)
+
+
+@cache
+def trained() -> Trained:
+    return train_model(matrix(), plan(), threads=1)
+
+
+# --- encoding ---------------------------------------------------------------------------------------------------------
+
+
+def test_rare_and_unseen_levels_share_a_code_and_the_known_ones_keep_theirs() -> None:
+    frame = pd.DataFrame({"industry": ["a"] * 60 + ["b"] * 50 + ["c"] * 2 + [None] * 8})
+    encoder = Encoder.learn(frame, [INDUSTRY])
+    assert encoder.levels["industry"] == ("a", "b")
+    codes = encoder.encode(pd.DataFrame({"industry": ["a", "b", "c", "never seen", None]}, dtype=object))[:, 0]
+    assert codes.tolist() == [0, 1, 2, 2, 0], "what must not be missing is imputed with the most frequent level"
+    informed = Encoder.learn(frame.rename(columns={"industry": "region"}), [REGION])
+    assert np.isnan(informed.encode(pd.DataFrame({"region": [None]}, dtype=object))[0, 0])
+
+
+@pytest.mark.parametrize("kind", ["linear", "two_sided"])
+def test_being_missing_informs_only_where_it_may(kind: str) -> None:
+    sample = matrix(accounts=300, months=4, strength=0, features=(SIZE, WEB, RECENCY, INDUSTRY, REGION))
+    frame = sample.frame.copy()
+    y = frame["outcome"].to_numpy().copy()
+    hidden = np.random.default_rng(1).random(len(frame)) < 0.2
+    y[hidden] = 1.0
+    for name in ("employee_count", "industry"):
+        frame[name] = frame[name].where(~hidden, None)
+    never = learner(kind, (SIZE, INDUSTRY)).fit(frame, y)
+    typical = frame.assign(
+        employee_count=frame["employee_count"].median(), industry=never.encoder_.levels["industry"][0]
+    )
+    absent = frame.assign(employee_count=np.nan, industry=pd.Series([None] * len(frame), dtype=object))
+    assert np.array_equal(never.decision_function(absent), never.decision_function(typical))
+    frame = frame.assign(days_since_web=frame["days_since_web"].where(~hidden).fillna(5.0).where(~hidden))
+    may = learner(kind, (RECENCY,)).fit(frame, y)
+    assert auc(y, may.decision_function(frame)) > 0.85
+
+
+# --- the learners -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["linear", "two_sided"])
+def test_estimators_keep_scikit_learn_s_manners(kind: str) -> None:
+    sample = matrix(accounts=100, months=4)
+    made = learner(kind)
+    assert set(made.get_params()) == set(made.__dict__), "__init__ only stores"
+    before = dict(made.__dict__)
+    frame, y = sample.frame.copy(), sample.frame["outcome"].to_numpy()
+    fitted = made.fit(frame, y)
+    assert fitted is made
+    assert all(name.endswith("_") for name in set(made.__dict__) - set(before))
+    assert {k: made.__dict__[k] for k in before} == before
+    pd.testing.assert_frame_equal(frame, sample.frame)
+    assert np.array_equal(clone(made).fit(frame, y).decision_function(frame), made.decision_function(frame))
+    p = made.predict_proba(frame)
+    assert p.sum(axis=1) == pytest.approx(1)
+    assert p[:, 1] == pytest.approx(1 / (1 + np.exp(-made.decision_function(frame))))
+    assert set(made.predict(frame)) <= {0, 1}
+
+
+@pytest.mark.parametrize("kind", ["linear", "two_sided"])
+@pytest.mark.parametrize("side", ["fit", "signal"])
+def test_one_side_may_be_empty(kind: str, side: str) -> None:
+    features = tuple(f for f in FEATURES if f.side == side)
+    sample = matrix(accounts=150, months=14, features=features)
+    made = train_model(sample, plan(candidates=[kind], folds=2), threads=1).model
+    empty = "signal" if side == "fit" else "fit"
+    scores = made.score(sample.frame)
+    assert (scores[f"{empty}_log_odds"] == 0).all()
+    assert (scores[f"{empty}_score"] == 50).all()
+    assert scores[f"{side}_score"].nunique() > 20
+
+
+@pytest.mark.parametrize("kind", ["linear", "two_sided"])
+def test_rows_of_one_class_and_no_features_are_refused(kind: str) -> None:
+    frame = matrix(accounts=20, months=2).frame
+    with pytest.raises(NoUsableModel, match="all of them have the same outcome"):
+        learner(kind).fit(frame, np.ones(len(frame)))
+    with pytest.raises(NoUsableModel, match="there are no features"):
+        learner(kind, ()).fit(frame, frame["outcome"])
+
+
+@pytest.mark.parametrize("kind", ["linear", "two_sided"])
+def test_columns_without_a_value_or_without_a_difference_are_harmless(kind: str) -> None:
+    sample = matrix(accounts=100, months=4)
+    frame = sample.frame.assign(
+        industry=pd.Series([None] * len(sample.frame), dtype=object), employee_count=np.nan, web_30d=3.0
+    )
+    made = learner(kind).fit(frame, frame["outcome"])
+    parts = pd.DataFrame(made.contributions(frame), columns=sample.names)
+    assert (parts[["industry", "employee_count", "web_30d"]] == 0).all(axis=None)
+    assert np.isfinite(made.decision_function(sample.frame)).all(), "values not seen in training score too"
+    assert made.decision_function(frame.head(0)).shape == (0,)
+    assert made.contributions(frame.head(0)).shape == (0, len(FEATURES))
+
+
+def test_the_linear_model_is_no_worse_than_standard_scaler_and_logistic_regression() -> None:
+    for seed, skew in ((1, False), (2, True)):
+        sample = matrix(accounts=500, months=12, seed=seed, features=NUMBERS)
+        frame = sample.frame if skew else sample.frame.assign(employee_count=np.log1p(sample.frame["employee_count"]))
+        as_of, y = frame["as_of"].to_numpy(), frame["outcome"].to_numpy()
+        old, new = as_of < np.datetime64("2024-08-01"), as_of >= np.datetime64("2024-10-30")
+        plain = frame[sample.names].fillna(frame.loc[old, sample.names].median())
+        pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(plain[old], y[old])
+        ours = LinearSides(NUMBERS).fit(frame[old], y[old], as_of=as_of[old])
+        mine, theirs = ours.decision_function(frame[new]), pipeline.decision_function(plain[new])
+        gap = paired_difference(row_log_loss(mine, y[new]), row_log_loss(theirs, y[new]), frame["family_id"][new])
+        assert gap.mean <= gap.standard_error
+        assert auc(y[new], mine) >= auc(y[new], theirs) - 0.005
+
+
+def test_the_linear_model_solves_what_it_says() -> None:
+    sample = matrix(accounts=200, months=4, features=NUMBERS)
+    made = LinearSides(NUMBERS, default_c=0.5).fit(sample.frame, sample.frame["outcome"])
+    z = made._design(made.encoder_.encode(sample.frame))
+    oracle = LogisticRegression(C=0.5, tol=1e-10, max_iter=5000).fit(z, sample.frame["outcome"])
+    assert made.coef_ == pytest.approx(oracle.coef_[0], abs=1e-4)
+    assert z.mean(axis=0) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_booster_stops_forward_in_time_and_its_bytes_do_not_depend_on_threads() -> None:
+    sample = matrix(accounts=300, months=12)
+    frame, y, as_of = sample.frame, sample.frame["outcome"].to_numpy(), sample.frame["as_of"].to_numpy()
+    one = TwoSidedBooster(FEATURES, threads=1).fit(frame, y, as_of=as_of)
+    two = TwoSidedBooster(FEATURES, threads=2).fit(frame, y, as_of=as_of)
+    assert one.to_text() == two.to_text()
+    assert 1 <= one.rounds_ < one.max_rounds
+    assert one.rounds_ != one.default_rounds
+    chance = TwoSidedBooster(FEATURES).fit(frame, np.random.default_rng(0).permutation(y), as_of=as_of)
+    assert chance.rounds_ < one.rounds_
+
+
+def test_a_refit_does_not_hang_on_names_lightgbm_would_not_take() -> None:
+    odd = Feature('tech_"c++", [x]: {y}', "fit", "number", "", "{value}")
+    frame = pd.DataFrame({odd.name: np.arange(200.0)})
+    made = TwoSidedBooster((odd,), default_rounds=3).fit(frame, (np.arange(200) > 90).astype(float))
+    again = TwoSidedBooster.from_text(made.to_text(), made.encoder_)
+    assert np.array_equal(again.decision_function(frame), made.decision_function(frame))
+
+
+@settings(deadline=None, max_examples=50)
+@given(seed=st.integers(0, 2**31), horizon=st.integers(5, 120), months=st.integers(1, 24))
+def test_the_inner_split_keeps_a_gap_of_one_horizon(seed: int, horizon: int, months: int) -> None:
+    r = np.random.default_rng(seed)
+    as_of = np.datetime64("2024-01-01", "us") + r.integers(0, 30 * months, 500).astype("timedelta64[D]")
+    y = (r.random(500) < 0.3).astype(float)
+    split = inner_split(as_of, y, horizon)
+    if split is not None:
+        older, newer = split
+        assert as_of[older].max() + np.timedelta64(horizon, "D") <= as_of[newer].min()
+
+
+@settings(deadline=None, max_examples=50)
+@given(seed=st.integers(0, 2**31), horizon=st.integers(1, 200), folds=st.integers(1, 6), least=st.integers(0, 30))
+def test_folds_are_forward_keep_a_gap_and_are_the_clock_s_own(seed: int, horizon: int, folds: int, least: int) -> None:
+    r = np.random.default_rng(seed)
+    as_of = np.datetime64("2024-01-01", "us") + r.integers(0, 500 * 86_400, 300).astype("timedelta64[s]")
+    y = (r.random(300) < 0.3).astype(float)
+    found = forward_folds(as_of, y, horizon, folds, least)
+    assert len(found) <= folds
+    for split in found:
+        old, new = trained_on(split, as_of, horizon), held_out(split, as_of)
+        assert min(y[old].sum(), (1 - y[old]).sum()) >= least
+        assert new.any()
+        assert as_of[old].max() + np.timedelta64(horizon, "D") <= as_of[new].min()
+        for k in range(0, 300, 29):
+            at = instant(as_of[k].astype(object))
+            assert (old[k], new[k]) == (split.trains(at, horizon), split.tests(at))
+
+
+# --- calibration ------------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**31), slope=st.floats(-2, 3), intercept=st.floats(-3, 1))
+def test_the_affine_map_is_the_unpenalised_logistic_regression(seed: int, slope: float, intercept: float) -> None:
+    r = np.random.default_rng(seed)
+    z = r.normal(-1, 1.5, 800)
+    y = (r.random(800) < 1 / (1 + np.exp(-(intercept + slope * z)))).astype(float)
+    if min(y.sum(), (1 - y).sum()) < 20:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn speaks of C=inf in some versions
+        oracle = LogisticRegression(C=np.inf, tol=1e-10, max_iter=5000).fit(z[:, None], y)
+    found = fit_affine(z, y)
+    assert found.slope == pytest.approx(oracle.coef_[0, 0], abs=2e-3)
+    assert found.intercept == pytest.approx(oracle.intercept_[0], abs=2e-3)
+    assert found.usable == (found.slope > 0)
+
+
+def test_calibration_of_the_hopeless_cases() -> None:
+    assert fit_affine(np.ones(10), np.array([1.0] * 3 + [0.0] * 7)) == Affine(pytest.approx(np.log(3 / 7)), 0.0)
+    assert not fit_affine(np.ones(10), np.array([1.0] * 3 + [0.0] * 7)).usable
+    separated = fit_affine(np.arange(20.0), (np.arange(20) > 9).astype(float))
+    assert separated.usable
+    assert np.isfinite([separated.slope, separated.intercept]).all()
+
+
+def test_the_calibration_test_keeps_its_level_and_finds_what_is_wrong() -> None:
+    r = np.random.default_rng(0)
+    p_values = []
+    for _ in range(400):
+        z = r.normal(-1, 1, 400)
+        p_values.append(calibration_test(z, (r.random(400) < 1 / (1 + np.exp(-z))).astype(float)).p_value)
+    assert 0.02 < np.mean(np.array(p_values) < 0.05) < 0.09
+    z = r.normal(-1, 1, 4000)
+    y = (r.random(4000) < 1 / (1 + np.exp(-z))).astype(float)
+    assert calibration_test(2 * z, y).p_value < 1e-6
+    fitted = fit_affine(z, y)
+    twice = 2 * (row_log_loss(z, y).sum() - row_log_loss(fitted(z), y).sum())
+    assert calibration_test(z, y).p_value == pytest.approx(chi2.sf(twice, 2))
+
+
+# --- metrics ----------------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**31), n=st.integers(2, 300), levels=st.integers(1, 40))
+def test_metrics_are_scikit_learn_s_with_ties_and_weights(seed: int, n: int, levels: int) -> None:
+    r = np.random.default_rng(seed)
+    y, score = (r.random(n) < 0.4).astype(float), r.integers(0, levels, n).astype(float)
+    weights = r.integers(0, 4, n).astype(float)
+    if min(weights @ y, weights @ (1 - y)) == 0:
+        assert np.isnan(auc(y, score, weights))
+        return
+    assert auc(y, score, weights) == pytest.approx(roc_auc_score(y, score, sample_weight=weights))
+    assert average_precision(y, score, weights) == pytest.approx(
+        average_precision_score(y, score, sample_weight=weights)
+    )
+    repeated = np.repeat(np.arange(n), weights.astype(int))
+    assert capture(y, score, 0.3, weights) == pytest.approx(capture(y[repeated], score[repeated], 0.3))
+
+
+def test_ties_at_the_edge_are_caught_in_proportion_even_at_infinity() -> None:
+    y = np.array([1.0, 0.0, 1.0, 0.0])
+    assert capture(y, np.zeros(4), 0.25) == pytest.approx(0.25)
+    assert capture(y, np.array([3.0, -np.inf, -np.inf, -np.inf]), 0.5) == pytest.approx((1 + 1 / 3) / 2)
+    assert capture(y, np.array([3.0, 0.0, 2.0, 0.0]), 0.5) == 1
+    assert auc(y, np.array([3.0, -np.inf, -np.inf, -np.inf])) == pytest.approx(0.75)
+
+
+def test_measures_and_their_resamples() -> None:
+    r = np.random.default_rng(0)
+    accounts = np.repeat([f"a{k}" for k in range(200)], 5)
+    z = np.repeat(r.normal(-1, 1, 200), 5)
+    y = np.repeat((r.random(200) < 1 / (1 + np.exp(-z[::5]))).astype(float), 5)
+    p = 1 / (1 + np.exp(-z))
+    found = measure(y, z, accounts, probability=True, n=400)
+    assert found.interval("log_loss").value == pytest.approx(log_loss(y, p))
+    assert found.interval("brier").value == pytest.approx(brier_score_loss(y, p))
+    assert found.interval("auc").value == pytest.approx(roc_auc_score(y, z))
+    wide = found.interval("log_loss")
+    rows = measure(y, z, np.arange(1000), probability=True, n=400).interval("log_loss")
+    assert (wide.high - wide.low) > 1.7 * (rows.high - rows.low), "rows of one account are not five accounts"
+    assert found.less(found, "auc")[0].value == 0
+    assert measure(y, z, accounts, probability=True, n=400).draws == pytest.approx(found.draws, abs=0)
+    mean = found.draws[:, found.names.index("log_loss")].mean()
+    assert mean == pytest.approx(wide.value, abs=0.01)
+
+
+def test_the_paired_error_is_that_of_the_resamples() -> None:
+    r = np.random.default_rng(3)
+    accounts = np.repeat(np.arange(300), 4)
+    gap = np.repeat(r.normal(0.1, 1, 300), 4) + r.normal(0, 0.2, 1200)
+    found = paired_difference(gap, np.zeros(1200), accounts)
+    draws = []
+    for _ in range(500):
+        drawn = r.integers(0, 300, 300)
+        draws.append(gap.reshape(300, 4)[drawn].mean())
+    assert found.mean == pytest.approx(gap.mean())
+    assert found.standard_error == pytest.approx(np.std(draws), rel=0.12)
+    assert np.isnan(paired_difference(gap, gap, np.zeros(1200)).standard_error)
+
+
+def test_deciles_add_up_and_keep_ties_together() -> None:
+    r = np.random.default_rng(0)
+    p = np.where(r.random(1000) < 0.4, 0.1, r.random(1000))
+    y = (r.random(1000) < p).astype(float)
+    lines = deciles(y, p)
+    assert sum(line["n"] for line in lines) == 1000
+    assert sum(line["outcomes"] for line in lines) == y.sum()
+    assert [line["predicted"] for line in lines] == sorted(line["predicted"] for line in lines)
+    assert len(deciles(y, np.full(1000, 0.2))) == 1
+    low, high = wilson(3, 10)
+    assert (low, high) == (pytest.approx(0.1078, abs=1e-4), pytest.approx(0.6032, abs=1e-4))
+
+
+def test_baselines_rank_what_they_say() -> None:
+    frame = pd.DataFrame({"days_since_signal": [3.0, np.nan, 1.0], "employee_count": [5.0, 50.0, np.nan]})
+    found = rankings(frame, FEATURES)
+    assert found["newest_activity"].tolist() == [-3.0, -np.inf, -1.0]
+    assert found["largest"].tolist() == [5.0, 50.0, -np.inf]
+    assert found["base_rate"].tolist() == [0.0, 0.0, 0.0]
+    assert "largest" not in rankings(frame, (WEB, EMAIL))
+
+
+# --- the model --------------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=50)
+@given(values=st.lists(st.integers(-20, 20), min_size=1, max_size=200))
+def test_percentiles_are_mean_ranks_and_never_fall(values: list[int]) -> None:
+    x = np.array(values, dtype=float)
+    found = PercentileMap.learn(x)
+    for value in set(values):
+        rank = 100 * ((x < value).sum() + 0.5 * (x == value).sum()) / len(x)
+        assert found(np.array([float(value)]))[0] == pytest.approx(rank)
+    line = found(np.linspace(-30, 30, 500))
+    assert (np.diff(line) >= 0).all()
+    assert ((line >= 0) & (line <= 100)).all()
+
+
+def test_percentiles_of_many_values_are_kept_to_a_tenth_of_a_percent_and_noise_moves_nothing() -> None:
+    x = np.random.default_rng(0).normal(size=50_000)
+    found = PercentileMap.learn(x)
+    assert len(found.at) <= 1001
+    assert found(np.sort(x)) == pytest.approx(100 * (np.arange(50_000) + 0.5) / 50_000, abs=0.1)
+    constant = PercentileMap.learn(np.array([0.0, 1e-17, 2e-17]))
+    assert constant(np.array([0.0, 1e-18])).tolist() == [50.0, 50.0]
+
+
+def test_scores_and_a_monotone_order() -> None:
+    made, sample = trained().model, matrix()
+    scores = made.score(sample.frame)
+    assert list(scores.columns) == [
+        *("account_id", "as_of", "base", "fit_log_odds", "signal_log_odds", "propensity"),
+        *("account_score", "fit_score", "signal_score"),
+    ]
+    assert scores["propensity"].between(0, 1).all()
+    for side in ("fit", "signal"):
+        ordered = scores.sort_values(f"{side}_log_odds")[f"{side}_score"]
+        assert ordered.is_monotonic_increasing
+        assert ordered.mean() == pytest.approx(50, abs=0.1)
+    assert scores["propensity"].mean() == pytest.approx(sample.frame["outcome"].mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("kind", ["linear", "two_sided"])
+def test_files_hold_the_whole_model(kind: str) -> None:
+    sample = matrix(accounts=200, months=12)
+    made = train_model(sample, plan(candidates=[kind], folds=2), threads=1).model
+    files = made.to_files()
+    assert set(files) == {"spec.json", "calibrator.json", "linear.json" if kind == "linear" else "model.txt"}
+    again = PropensityModel.from_files(files)
+    pd.testing.assert_frame_equal(again.score(sample.frame), made.score(sample.frame), check_exact=True)
+    pd.testing.assert_frame_equal(again.contributions(sample.frame), made.contributions(sample.frame), check_exact=True)
+    assert again.to_files() == files
+    assert again.features == made.features == FEATURES
+    assert (again.horizon_days, again.trained_as_of) == (90, instant("2024-12-01"))
+    for damaged in ({}, {**files, "spec.json": b"{}"}, {**files, "calibrator.json": b"[]"}):
+        with pytest.raises(BundleError, match="A model was to be read"):
+            PropensityModel.from_files(damaged)
+
+
+@pytest.mark.parametrize("kind", ["linear", "two_sided"])
+def test_training_again_elsewhere_gives_the_same_bytes(kind: str) -> None:
+    code = (
+        "import hashlib, sys; sys.path.insert(0, 'tests')\n"
+        "from matrix_sample import matrix, plan\n"
+        "from tierwise.learning import train_model\n"
+        f"made = train_model(matrix(accounts=150), plan(candidates=['{kind}'], folds=2), threads=1)\n"
+        "print(hashlib.sha256(b''.join(v for _, v in sorted(made.model.to_files().items()))).hexdigest())\n"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert runs[0] == runs[1]
+
+
+# --- training ---------------------------------------------------------------------------------------------------------
+
+
+def test_training_finds_what_is_there_and_says_what_it_is_worth() -> None:
+    told = trained().evaluation
+    assert told.verdict == USABLE, told.why
+    assert told.chosen in told.candidates
+    assert told.test["first_as_of"] == "2024-12-01T00:00:00", "the last horizon's worth of three months"
+    assert told.test["last_as_of"] == "2025-02-01T00:00:00"
+    assert set(told.metrics) == {"linear", "two_sided", "base_rate", "newest_activity", "largest"}
+    found = told.metrics[told.chosen]
+    assert found["auc"]["low"] < found["auc"]["value"] < found["auc"]["high"]
+    assert found["auc"]["value"] > told.metrics["newest_activity"]["auc"]["value"]
+    assert found["log_loss"]["value"] < told.metrics["base_rate"]["log_loss"]["value"]
+    assert 0.6 < told.calibration["slope"] < 1.6
+    assert sum(line["n"] for line in told.calibration["deciles"]) == told.test["rows"]
+    assert [line["share"] for line in told.lift] == sorted(line["share"] for line in told.lift)
+    assert all(line["lift"] == pytest.approx(line["capture"] / line["share"]) for line in told.lift)
+
+
+def floats(value: object) -> Iterator[float]:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for part in inner:
+        yield from floats(part)
+    if isinstance(value, float):
+        yield value
+
+
+def test_the_evaluation_is_json() -> None:
+    told = trained().evaluation.to_dict()
+    text = json.dumps(told, allow_nan=False)
+    assert json.loads(text) == told
+    assert all(number == round(number, 6) for number in floats(told))
+
+
+def test_the_unseen_rows_are_those_of_the_test_slice_and_carry_its_figures() -> None:
+    found = trained()
+    unseen, told = found.unseen, found.evaluation.to_dict()
+    assert len(unseen) == told["test"]["rows"]
+    assert unseen["outcome"].sum() == told["test"]["outcomes"]
+    loss = -np.log(np.where(unseen["outcome"] == 1, unseen["propensity"], 1 - unseen["propensity"])).mean()
+    assert loss == pytest.approx(told["metrics"][told["chosen"]]["log_loss"]["value"], abs=1e-6)
+
+
+def test_pure_chance_is_no_usable_model() -> None:
+    for seed in range(4):
+        sample = matrix(accounts=300, seed=seed, strength=0)
+        try:
+            verdict = train_model(sample, plan(folds=2), threads=1).evaluation.verdict
+        except NoUsableModel:
+            verdict = NOT_USABLE
+        assert verdict == NOT_USABLE
+
+
+def test_folds_leave_a_gap_and_never_touch_the_test_slice() -> None:
+    told = trained().evaluation
+    test_from = instant(told.test["first_as_of"])
+    assert 1 <= len(told.folds) <= 3
+    for fold in told.folds:
+        assert (test_from - instant(fold["until"])).days >= 89
+    changed = matrix()
+    late = (changed.frame["as_of"] >= pd.Timestamp("2024-12-01")).to_numpy()
+    frame = changed.frame.copy()
+    frame.loc[late, "outcome"] = 1 - frame.loc[late, "outcome"]
+    other = train_model(Matrix(frame, changed.features, 90), plan(), threads=1).evaluation
+    assert (other.chosen, other.candidates, other.folds) == (told.chosen, told.candidates, told.folds)
+    assert other.metrics != told.metrics
+
+
+def test_instants_of_each_account_s_own_train_as_a_grid_does() -> None:
+    sample = matrix(accounts=300, instants="own")
+    assert sample.frame["as_of"].nunique() > 4000
+    told = train_model(sample, plan(), threads=1).evaluation
+    assert told.verdict == USABLE, told.why
+    assert len(told.folds) == 3
+    assert (instant(told.test["last_as_of"]) - instant(told.test["first_as_of"])).days <= 90
+
+
+def test_train_from_and_test_from_are_kept() -> None:
+    made = train_model(matrix(), plan(train_from="2024-02-15", test_from="2025-01-01", folds=2), threads=1)
+    assert made.evaluation.trained["first_as_of"] == "2024-03-01T00:00:00"
+    assert made.evaluation.test["first_as_of"] == "2025-01-01T00:00:00"
+    assert made.model.trained_as_of == datetime(2025, 2, 1, tzinfo=UTC)
+    with pytest.raises(NoUsableModel, match=r"the newest mature row is of 2025-02-01\. Set an earlier test_from"):
+        train_model(matrix(), plan(test_from="2025-06-01"), threads=1)
+
+
+def test_too_few_outcomes_is_an_answer_with_its_n() -> None:
+    with pytest.raises(NoUsableModel) as told:
+        train_model(matrix(accounts=40), plan(min_outcomes=100), threads=1)
+    assert "Training needs 100 accounts with the outcome" in str(told.value)
+    assert "in 560 rows of 40 accounts" in str(told.value)
+    assert "load older history" in str(told.value)
+    assert told.value.exit_code == 3
+
+
+def test_too_little_history_says_the_first_date_that_would_do() -> None:
+    first = instant("2024-01-01")
+    for months in range(5, 12):
+        sample = matrix(accounts=200, months=months, horizon_days=90)
+        newest = instant(sample.frame["as_of"].max().to_pydatetime())
+        possible = first_possible(plan(), first, 90)
+        assert possible is not None
+        data_through = newest + (instant("2024-03-31") - first)
+        if data_through >= possible:
+            assert train_model(sample, plan(), threads=1).evaluation.folds
+        else:
+            with pytest.raises(NoUsableModel, match=f"It is possible with data through {possible.date()}"):
+                train_model(sample, plan(), threads=1)
+    assert first_possible(plan(test_from="2024-05-01"), first, 90) is None
+    with pytest.raises(NoUsableModel, match=r"Set model\.test_from to 2024-06-29 or later"):
+        train_model(matrix(accounts=200, months=10), plan(test_from="2024-05-01"), threads=1)
+    assert len(grid("month", first, instant("2024-06-01"))) == 6
+
+
+def test_the_simpler_wins_within_one_standard_error() -> None:
+    r = np.random.default_rng(0)
+    families = np.repeat(np.arange(100), 3).astype(str)
+    good = r.random(300)
+    close = good + r.normal(0.001, 0.2, 300)
+    assert choose({"linear": close, "two_sided": good}, families)[0] == "linear"
+    assert "within one standard error" in choose({"linear": close, "two_sided": good}, families)[1]
+    assert choose({"linear": good + 0.01, "two_sided": good}, families)[0] == "two_sided"
+    assert choose({"linear": good, "two_sided": close + 0.01}, families)[0] == "linear"
+    with pytest.raises(NoUsableModel, match="slope of every candidate is zero or below"):
+        choose({}, families)
+
+
+def test_outcomes_that_turn_round_have_no_usable_model() -> None:
+    sample = matrix(accounts=400, months=14, strength=2.0, features=(WEB,))
+    frame = sample.frame.copy()
+    late = frame["as_of"] >= pd.Timestamp("2024-04-01")
+    frame.loc[late, "web_30d"] = frame["web_30d"].max() - frame.loc[late, "web_30d"]
+    only = plan(candidates=["linear"], folds=1)
+    with pytest.raises(NoUsableModel, match="zero or below"):
+        train_model(Matrix(frame[frame["as_of"] < "2024-11-01"].reset_index(drop=True), (WEB,), 90), only, threads=1)

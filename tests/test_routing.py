@@ -1,0 +1,249 @@
+"""Routing: which plays a decision owes, to whom, until when, in which words, and under which id."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from tierwise.clock import instant, naive
+from tierwise.config.policy import TIERS, Play, Plays, Policy
+from tierwise.errors import UsageError
+from tierwise.routing import ACTION_COLUMNS, action_id, default_plays, due_at, owed, to_jsonl
+from tierwise.tiers import decide
+
+AS_OF = instant("2026-03-02")  # a Monday
+NO_OWNERS = pd.DataFrame()
+
+
+def decision(**facts: Any) -> dict[str, Any]:
+    return {
+        "account_id": "a",
+        "tier": "tier_1",
+        "previous_tier": "",
+        "movement": "entered",
+        "cause": "data",
+        "row": "focus",
+        "why": "Fit 82 is high.",
+        "owner_id": "o1",
+        "surge_began": False,
+        **facts,
+    }
+
+
+def actions(*decisions: dict[str, Any], plays: Plays | None = None, owners: pd.DataFrame = NO_OWNERS) -> pd.DataFrame:
+    frame = pd.DataFrame(decisions)
+    return owed(frame, default_plays() if plays is None else plays, owners, "new_business", AS_OF, "run1")
+
+
+def owed_plays(plays: Plays | None = None, **facts: Any) -> list[str]:
+    return list(actions(decision(**facts), plays=plays)["play"])
+
+
+@pytest.mark.parametrize(
+    ("facts", "plays"),
+    [
+        ({}, ["focus"]),
+        ({"movement": ""}, []),
+        ({"movement": "up", "previous_tier": "tier_2"}, ["focus"]),
+        ({"tier": "tier_2", "movement": "down", "previous_tier": "tier_1"}, ["growth"]),
+        ({"tier": "tier_3", "row": "scaled"}, ["scaled"]),
+        ({"tier": "tier_3", "row": "target"}, ["target"]),
+        ({"tier": "tier_3", "row": "growth_signal", "movement": "down", "previous_tier": "tier_2"}, ["scaled"]),
+        ({"tier": "recycle", "row": "stale", "movement": "down", "previous_tier": "tier_1"}, ["recycle"]),
+        ({"tier": "suppress", "row": "excluded", "movement": "down", "previous_tier": "tier_1"}, ["stop"]),
+        ({"tier": "customer", "row": "status", "movement": "left", "previous_tier": "tier_1"}, []),
+        ({"surge_began": True}, ["focus", "surge"]),
+        ({"surge_began": True, "movement": "", "previous_tier": "tier_1"}, ["surge"]),
+    ],
+)
+def test_the_default_matrix(facts: dict[str, Any], plays: list[str]) -> None:
+    assert owed_plays(**facts) == plays
+
+
+def test_a_play_for_leaving_is_owed_whichever_way_it_left_but_never_under_suppression() -> None:
+    bye = Play(
+        play="bye", tiers=("tier_1",), movements=("left",), motion="stand down", owner="revops", message="", kpi=""
+    )
+    plays = Plays(plays=(bye,))
+    assert owed_plays(plays, tier="customer", movement="left", previous_tier="tier_1") == ["bye"]
+    assert owed_plays(plays, tier="tier_2", movement="down", previous_tier="tier_1") == ["bye"]
+    assert owed_plays(plays, tier="suppress", movement="down", previous_tier="tier_1") == []
+    assert owed_plays(plays, tier="tier_1", movement="up", previous_tier="tier_2") == []
+
+
+@given(
+    tier=st.sampled_from([*TIERS, "customer"]),
+    previous=st.sampled_from(["", *TIERS, "customer"]),
+    movement=st.sampled_from(["", "entered", "up", "down", "left"]),
+    surge=st.booleans(),
+    tiers=st.lists(st.sampled_from(TIERS[:4]), min_size=1, unique=True),
+    movements=st.sets(st.sampled_from(["entered", "left", "surge"]), min_size=1),
+)
+def test_suppressed_accounts_owe_no_outreach(
+    tier: str, previous: str, movement: str, surge: bool, tiers: list[Any], movements: set[Any]
+) -> None:
+    play = Play(
+        play="p", tiers=tuple(tiers), movements=tuple(movements), motion="call", owner="revops", message="", kpi=""
+    )
+    both = Plays(plays=(play, *default_plays().plays))
+    facts = decision(tier=tier, previous_tier=previous, movement=movement, surge_began=surge)
+    got = actions(facts, plays=both)
+    assert set(got.loc[got["tier"] == "suppress", "motion"]) <= {"none"}
+
+
+def test_an_action_in_full() -> None:
+    got = actions(decision())
+    assert tuple(got.columns) == ACTION_COLUMNS
+    assert got.iloc[0].to_dict() == {
+        "action_id": action_id("new_business", "a", AS_OF, "focus"),
+        "account_id": "a",
+        "play": "focus",
+        "motion": "1:1 ABM, executive alignment",
+        "owner": "o1",
+        "tier": "tier_1",
+        "message": "a is now in tier_1: plan its 1:1 programme and align the executives. Fit 82 is high.",
+        "kpi": "pipeline created, win rate, ACV",
+        "due_at": pd.Timestamp("2026-03-04"),
+        "cause": "data",
+        "run_id": "run1",
+    }
+
+
+def test_the_id_is_stable_and_of_plan_account_as_of_and_play_alone() -> None:
+    assert action_id("new_business", "a", AS_OF, "focus") == "68630e11f811bb9c"
+    others = {
+        action_id("p", "a", AS_OF, "x"),
+        action_id("pa", "", AS_OF, "x"),
+        action_id("p", "b", AS_OF, "x"),
+        action_id("p", "a", instant("2026-03-03"), "x"),
+        action_id("p", "a", AS_OF, "y"),
+    }
+    assert len(others) == 5
+    again = owed(pd.DataFrame([decision()]), default_plays(), NO_OWNERS, "new_business", AS_OF, "run2")
+    assert again["action_id"].tolist() == actions(decision())["action_id"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("start", "days", "due"),
+    [
+        ("2026-03-02", 1, "2026-03-03"),  # Monday
+        ("2026-02-27", 1, "2026-03-02"),  # Friday
+        ("2026-02-28", 1, "2026-03-03"),  # Saturday: Monday is the one whole day
+        ("2026-03-01", 1, "2026-03-03"),  # Sunday
+        ("2026-03-02", 5, "2026-03-09"),
+        ("2026-02-27T15:30:00", 1, "2026-03-02T15:30:00"),
+        ("2026-02-28T15:30:00", 1, "2026-03-03"),
+    ],
+)
+def test_due_in_business_days(start: str, days: int, due: str) -> None:
+    assert due_at(instant(start), days) == instant(due)
+
+
+@given(st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)), st.integers(1, 60))
+def test_due_at_counts_weekdays_as_a_person_would(start: datetime, days: int) -> None:
+    at = start
+    while at.weekday() >= 5:
+        at = datetime(at.year, at.month, at.day) + timedelta(days=1)
+    for _ in range(days):
+        at += timedelta(days=1)
+        while at.weekday() >= 5:
+            at += timedelta(days=1)
+    due = due_at(instant(start), days)
+    assert due is not None
+    assert naive(due) == at
+
+
+def test_no_service_level_is_no_due_time() -> None:
+    play = Play(play="p", tiers=("tier_1",), motion="m", owner="revops", message="", kpi="")
+    got = actions(decision(), plays=Plays(plays=(play,)))
+    assert pd.isna(got.loc[0, "due_at"])
+    assert json.loads(to_jsonl(got))["due_at"] is None
+
+
+@pytest.mark.parametrize(
+    ("owner_id", "owner"),
+    [("o1", "o1"), ("gone", "revops"), ("soon", "revops"), ("stranger", "revops"), ("", "revops")],
+)
+def test_the_owner_is_one_who_is_active(owner_id: str, owner: str) -> None:
+    owners = pd.DataFrame(
+        {
+            "owner_id": ["o1", "gone", "soon"],
+            "active_from": pd.to_datetime([None, None, "2026-04-01"]),
+            "active_to": pd.to_datetime([None, "2026-03-02", None]),
+        }
+    )
+    assert actions(decision(owner_id=owner_id), owners=owners).loc[0, "owner"] == owner
+    assert actions(decision(tier="tier_2", owner_id=owner_id), owners=owners).loc[0, "owner"] == "sales_development"
+
+
+def test_words_of_an_account_are_never_read_as_a_template() -> None:
+    assert "{why}" in actions(decision(account_id="{why}")).loc[0, "message"]
+
+
+@pytest.mark.parametrize(
+    "message", ["Call {contact_name}", "{account_id.__class__}", "{0}", "{}", "{why!r}", "{why:>9}"]
+)
+def test_a_message_may_say_only_safe_words(message: str) -> None:
+    with pytest.raises(ValidationError, match="a message may say"):
+        Play(play="p", tiers=("tier_1",), motion="m", owner="revops", message=message, kpi="")
+
+
+def test_a_play_for_suppress_approaches_nobody() -> None:
+    with pytest.raises(ValidationError, match="suppressed accounts get no outreach"):
+        Play(play="p", tiers=("suppress",), motion="call", owner="revops", message="", kpi="")
+
+
+def test_jsonl_is_one_object_a_line_and_the_same_bytes_whatever_the_order_of_rows() -> None:
+    two = [decision(account_id="b", why="Fit é."), decision(account_id="a", surge_began=True)]
+    got = to_jsonl(actions(*two))
+    assert got == to_jsonl(actions(*reversed(two)))
+    lines = [json.loads(line) for line in got.decode().splitlines()]
+    assert [(line["account_id"], line["play"]) for line in lines] == [("a", "focus"), ("a", "surge"), ("b", "focus")]
+    assert lines[0]["due_at"] == "2026-03-04T00:00:00Z"
+    assert list(lines[0]) == list(ACTION_COLUMNS)
+    assert to_jsonl(actions(decision(movement=""))) == b""
+
+
+def test_nothing_owed_has_the_same_columns_and_types() -> None:
+    nothing, something = actions(decision(movement="")), actions(decision())
+    assert nothing.dtypes.to_dict() == something.dtypes.to_dict()
+
+
+def test_decisions_without_a_column_are_refused_in_words() -> None:
+    with pytest.raises(UsageError, match="the decisions have no column why"):
+        owed(pd.DataFrame([decision()]).drop(columns="why"), default_plays(), NO_OWNERS, "p", AS_OF, "r")
+
+
+def test_what_decide_returns_is_what_owed_reads() -> None:
+    accounts = pd.DataFrame(
+        {
+            "account_id": ["quiet", "hot"],
+            "status": "eligible",
+            "fit_score": 80.0,
+            "signal_score": [10.0, 95.0],
+            "propensity": 0.2,
+            "days_since_signal": [400.0, 1.0],
+            "signals_7d": [0.0, 9.0],
+            "signals_prior_weekly": 1.0,
+            "contacts_7d": [0.0, 3.0],
+            "channels_7d": 1.0,
+            "coverage": "partial",
+            "roles_reached": "champion",
+            "excluded_by": None,
+            "negative_trigger": None,
+            "owner_id": [None, "o1"],
+        }
+    ).assign(coverage=["none", "reached"])
+    decided = decide(accounts, pd.DataFrame(), Policy(), AS_OF)
+    got = owed(decided, default_plays(), NO_OWNERS, "p", AS_OF, "r")
+    assert got[["account_id", "play", "owner"]].to_numpy().tolist() == [
+        ["hot", "focus", "o1"],
+        ["quiet", "target", "marketing_operations"],
+    ]

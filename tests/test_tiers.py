@@ -1,0 +1,520 @@
+"""Tiers: `decide` against a slow and obvious reference, its movements and causes, its words and its errors."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from tierwise.clock import instant, naive
+from tierwise.config.policy import (
+    COVERAGE_BANDS,
+    FIT_BANDS,
+    SIGNAL_BANDS,
+    FitCuts,
+    Policy,
+    SignalCuts,
+    Stale,
+    Surge,
+    TierRow,
+    TimeInTier,
+)
+from tierwise.errors import UsageError
+from tierwise.tiers import STATE_COLUMNS, decide, movements, next_state
+from tierwise.tiers.words import safe_text
+
+AS_OF = instant("2026-03-01")
+LEVEL = {"tier_1": 3, "tier_2": 2, "tier_3": 1, "recycle": 0, "suppress": -1}
+TIER = {v: k for k, v in LEVEL.items()}
+NO_STATE = pd.DataFrame()
+TALL = {"fit_score": 82.0, "signal_score": 93.0, "coverage": "reached", "roles_reached": "champion;exec_buyer"}
+QUIET_WEEK = {"signals_7d": 0.0, "signals_prior_weekly": 1.0, "contacts_7d": 0.0, "channels_7d": 0.0}
+JUMP = {"signals_7d": 9.0, "signals_prior_weekly": 1.0, "contacts_7d": 3.0, "channels_7d": 1.0}
+
+
+def account(**facts: Any) -> dict[str, Any]:
+    return {
+        "account_id": "a",
+        "status": "eligible",
+        "fit_score": 50.0,
+        "signal_score": 10.0,
+        "propensity": 0.1,
+        "days_since_signal": 5.0,
+        **QUIET_WEEK,
+        "coverage": "none",
+        "roles_reached": "",
+        "excluded_by": None,
+        "negative_trigger": None,
+        **facts,
+    }
+
+
+def one(state: pd.DataFrame = NO_STATE, policy: Policy | None = None, as_of: datetime = AS_OF, **facts: Any) -> Any:
+    """The decision on one account, and in `.next` the state it leaves."""
+    model = facts.pop("model_version", "m1")
+    decided = decide(pd.DataFrame([account(**facts)]), state, policy or Policy(), as_of, model_version=model)
+    row = decided.iloc[0].copy()
+    row["next"] = next_state(decided)
+    return row
+
+
+def later(days: int) -> datetime:
+    return AS_OF + timedelta(days=days)
+
+
+# The oracle: one account at a time, in the words of the design.
+
+
+def band(score: float, cuts: list[float]) -> int:
+    return sum(score >= cut for cut in cuts)
+
+
+def reference_row(a: dict[str, Any], p: Policy, margin: float = 0.0) -> tuple[str, int]:
+    fit = band(a["fit_score"], [p.bands.fit.moderate - margin, p.bands.fit.high - margin])
+    cuts = p.bands.signal
+    signal = band(a["signal_score"], [cuts.early - margin, cuts.moderate - margin, cuts.high - margin])
+    for r in p.rows:
+        if (
+            fit >= FIT_BANDS.index(r.fit)
+            and signal >= SIGNAL_BANDS.index(r.signal)
+            and COVERAGE_BANDS.index(a["coverage"]) >= COVERAGE_BANDS.index(r.coverage)
+        ):
+            return r.row, LEVEL[r.tier]
+    return "no_match", 0
+
+
+def may_lift(a: dict[str, Any], p: Policy, level: int) -> bool:
+    if level >= 3:
+        return False
+    if level < 2:
+        return any(LEVEL[r.tier] == level + 1 for r in p.rows)
+    fit = band(a["fit_score"], [p.bands.fit.moderate, p.bands.fit.high])
+    return any(
+        fit >= FIT_BANDS.index(r.fit) and COVERAGE_BANDS.index(a["coverage"]) >= COVERAGE_BANDS.index(r.coverage)
+        for r in p.rows
+        if r.tier == "tier_1"
+    )
+
+
+def reference_one(a: dict[str, Any], s: dict[str, Any] | None, p: Policy, now: datetime) -> dict[str, Any]:
+    """Everything before capacity."""
+    until = s["surge_until"] if s and not pd.isna(s["surge_until"]) else None
+    ended = s["surge_ended"] if s and not pd.isna(s["surge_ended"]) else None
+    if until is not None and (until <= now or p.surge is None):
+        ended, until = min(until, now), None
+    out = {"surge_until": until, "surge_ended": ended, "stay": 0, "began": False}
+    if pd.notna(a["excluded_by"]) or pd.notna(a["negative_trigger"]):
+        name = "excluded" if pd.notna(a["excluded_by"]) else "negative_trigger"
+        return out | {"row": name, "by": name, "unlifted": -1, "level": -1}
+    if a["status"] != "eligible":
+        return out | {"row": "status", "by": "status", "unlifted": None, "level": None}
+    if band(a["fit_score"], [p.bands.fit.moderate, p.bands.fit.high]) < FIT_BANDS.index(p.minimum_fit):
+        return out | {"row": "low_fit", "by": "low_fit", "unlifted": 0, "level": 0}
+    if p.stale and p.stale.after_days < a["days_since_signal"] <= p.stale.within_days:
+        return out | {"row": "stale", "by": "stale", "unlifted": 0, "level": 0}
+    row, level = reference_row(a, p)
+    by = row
+    held = LEVEL.get(s["held"], 0) if s else 0
+    if held > 0:
+        kept = min(held, reference_row(a, p, p.time_in_tier.stay_margin)[1])
+        if kept > level:
+            level, by = kept, "stay_margin"
+        if now < s["held_since"] + timedelta(days=p.time_in_tier.minimum_stay_days):  # type: ignore[index]
+            out["stay"] = held
+            if held > level:
+                level, by = held, "minimum_stay"
+    out["unlifted"] = level
+    if p.surge and may_lift(a, p, level):
+        new = (
+            until is None
+            and a["signals_7d"] >= p.surge.least_activities
+            and a["signals_7d"] >= p.surge.ratio * a["signals_prior_weekly"]
+            and (a["contacts_7d"] >= p.surge.least_contacts or a["channels_7d"] >= p.surge.least_channels)
+            and (ended is None or now >= ended + timedelta(days=p.surge.cool_down_days))
+        )
+        if new or until is not None:
+            level, by, out["began"] = level + 1, "surge", new
+    return out | {"row": row, "by": by, "level": level}
+
+
+def reference(accounts: pd.DataFrame, state: pd.DataFrame, p: Policy, as_of: datetime) -> pd.DataFrame:
+    now = naive(as_of)
+    prior = {s["account_id"]: s for s in state.to_dict("records")}
+    rows = []
+    for a in sorted(accounts.to_dict("records"), key=lambda a: a["account_id"]):
+        rows.append(a | reference_one(a, prior.get(a["account_id"]), p, now))
+        rows[-1]["earned"] = rows[-1]["level"]
+    for tier in ("tier_1", "tier_2"):
+        if tier not in p.capacity:
+            continue
+        here = [r for r in rows if r["level"] == LEVEL[tier]]
+        ranked = sorted(here, key=lambda r: (r["stay"] < LEVEL[tier], -r["propensity"], r["account_id"]))
+        for place, r in enumerate(ranked):
+            if place >= p.capacity[tier] and r["stay"] < LEVEL[tier]:  # type: ignore[index]
+                r["level"], r["by"] = LEVEL[tier] - 1, "capacity"
+    for r in rows:
+        s = prior.get(r["account_id"])
+        if r["began"] and r["level"] > r["unlifted"]:
+            r["surge_until"] = now + timedelta(days=p.surge.days)  # type: ignore[union-attr]
+        r["tier"] = r["status"] if r["level"] is None else TIER[r["level"]]
+        r["previous_tier"] = s["tier"] if s else ""
+        r["tier_since"] = s["tier_since"] if s and s["tier"] == r["tier"] else now
+        was = LEVEL.get(r["previous_tier"])
+        r["movement"] = ""
+        if was is None and r["level"] is not None and (s or r["level"] > 0):
+            r["movement"] = "entered"
+        if was is not None:
+            r["movement"] = "left" if r["level"] is None else "up" if r["level"] > was else "down"
+            r["movement"] = "" if r["tier"] == r["previous_tier"] else r["movement"]
+    frame = pd.DataFrame(rows).rename(columns={"by": "decided_by"})
+    for column in ("tier_since", "surge_until", "surge_ended"):
+        frame[column] = pd.to_datetime(frame[column]).astype("datetime64[us]")
+    return frame
+
+
+def random_accounts(rng: np.random.Generator, n: int) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "account_id": rng.permutation([f"a{i}" for i in range(n)]),
+            "status": rng.choice(["eligible", "in_pipeline", "customer"], n, p=[0.94, 0.03, 0.03]),
+            "fit_score": rng.integers(25, 100, n).astype(float),
+            "signal_score": rng.integers(20, 101, n).astype(float),
+            "propensity": rng.integers(0, 20, n) / 20,
+            "days_since_signal": np.where(rng.random(n) < 0.2, np.nan, rng.integers(0, 400, n)),
+            "signals_7d": rng.poisson(5, n).astype(float),
+            "signals_prior_weekly": np.where(rng.random(n) < 0.1, np.nan, rng.exponential(1.5, n)),
+            "contacts_7d": rng.poisson(1, n).astype(float),
+            "channels_7d": rng.poisson(1, n).astype(float),
+            "coverage": rng.choice(COVERAGE_BANDS, n),
+            "roles_reached": "",
+            "excluded_by": rng.choice([None, "competitor"], n, p=[0.97, 0.03]).astype(object),
+            "negative_trigger": rng.choice([None, "unsubscribe"], n, p=[0.97, 0.03]).astype(object),
+        }
+    )
+
+
+POLICIES = st.builds(
+    Policy,
+    minimum_fit=st.sampled_from(FIT_BANDS[:2]),
+    stale=st.sampled_from([None, Stale(), Stale(after_days=30, within_days=200)]),
+    surge=st.sampled_from([None, Surge(), Surge(ratio=1.5, days=10, cool_down_days=10)]),
+    time_in_tier=st.builds(
+        TimeInTier, stay_margin=st.sampled_from([0.0, 5.0, 15.0]), minimum_stay_days=st.sampled_from([0, 10, 28])
+    ),
+    capacity=st.dictionaries(st.sampled_from(["tier_1", "tier_2"]), st.integers(0, 40)),
+)
+
+
+@settings(deadline=None, max_examples=15)
+@given(policy=POLICIES, seed=st.integers(0, 10**6))
+def test_decide_agrees_with_one_account_at_a_time(policy: Policy, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    state = NO_STATE
+    for week in range(6):
+        accounts, as_of = random_accounts(rng, 150), later(7 * week)
+        decided = decide(accounts, state, policy, as_of)
+        expected = reference(accounts, state, policy, as_of)
+        for column in (
+            "account_id",
+            "tier",
+            "previous_tier",
+            "tier_since",
+            "decided_by",
+            "row",
+            "movement",
+            "surge_until",
+            "surge_ended",
+        ):
+            pd.testing.assert_series_equal(decided[column], expected[column], check_dtype=False)
+        state = next_state(decided)
+        assert tuple(state.columns) == STATE_COLUMNS
+        state = state[rng.random(len(state)) < 0.95]
+
+
+def test_no_accounts_decide_to_no_rows_of_the_same_types() -> None:
+    some = decide(pd.DataFrame([account()]), NO_STATE, Policy(), AS_OF)
+    none = decide(pd.DataFrame([account()])[:0], NO_STATE, Policy(), AS_OF)
+    assert len(none) == 0
+    assert none.dtypes.to_dict() == some.dtypes.to_dict()
+
+
+# Guardrails, in order
+
+
+def test_suppression_comes_before_status_and_needs_no_score() -> None:
+    got = one(status="customer", fit_score=np.nan, signal_score=np.nan, coverage=None, excluded_by="competitor")
+    assert (got.tier, got.decided_by, got.guardrails) == ("suppress", "excluded", "excluded")
+    assert (got.fit_band, got.signal_band, got.coverage) == ("", "", "")
+
+
+def test_a_low_fit_is_held_only_where_signals_called_for_more() -> None:
+    assert one(fit_score=21.0, signal_score=95.0).guardrails == "minimum_fit"
+    assert one(fit_score=21.0, coverage="partial").guardrails == "minimum_fit"
+    assert one(fit_score=21.0, **JUMP).guardrails == "minimum_fit"
+    quiet = one(fit_score=21.0, coverage="unknown")
+    assert (quiet.row, quiet.guardrails) == ("low_fit", "")
+
+
+def test_stale_is_neither_the_never_active_nor_the_long_gone() -> None:
+    rows = {d: one(fit_score=80.0, days_since_signal=d).row for d in (120.0, 121.0, 365.0, 366.0, math.nan)}
+    assert [rows[d] for d in (120.0, 121.0, 365.0, 366.0)] == ["target", "stale", "stale", "target"]
+    assert one(fit_score=80.0, days_since_signal=math.nan).row == "target"
+
+
+def test_a_surge_lifts_into_tier_1_only_with_fit_and_coverage() -> None:
+    assert one(fit_score=82.0, coverage="reached", **JUMP).tier == "tier_1"
+    part = one(fit_score=82.0, coverage="partial", **JUMP)
+    assert (part.tier, part.guardrails, part.surge_began) == ("tier_2", "surge_ceiling", False)
+    assert one(fit_score=82.0, **JUMP).tier == "tier_2"
+    assert one(fit_score=50.0, **JUMP).tier == "tier_3"
+
+
+@pytest.mark.parametrize(
+    ("facts", "guardrail"),
+    [
+        ({"contacts_7d": 1.0}, "surge_breadth"),
+        ({"signals_7d": 4.0}, ""),
+        ({"signals_prior_weekly": 3.1}, ""),
+        ({"signals_prior_weekly": math.nan}, ""),
+    ],
+)
+def test_a_surge_needs_a_jump_and_breadth(facts: dict[str, float], guardrail: str) -> None:
+    got = one(fit_score=80.0, **(JUMP | facts))
+    assert (got.tier, got.guardrails) == ("tier_3", guardrail)
+    assert one(fit_score=80.0, **(JUMP | {"contacts_7d": 0.0, "channels_7d": 2.0})).tier == "tier_2"
+
+
+def test_a_surge_runs_its_days_and_cools_down() -> None:
+    got = one(fit_score=80.0, **JUMP)
+    assert got.surge_until == pd.Timestamp("2026-03-22")
+    mid = one(got.next, as_of=later(20), fit_score=80.0)
+    assert (mid.tier, mid.decided_by, mid.movement) == ("tier_2", "surge", "")
+    end = one(mid.next, as_of=later(21), fit_score=80.0, **JUMP)
+    assert (end.tier, end.movement, end.cause, end.guardrails) == ("tier_3", "down", "ageing", "surge_cool_down")
+    assert end.surge_ended == pd.Timestamp("2026-03-22")
+    assert one(end.next, as_of=later(80), fit_score=80.0, **JUMP).tier == "tier_3"
+    assert one(end.next, as_of=later(81), fit_score=80.0, **JUMP).tier == "tier_2"
+
+
+def test_a_surge_that_capacity_leaves_no_room_for_does_not_begin() -> None:
+    got = one(fit_score=80.0, policy=Policy(capacity={"tier_2": 0}), **JUMP)
+    assert (got.tier, got.decided_by, got.surge_began) == ("tier_3", "capacity", False)
+    assert pd.isna(got.surge_until)
+
+
+def test_time_in_tier_keeps_by_margin_and_by_minimum_stay() -> None:
+    start = one(**TALL)
+    margin = one(start.next, as_of=later(40), **(TALL | {"signal_score": 86.0}))
+    assert (margin.tier, margin.decided_by) == ("tier_1", "stay_margin")
+    fallen = one(start.next, as_of=later(40), **(TALL | {"signal_score": 84.0}))
+    assert (fallen.tier, fallen.decided_by) == ("tier_2", "growth_signal")
+    inside = one(start.next, as_of=later(27), **(TALL | {"signal_score": 5.0, "coverage": "none"}))
+    assert (inside.tier, inside.decided_by, inside.row) == ("tier_1", "minimum_stay", "target")
+    over = one(inside.next, as_of=later(28), **(TALL | {"signal_score": 5.0, "coverage": "none"}))
+    assert (over.tier, over.movement) == ("tier_3", "down")
+    assert one(start.next, as_of=later(1), **(TALL | {"fit_score": 39.0})).tier == "recycle"
+
+
+def test_the_margin_of_a_lower_tier_counts_on_the_way_down() -> None:
+    start = one(**TALL)
+    got = one(start.next, as_of=later(40), fit_score=82.0, signal_score=72.0)
+    assert (got.tier, got.decided_by) == ("tier_2", "stay_margin")
+
+
+def test_capacity_ranks_by_propensity_then_account_id() -> None:
+    four = [account(account_id=i, propensity=p, **TALL) for i, p in zip("dcba", (0.5, 0.9, 0.5, 0.1), strict=True)]
+    policy = Policy(capacity={"tier_1": 2, "tier_2": 1})
+    got = decide(pd.DataFrame(four), NO_STATE, policy, AS_OF).set_index("account_id")
+    assert got["tier"].to_dict() == {"a": "tier_3", "b": "tier_1", "c": "tier_1", "d": "tier_2"}
+    assert got["guardrails"].to_dict() == {"a": "capacity", "b": "", "c": "", "d": "capacity"}
+
+
+def test_capacity_without_a_model_ranks_by_the_scores() -> None:
+    two = [
+        account(account_id=i, **(TALL | {"propensity": np.nan, "signal_score": s}))
+        for i, s in (("a", 91.0), ("b", 99.0))
+    ]
+    got = decide(pd.DataFrame(two), NO_STATE, Policy(capacity={"tier_1": 1}), AS_OF)
+    assert got["tier"].tolist() == ["tier_2", "tier_1"]
+
+
+def test_who_is_inside_the_stay_takes_capacity_first() -> None:
+    old, policy = one(**TALL, propensity=0.1), Policy(capacity={"tier_1": 1})
+    both = pd.DataFrame([account(**TALL, propensity=0.1), account(account_id="b", **TALL, propensity=0.9)])
+    got = decide(both, old.next, policy, later(27)).set_index("account_id")
+    assert got["tier"].to_dict() == {"a": "tier_1", "b": "tier_2"}
+    got = decide(both, old.next, policy, later(28)).set_index("account_id")
+    assert got["tier"].to_dict() == {"a": "tier_2", "b": "tier_1"}
+    assert got.loc["a", ["movement", "cause"]].tolist() == ["down", "capacity"]
+
+
+# Movements and causes
+
+
+def test_what_a_first_run_moves() -> None:
+    assert one(**TALL)[["movement", "cause", "previous_tier"]].tolist() == ["entered", "data", ""]
+    assert one().movement == ""
+    assert one(status="customer").movement == ""
+
+
+def test_movements_between_tiers_and_statuses() -> None:
+    deal = one(status="in_pipeline")
+    assert one(deal.next, as_of=later(7)).movement == "entered"
+    assert one(deal.next, as_of=later(7), status="customer").movement == ""
+    high = one(**TALL)
+    left = one(high.next, as_of=later(7), status="in_pipeline", **TALL)
+    assert left[["tier", "movement", "cause"]].tolist() == ["in_pipeline", "left", "data"]
+    assert len(movements(decide(pd.DataFrame([account()]), NO_STATE, Policy(), AS_OF))) == 0
+
+
+def test_causes() -> None:
+    high = one(**TALL)
+    low = TALL | {"signal_score": 20.0, "coverage": "none"}
+
+    def cause(state: Any = high, days: int = 40, **facts: Any) -> str:
+        return str(one(state.next, as_of=later(days), **facts).cause)
+
+    assert cause(**low, days_since_signal=45.0) == "ageing"
+    assert cause(**low, days_since_signal=45.0, model_version="m2") == "model"
+    assert cause(**low, days_since_signal=45.0, policy=Policy(policy="v2")) == "policy"
+    assert cause(**low, days_since_signal=3.0) == "data"
+    assert cause(**(low | {"fit_score": 50.0}), days_since_signal=45.0) == "data"
+    assert cause(days=130, **TALL, days_since_signal=135.0) == "ageing"
+    assert cause(days=7, **TALL, days_since_signal=100.0, policy=Policy(stale=Stale(after_days=60))) == "policy"
+    stale = one(fit_score=80.0, days_since_signal=360.0)
+    assert cause(stale, 7, fit_score=80.0, days_since_signal=367.0) == "ageing"
+    objected = one(**TALL, negative_trigger="unsubscribe")
+    assert cause(objected, 7, **TALL) == "ageing"
+    assert cause(one(**TALL, excluded_by="legal"), 7, **TALL) == "data"
+    assert cause(one(fit_score=80.0), 7, fit_score=80.0, **JUMP, model_version="m2") == "data"
+    full = one(**TALL, policy=Policy(capacity={"tier_1": 0}))
+    assert one(full.next, as_of=later(7), **TALL)[["movement", "cause"]].tolist() == ["up", "capacity"]
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (TALL, "Entered tier 1 on 1 Mar 2026: fit 82 is high and signal 93 is high; champion and exec_buyer reached."),
+        (
+            {"fit_score": 21.9, "signal_score": 95.0},
+            "Held in recycle by minimum fit: fit 21 is below 40, whatever its signals (signal 95).",
+        ),
+        ({"fit_score": 39.9}, "Fit 39 is below 40, the minimum fit."),
+        ({"days_since_signal": 150.2}, "Its signals have gone stale: the newest is 150 days old, more than 120."),
+        ({}, "Fit 50 is moderate and signal 10 is none; no role reached: no tier row matches."),
+        ({"status": "in_pipeline"}, "Out of the cohort: it has an open opportunity."),
+        ({"excluded_by": "competitor"}, "Suppressed by an exclusion: competitor."),
+        ({"negative_trigger": "unsubscribe"}, "Suppressed by a negative trigger: unsubscribe."),
+        (
+            {"fit_score": 80.0, **JUMP},
+            "Entered tier 2 on 1 Mar 2026: a surge lifts it from tier 3 to tier 2 until 22 Mar 2026; "
+            "fit 80 is high and signal 10 is none.",
+        ),
+        (
+            {"fit_score": 80.0, "coverage": "partial", "roles_reached": "champion"},
+            "Entered tier 2 on 1 Mar 2026: fit 80 is high and signal 10 is none; "
+            "champion reached, the buying group in part.",
+        ),
+    ],
+)
+def test_why_says_it_plainly(facts: dict[str, Any], words: str) -> None:
+    assert one(**facts).why == words
+
+
+def test_why_of_what_time_and_capacity_hold() -> None:
+    start = one(**TALL)
+    weak = TALL | {"signal_score": 86.0}
+    assert one(start.next, as_of=later(40), **weak).why == (
+        "Stays in tier 1: fit 82 is high and signal 86 is moderate, within 5 points of what entering takes."
+    )
+    gone = TALL | {"signal_score": 5.0, "coverage": "none"}
+    assert one(start.next, as_of=later(7), **gone).why == (
+        "Stays in tier 1 until 29 Mar 2026 (minimum stay 28 days); by its scores it would be in tier 3."
+    )
+    assert one(start.next, as_of=later(40), **gone).why == (
+        "Tier 1 to tier 3 on 10 Apr 2026: fit 82 is high and signal 5 is none; no role reached."
+    )
+    assert one(start.next, as_of=later(40), policy=Policy(capacity={"tier_1": 0}), **TALL).why == (
+        "Tier 1 to tier 2 on 10 Apr 2026: earned tier 1, which has no room (capacity 0), and stands in tier 2; "
+        "fit 82 is high and signal 93 is high."
+    )
+    assert one(start.next, as_of=later(7), status="customer").why == (
+        "Left tier 1 on 8 Mar 2026: out of the cohort: it is a customer."
+    )
+
+
+@settings(deadline=None, max_examples=30)
+@given(reason=st.text(min_size=1, max_size=400), roles=st.lists(st.text("abc_", min_size=1, max_size=60), max_size=9))
+def test_why_is_one_line_of_at_most_200_characters(reason: str, roles: list[str]) -> None:
+    accounts = [account(excluded_by=reason), account(account_id="b", **(TALL | {"roles_reached": ";".join(roles)}))]
+    for sentence in decide(pd.DataFrame(accounts), NO_STATE, Policy(), AS_OF)["why"]:
+        assert len(sentence) <= 200
+        assert sentence.endswith(".")
+        assert len(sentence.splitlines()) == 1
+
+
+def test_why_repeats_no_address_and_no_number_of_a_person() -> None:
+    assert safe_text("jo.doe@example.com asked\non +44 20 7946 0958.") == "[removed] asked on [removed]"
+    assert "@" not in one(excluded_by="by jo@example.com").why
+
+
+# Errors and policy
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda f: f.drop(columns="coverage"), "the accounts have no column coverage"),
+        (lambda f: pd.concat([f, f]), "account a stands twice among the accounts"),
+        (lambda f: f.assign(status="prospect"), "'prospect' stands as a status"),
+        (lambda f: f.assign(signal_score=np.nan), "1 eligible accounts without fit_score, signal_score or coverage"),
+        (lambda f: f.assign(coverage="full"), "'full' stands as a coverage"),
+    ],
+)
+def test_accounts_that_cannot_be_decided_are_refused_in_words(change: Any, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        decide(change(pd.DataFrame([account()])), NO_STATE, Policy(), AS_OF)
+
+
+def test_a_state_that_is_not_before_the_run_is_refused() -> None:
+    with pytest.raises(UsageError, match="the state of account a is not before it"):
+        one(one().next)
+
+
+def test_a_state_of_only_the_required_columns_is_enough() -> None:
+    lifted = one(fit_score=80.0, **JUMP).next.drop(columns=list(STATE_COLUMNS[7:]))
+    end = one(lifted, as_of=later(21), fit_score=80.0)
+    assert end[["tier", "movement", "cause"]].tolist() == ["tier_3", "down", "ageing"]
+
+
+def test_decide_changes_no_argument() -> None:
+    accounts = pd.DataFrame([account(account_id="b"), account()])
+    state = one().next
+    copies = accounts.copy(), state.copy()
+    decide(accounts, state, Policy(), later(7))
+    pd.testing.assert_frame_equal(accounts, copies[0])
+    pd.testing.assert_frame_equal(state, copies[1])
+
+
+def test_a_row_may_not_take_the_name_of_a_step() -> None:
+    with pytest.raises(ValidationError, match="a row may not be named stale"):
+        Policy(rows=(TierRow(row="stale", tier="tier_3"),))
+
+
+def test_cuts_must_rise_and_the_version_follows_the_content() -> None:
+    with pytest.raises(ValidationError, match="moderate must lie below high"):
+        FitCuts(moderate=70, high=70)
+    with pytest.raises(ValidationError, match="must rise"):
+        SignalCuts(early=80)
+    assert Policy().version() == Policy().version()
+    assert Policy().version() != Policy(surge=None).version()
