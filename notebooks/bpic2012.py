@@ -97,7 +97,7 @@ workspace = tierwise.load_workspace(FOLDER)
 # 30 days have closed in the data. What was trained for it had closed by then; the live model is refitted on all.
 
 # %%
-trained = tierwise.train(workspace, say=print)
+trained = tierwise.train(workspace, as_of="2012-03-14", say=print)
 scored = tierwise.score(workspace, as_of="2012-03-14", say=print)
 governed = tierwise.govern(workspace, as_of="2012-03-14", say=print)
 print(scored.tiers["tier"].value_counts().to_string())
@@ -109,10 +109,8 @@ print(f"report: {scored.folder / 'report.html'}\nreview: {governed.folder / 'rev
 
 # %%
 plan = workspace.plan().plan
-start, cut = instant("2011-10-01"), instant("2012-01-01")
-intake = tierwise.read_tables(workspace.tables, workspace.settings)
-through = intake.data_through["activities"]
-with intake.warehouse as warehouse:
+start, cut, through = instant("2011-10-01"), instant("2012-01-01"), instant("2012-03-14")
+with tierwise.read_tables(workspace.tables, workspace.settings).warehouse as warehouse:
     past = tierwise.build_matrix(warehouse, plan, (start, cut), outcomes_through=cut).eligible().mature()
     test = tierwise.build_matrix(warehouse, plan, (cut, through), outcomes_through=through).eligible().mature()
 numbers = [f.name for f in test.features if past.frame[f.name].nunique() > 1]

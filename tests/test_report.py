@@ -497,3 +497,18 @@ def test_text_colours_have_the_contrast_that_aa_asks_for() -> None:
     for ink, ground in pairs:
         light, dark = sorted((luminance(ink), luminance(ground)), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, ground)
+
+
+def test_a_review_in_which_nothing_has_matured_says_so() -> None:
+    values = sample.review_values()
+    empty = dataclasses.replace(
+        values,
+        base_rate=float("nan"),
+        precision=values.precision.assign(n=0, outcomes=0, precision=float("nan"), low=0.0, high=1.0),
+        trend=values.trend.head(0),
+        calibration=None,
+        unavailable={"calibration": "no horizon has closed"},
+    )
+    page = review_page(empty)
+    assert "nan" not in page.lower().replace("finance", "")
+    assert "no horizon has closed" in page

@@ -158,4 +158,5 @@ def _page(
         drift=found.drift,
         false_positives=top.head(LISTED),
         false_negatives=missed.head(LISTED),
+        unavailable={} if len(judged) else dict.fromkeys(("trend", "calibration"), "no horizon has closed by then"),
     )

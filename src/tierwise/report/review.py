@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pandas as pd
 
@@ -33,6 +34,7 @@ def review_page(values: ReviewPage) -> str:
 def review_dict(values: ReviewPage) -> dict[str, object]:
     """What the page shows, part by part; a part that is not there is `{"missing": reason}`."""
     w = Words(values.labels)
+    values = replace(values, base_rate=real(values.base_rate))
     calibrated = None if values.calibration is None else read_calibration(values.calibration)
     dates = {clean(t, 60): words.day_of(at) for t, at in sorted(values.data_through.items())}
     return {
@@ -82,6 +84,8 @@ def precision_part(values: ReviewPage, w: Words) -> dict[str, object]:
         rows.append(
             {"point": found, "outcomes": whole(record.get("outcomes")), "lift": lift, "tier": str(record["tier"])}
         )
+    if not any(whole(r.get("n")) for r in records(values.precision)):
+        return {"missing": "no published account's horizon has closed by then"}
     svg = charts.interval_dots(
         [r["point"] for r in rows if isinstance(r["point"], Point)],
         values.base_rate,
