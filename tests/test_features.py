@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+import sqlglot
 
+import golden_sql
 from exports import AGE_PLAN, AS_OF, NEGATIVE, PLAN, random_export
 from slow_features import first_known, slow_row
 from tables import as_tables
@@ -103,3 +105,20 @@ def test_two_features_of_one_name_are_refused_by_name() -> None:
     )
     with pytest.raises(ConfigError, match="names the feature 'industry' twice"):
         catalogue(twice)
+
+
+def test_the_sql_of_the_matrix_is_what_was_read_and_agreed() -> None:
+    assert golden_sql.text() + "\n" == golden_sql.GOLDEN.read_text(), "renew it with python tests/golden_sql.py"
+
+
+def test_every_step_can_be_rendered_for_spark() -> None:
+    for table, sql in golden_sql.steps():
+        rendered = sqlglot.transpile(sql, read="duckdb", write="spark", unsupported_level=sqlglot.ErrorLevel.RAISE)
+        assert rendered, table
+        assert "ASOF" not in rendered[0].upper()
+
+
+def test_no_value_is_formatted_into_the_sql() -> None:
+    said = "\n".join(sql for _, sql in golden_sql.steps())
+    for value in ("pricing_visit'", "'web'", "funding'", "champion'", "'snowflake", "2024-01-01"):
+        assert value not in said

@@ -82,7 +82,7 @@ def _change(before: pd.DataFrame, after: pd.DataFrame, account_id: str) -> pd.Da
     """Each feature's log-odds then and now; the sum of the changes is the change of the total less that of the base."""
     old = before[before["account_id"] == account_id].set_index("feature")
     new = after[after["account_id"] == account_id].set_index("feature")
-    both = new.join(old, how="outer", rsuffix="_then")
+    both = new.merge(old, how="outer", left_index=True, right_index=True, suffixes=("", "_then"))
     table = pd.DataFrame(
         {
             "side": both["side"].fillna(both["side_then"]),

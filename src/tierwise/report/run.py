@@ -29,7 +29,10 @@ def run_dict(values: RunPage) -> dict[str, object]:
     w = Words(values.labels)
     tiers = values.tiers.sort_values("account_id", kind="stable").reset_index(drop=True)
     tiers = tiers.assign(
-        direction=[direction(b, t) for b, t in zip(_column(tiers, "previous_tier"), tiers["tier"], strict=True)]
+        direction=[
+            "" if "movement" in tiers and absent(m) else direction(b, t)
+            for b, t, m in zip(_column(tiers, "previous_tier"), tiers["tier"], _column(tiers, "movement"), strict=True)
+        ]
     )
     rows = tier_rows(tiers, values.motions, w)
     return {
