@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,6 +45,11 @@ class Context:
         at = folder or self.folder
         where = "" if at == Path() else f" -C {at}"
         return f"tierwise{where}{f' --plan {self.plan}' if self.plan else ''} {verb}"
+
+    @property
+    def now(self) -> datetime:
+        """The time on this machine: what a table says of later than that is a mistake, and does not count as reach."""
+        return datetime.now(UTC)
 
     @property
     def say(self) -> Callable[[str], None]:
@@ -116,7 +122,7 @@ def check() -> None:
     from tierwise.cli import tables
     from tierwise.jobs import check as run_check
 
-    result = run_check(context.workspace(), context.plan, say=context.say)
+    result = run_check(context.workspace(), context.plan, now=context.now, say=context.say)
     if context.as_json:
         show.emit(
             {
@@ -141,7 +147,7 @@ def train(as_of: AsOf = None) -> None:
     from tierwise.cli import tables
     from tierwise.jobs import train as run_train
 
-    result = run_train(context.workspace(), context.plan, as_of=as_of, say=context.say)
+    result = run_train(context.workspace(), context.plan, now=context.now, as_of=as_of, say=context.say)
     if context.as_json:
         show.emit(
             {
@@ -168,7 +174,9 @@ def score(
 
     if model not in ("champion", "challenger"):
         raise UsageError(f"--model {model} was asked for", do="Say champion or challenger")
-    result = run_score(context.workspace(), context.plan, as_of=as_of, dry_run=dry_run, model=model, say=context.say)
+    result = run_score(
+        context.workspace(), context.plan, now=context.now, as_of=as_of, dry_run=dry_run, model=model, say=context.say
+    )
     if context.as_json:
         show.emit(
             {
@@ -216,7 +224,7 @@ def govern(as_of: AsOf = None) -> None:
     from tierwise.cli import tables
     from tierwise.jobs import govern as run_govern
 
-    result = run_govern(context.workspace(), context.plan, as_of=as_of, say=context.say)
+    result = run_govern(context.workspace(), context.plan, now=context.now, as_of=as_of, say=context.say)
     code = 3 if result.review.verdict == "act" else 0
     if context.as_json:
         show.emit({"verdict": result.review.verdict, "folder": result.folder, "review": result.review.to_dict()})

@@ -34,7 +34,12 @@ class GovernResult:
 
 
 def govern(
-    workspace: Workspace, plan: str | None = None, *, as_of: str | datetime | None = None, say: Say = silent
+    workspace: Workspace,
+    plan: str | None = None,
+    *,
+    as_of: str | datetime | None = None,
+    now: datetime | None = None,
+    say: Say = silent,
 ) -> GovernResult:
     """Review what the plan's published tiers were worth, as of a date (by default the newest run's).
 
@@ -59,7 +64,7 @@ def govern(
         runs = _runs(workspace, name, ledger[ledger["as_of"] <= pd.Timestamp(stand.replace(tzinfo=None))])
         published = _published(runs, ledger)
         live = Registry(workspace.registry, workspace.folder / "state" / "models").live(name)
-        with taken_in(workspace, say) as intake:
+        with taken_in(workspace, say, now) as intake:
             check_as_of(intake, stand)
             reach = min(outcome_reach(intake, files), stand)
             say(f"looking up what came of {len(published):,} published rows")

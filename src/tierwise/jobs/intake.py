@@ -21,10 +21,10 @@ def silent(_message: str) -> None:
 
 
 @contextmanager
-def taken_in(workspace: Workspace, say: Say) -> Iterator[Intake]:
-    """The workspace's tables, in a warehouse that is closed at the end."""
+def taken_in(workspace: Workspace, say: Say, now: datetime | None = None) -> Iterator[Intake]:
+    """The workspace's tables, in a warehouse that is closed at the end; facts after `now` do not count as reach."""
     say("reading the tables")
-    intake = read_tables(workspace.tables, workspace.settings)
+    intake = read_tables(workspace.tables, workspace.settings, now)
     with intake.warehouse:
         read, bad = int(intake.counts["read"].sum()), int(intake.counts["quarantined"].sum())
         say(f"read {read:,} rows, {bad:,} of them quarantined")

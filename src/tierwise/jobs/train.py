@@ -41,7 +41,12 @@ class TrainResult:
 
 
 def train(
-    workspace: Workspace, plan: str | None = None, *, as_of: str | datetime | None = None, say: Say = silent
+    workspace: Workspace,
+    plan: str | None = None,
+    *,
+    as_of: str | datetime | None = None,
+    now: datetime | None = None,
+    say: Say = silent,
 ) -> TrainResult:
     """Train, calibrate, evaluate and register a challenger (the first becomes the live model).
 
@@ -54,7 +59,7 @@ def train(
     NoUsableModel : nothing can be learned, or no better than a one-line baseline (law 9).
     """
     files = workspace.plan(plan)
-    with taken_in(workspace, say) as intake:
+    with taken_in(workspace, say, now) as intake:
         reach = outcome_reach(intake, files)
         stand = date_or(as_of, reach)
         check_as_of(intake, stand)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from tierwise.audit import Finding, audit, draft_plan
@@ -85,7 +86,9 @@ class CheckResult:
         return any(f.severity == "blocks" for f in self.findings)
 
 
-def check(workspace: Workspace, plan: str | None = None, *, say: Say = silent) -> CheckResult:
+def check(
+    workspace: Workspace, plan: str | None = None, *, now: datetime | None = None, say: Say = silent
+) -> CheckResult:
     """Check the tables against the contract, and the plan against the data: all findings at once.
 
     Raises
@@ -93,5 +96,5 @@ def check(workspace: Workspace, plan: str | None = None, *, say: Say = silent) -
     ContractError : the tables do not keep the contract; every finding is listed.
     """
     files = workspace.plan(plan)
-    with taken_in(workspace, say) as intake:
+    with taken_in(workspace, say, now) as intake:
         return CheckResult(files.plan.plan, intake, audit(intake.warehouse, files.plan, outcome_reach(intake, files)))

@@ -1,0 +1,184 @@
+"""A scoring run as values: what is scored, decided, owed and shown, before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from tierwise.config import PlanFiles
+from tierwise.data import Intake, Query
+from tierwise.errors import UsageError
+from tierwise.explain import reasons, top_reasons
+from tierwise.features import Matrix, build_matrix
+from tierwise.jobs.intake import Say, in_words, inputs_hash
+from tierwise.publishing import reasons_table, run_files, run_id, scores_table, sheet_table, tiers_table
+from tierwise.registry import Bundle
+from tierwise.report import RunPage, run_page
+from tierwise.routing import owed, to_jsonl
+from tierwise.store import Kind, RunRecord, Store, movements_difference, state_hash
+from tierwise.tiers import decide, movements
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that decides a run: plan, policy and plays, the tables, the model, the state before, and the date."""
+
+    files: PlanFiles
+    intake: Intake
+    bundle: Bundle
+    prior: pd.DataFrame
+    stand: datetime
+
+    @property
+    def plan(self) -> str:
+        """The plan's name."""
+        return self.files.plan.plan
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The versions that published rows name, with the run's id, which hashes all of this (law 7)."""
+        model, policy = self.bundle.version, self.files.policy.version()
+        identity = run_id(self.plan, self.stand, self.hash, state_hash(self.prior), model, policy)
+        return {"model_version": model, "policy_version": policy, "run_id": identity}
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over tables, plan and plays."""
+        return inputs_hash(self.intake, self.files)
+
+    @property
+    def data_through(self) -> dict[str, datetime]:
+        """How far each table reaches, as far as this run may know."""
+        return {table: min(at, self.stand) for table, at in self.intake.data_through.items()}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The values of a run before anything is written."""
+
+    versions: dict[str, str]
+    kind: Kind
+    scores: pd.DataFrame
+    reasons: pd.DataFrame
+    decisions: pd.DataFrame
+    tiers: pd.DataFrame
+    movements: pd.DataFrame
+    actions: pd.DataFrame
+    names: pd.DataFrame
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Accounts by tier and status."""
+        return {str(t): int(n) for t, n in self.tiers["tier"].value_counts().sort_index().items()}
+
+
+def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
+    """Score, explain, decide and owe; a revision moves and owes what it changes, a backfill owes nothing."""
+    say(f"building the matrix as of {inputs.stand.date()}")
+    matrix = _matrix(inputs)
+    say(f"scoring {len(matrix.frame):,} accounts")
+    model = inputs.bundle.model
+    scores = scores_table(model.score(matrix.frame), matrix.frame["status"])
+    said = reasons_table(reasons(model, matrix), scores)
+    facts = matrix.frame.drop(columns="as_of").merge(scores.drop(columns="as_of"), on="account_id")
+    decisions = decide(facts, inputs.prior, inputs.files.policy, inputs.stand, model_version=inputs.bundle.version)
+    roles = matrix.frame[["account_id", "roles_reached"]]
+    tiers = tiers_table(decisions, scores, roles, top_reasons(said), inputs.versions["run_id"])
+    kind = store.kind(inputs.plan, inputs.stand)
+    moved = movements(decisions)
+    if kind == "revision":
+        moved = movements_difference(store.state_at(inputs.plan, inputs.stand), decisions)
+    actions = _actions(inputs, decisions, kind, moved)
+    names = inputs.intake.warehouse.frame(Query("SELECT account_id, name FROM accounts ORDER BY account_id"))
+    return Scored(inputs.versions, kind, scores, said, decisions, tiers, moved, actions, names)
+
+
+def _matrix(inputs: Inputs) -> Matrix:
+    """One row an account: on the date, or on its own newest instant whose horizon is still open."""
+    plan, stand = inputs.files.plan, inputs.stand
+    negative = {t.kind: t.days for t in inputs.files.policy.negative_triggers}
+    own_ages = bool(plan.cohort.grid.account_age_days)
+    as_ofs = (stand - timedelta(days=plan.outcome.horizon_days - 1), stand) if own_ages else (stand,)
+    matrix = build_matrix(inputs.intake.warehouse, plan, as_ofs, negative_triggers=negative)
+    if not len(matrix.frame):
+        raise UsageError(
+            f"as_of {stand.date()} was scored", found="no account was known by then", do="Give a later date"
+        )
+    return matrix.where(~matrix.frame.duplicated("account_id", keep="last"))
+
+
+def _actions(inputs: Inputs, decisions: pd.DataFrame, kind: Kind, moved: pd.DataFrame) -> pd.DataFrame:
+    owners = inputs.intake.warehouse.frame(Query("SELECT owner_id, active_from, active_to FROM owners"))
+    actions = owed(decisions, inputs.files.plays, owners, inputs.plan, inputs.stand, inputs.versions["run_id"])
+    if kind == "backfill":
+        return actions.head(0)
+    if kind == "revision":
+        return actions[actions["account_id"].isin(moved["account_id"])].reset_index(drop=True)
+    return actions
+
+
+def published_files(inputs: Inputs, scored: Scored) -> dict[str, bytes]:
+    """The nine files of the run, by name."""
+    meta = {
+        "plan": inputs.plan,
+        "as_of": inputs.stand.isoformat(),
+        "kind": scored.kind,
+        "labels": inputs.files.plan.labels,
+        "trained_as_of": inputs.bundle.meta["trained_as_of"],
+        "inputs": inputs.hash,
+        "data_through": {table: at.isoformat() for table, at in inputs.data_through.items()},
+        "counts": scored.counts,
+        "movements": len(scored.movements),
+        "actions": len(scored.actions),
+    }
+    return run_files(
+        scored.scores,
+        scored.reasons,
+        scored.tiers,
+        scored.movements.assign(**scored.versions),
+        to_jsonl(scored.actions),
+        run_page(_page(inputs, scored)),
+        meta | scored.versions,
+        sheet_table(scored.tiers, scored.names),
+    )
+
+
+def _page(inputs: Inputs, scored: Scored) -> RunPage:
+    files, meta = inputs.files, inputs.bundle.meta
+    return RunPage(
+        plan=inputs.plan,
+        as_of=inputs.stand,
+        run_id=scored.versions["run_id"],
+        model_version=scored.versions["model_version"],
+        policy_version=scored.versions["policy_version"],
+        tiers=scored.tiers,
+        horizon_days=files.plan.outcome.horizon_days,
+        outcome=in_words(files),
+        labels=files.plan.labels,
+        names=dict(scored.names.dropna().itertuples(index=False, name=None)),
+        motions={tier: play.motion for play in reversed(files.plays.plays) for tier in play.tiers},
+        data_through=inputs.data_through,
+        reasons=scored.reasons,
+        evaluation=meta["evaluation"],
+        intake=inputs.intake.counts,
+        quarantine=inputs.intake.quarantine,
+        refused=[(name, why) for name, why in meta["refused"]],
+        notes=[*inputs.intake.notes, *meta["notes"]],
+    )
+
+
+def run_record(inputs: Inputs, scored: Scored) -> RunRecord:
+    """The run as the ledger keeps it."""
+    return RunRecord(
+        plan=inputs.plan,
+        as_of=inputs.stand,
+        kind=scored.kind,
+        run_id=scored.versions["run_id"],
+        model_version=scored.versions["model_version"],
+        policy_version=scored.versions["policy_version"],
+        inputs=inputs.hash,
+        prior_state=state_hash(inputs.prior),
+        counts=scored.counts,
+    )
