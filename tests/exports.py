@@ -33,7 +33,7 @@ PLAN = Plan.model_validate(
                 },
                 "triggers": ["funding"],
                 "value_of": ["pricing_visit"],
-                "buying_group": {"roles": ["champion", "exec_buyer"], "window_days": 60},
+                "buying_group": {"roles": ["champion", "exec_buyer"], "window_days": 60, "clock": "tracked"},
             },
         },
     }
@@ -92,7 +92,7 @@ def random_export(seed: int, as_of: datetime = AS_OF, size: int = 60) -> Rows:
             "contact_id": f"c{n}",
             "account_id": str(rng.choice(ids)),
             "role": maybe(str(rng.choice(["champion", "exec_buyer", "user"]))),
-            "created_at": near(),
+            "created_at": maybe(near(), 0.85),
             "linked_at": maybe(near(), 0.5),
             "unlinked_at": maybe(near(), 0.3),
         }
@@ -165,8 +165,12 @@ def known_at(activity: dict, rows: Rows) -> datetime:
     own = max(activity["occurred_at"], activity["recorded_at"] or activity["occurred_at"])
     if activity["account_id"] is not None:
         return own
+    if activity["contact_id"] is not None:
+        contact = next((c for c in rows["contacts"] if c["contact_id"] == activity["contact_id"]), None)
+        link = contact and (contact["linked_at"] or contact["created_at"])
+        gone = contact and contact["unlinked_at"] and contact["unlinked_at"] <= activity["occurred_at"]
+        return max(own, link) if link and not gone else datetime.max.replace(tzinfo=UTC)
     links = {
-        "contact_id": {c["contact_id"]: c["linked_at"] or c["created_at"] for c in rows["contacts"]},
         "lead_id": {r["lead_id"]: r["converted_at"] for r in rows["leads"]},
         "identity_id": {r["identity_id"]: r["linked_at"] for r in rows["identities"]},
         "domain": {(a["domain"] or "").lower(): a["created_at"] for a in rows["accounts"]},
@@ -206,7 +210,7 @@ def rewound(rows: Rows, as_of: datetime) -> Rows:
             o.update(is_closed=False, is_won=False, stage="open")
     keep = {
         "accounts": lambda r: r["created_at"] is None or r["created_at"] < as_of,
-        "contacts": lambda r: (r["linked_at"] or r["created_at"]) < as_of,
+        "contacts": lambda r: (r["linked_at"] or r["created_at"] or as_of) < as_of,
         "account_history": lambda r: r["changed_at"] < as_of,
         "contact_history": lambda r: r["changed_at"] < as_of,
         "leads": lambda r: r["converted_at"] < as_of,

@@ -67,8 +67,7 @@ def matrix(
             "status": "eligible",
             **{f.name: columns[f.name] for f in features},
             "days_since_signal": columns["days_since_web"],
-            "value_as_of_fit": as_of - np.timedelta64(10, "D"),
-            "value_as_of_signal": as_of - np.timedelta64(1, "D"),
+            "value_as_of_employee_count": as_of - np.timedelta64(10, "D"),
             "outcome": y,
             "outcome_at": np.where(y == 1, as_of + np.timedelta64(5, "D"), np.datetime64("NaT", "us")),
         }

@@ -244,7 +244,8 @@ def review_values() -> ReviewPage:
         "suppress": (0, 0.0),
     }
     precision = pd.DataFrame(
-        [(t, n, n, round(n * p)) for t, (n, p) in rates.items()], columns=["tier", "n", "accounts", "outcomes"]
+        [(t, n, n, round(n * p), 0.93 * p if n else np.nan) for t, (n, p) in rates.items()],
+        columns=["tier", "n", "accounts", "outcomes", "predicted"],
     )
     trend = [
         (pd.Timestamp(f"{m}-01"), t, n // 6, int(rng.binomial(n // 6, p)))
@@ -262,7 +263,9 @@ def review_values() -> ReviewPage:
         for c, k in (("data", 0.6), ("ageing", 0.3), ("capacity", 0.1))
     ]
     by_month = [(m, t, n * 2 + int(rng.integers(-30, 30) if n else 60)) for m in months for t, (n, _) in rates.items()]
-    wrong = run_values(60).tiers.sort_values("propensity", ascending=False)
+    wrong = run_values(400).tiers.sort_values("propensity", ascending=False)
+    high = wrong[wrong["tier"].isin(["tier_1", "tier_2"])].head(20)
+    twice = pd.concat([high.assign(as_of=pd.Timestamp(at)) for at in ("2026-07-01", "2026-06-01")])
     return ReviewPage(
         plan="new_business",
         as_of=AS_OF,
@@ -291,10 +294,10 @@ def review_values() -> ReviewPage:
                 ("web_30d", 0.27, 0.0002, True, 4318, 4870),
                 ("industry", 0.04, 0.31, False, 4318, 4870),
                 ("contacts_30d", 0.12, 0.08, False, 4318, 4870),
-                ("days_since_signal", 0.03, 0.6, False, 4318, 4870),
+                ("fit_score", 0.03, 0.6, False, 4318, 4870),
             ],
             columns=["feature", "psi", "p_value", "alarm", "n", "reference_n"],
         ),
-        false_positives=wrong[wrong["tier"].isin(["tier_1", "tier_2"])].head(5),
+        false_positives=twice,
         false_negatives=wrong[wrong["tier"] == "recycle"].head(4),
     )

@@ -33,7 +33,7 @@ def first_known(account: dict, rows: Rows) -> datetime | None:
     facts = [known_at(a, rows) for a in rows["activities"] if _account_of(a, rows) == i]
     facts += [o["created_at"] for o in rows["opportunities"] if o["account_id"] == i]
     facts += [c["linked_at"] or c["created_at"] for c in rows["contacts"] if c["account_id"] == i]
-    return min(facts, default=None)
+    return min((f for f in facts if f is not None and f.year < 9999), default=None)
 
 
 def slow_row(rows: Rows, plan: Plan, account: dict, as_of: datetime) -> dict:
@@ -73,7 +73,8 @@ def slow_row(rows: Rows, plan: Plan, account: dict, as_of: datetime) -> dict:
                 fade = sum(0.5 ** (-((a["occurred_at"] - as_of) // DAY) / h) for a in events)
                 row[f"{name}_decayed_{h}d"] = tracked(fade, 4 * h, start)
             last = max((a["occurred_at"] for a in events), default=None)
-            row[f"{name}_days_since"] = math.nan if last is None else (as_of - last) / DAY
+            never = tracked(365.0, 365, start)
+            row[f"{name}_days_since"] = never if last is None else min((as_of - last) / DAY, 365.0)
     for w in (30, 90):
         now, both = len(within(acts, w)), len(within(acts, 2 * w))
         row[f"signals_trend_{w}d"] = tracked(math.log((now + 1) / (both - now + 1)), 2 * w, newest)
@@ -103,7 +104,8 @@ def _people(rows, plan, account, acts, as_of, tracked, within, newest) -> dict:
 
     def person(a: dict) -> str | None:
         c = contacts.get(a["contact_id"])
-        if c is None or max(a["at"], c["linked_at"] or c["created_at"]) >= as_of:
+        link = c and (c["linked_at"] or c["created_at"])
+        if link is None or max(a["at"], link) >= as_of:
             return None
         return None if c["unlinked_at"] and c["unlinked_at"] <= a["occurred_at"] else c["contact_id"]
 
@@ -113,7 +115,8 @@ def _people(rows, plan, account, acts, as_of, tracked, within, newest) -> dict:
     active = {person(a) for a in within(acts, group.window_days)} - {None}
     roles = {}
     for c in rows["contacts"]:
-        linked = (c["linked_at"] or c["created_at"]) < as_of and not (c["unlinked_at"] and c["unlinked_at"] < as_of)
+        gone = c["unlinked_at"] and c["unlinked_at"] < as_of
+        linked = (c["linked_at"] or c["created_at"] or as_of) < as_of and not gone
         if c["account_id"] == account["account_id"] and linked:
             role = value_as_of(rows, "contact_history", "contact_id", "role", c, as_of)
             if role is not None:
@@ -131,7 +134,7 @@ def _deals(rows: Rows, account: dict, as_of: datetime) -> dict:
     closed = [o for o in mine if o["is_closed"] and o["closed_at"] < as_of]
 
     def since(instants: list[datetime]) -> float:
-        return (as_of - max(instants)) / DAY if instants else math.nan
+        return min((as_of - max(instants)) / DAY, 365.0) if instants else math.nan
 
     return {
         "opportunities_before": float(len(mine)),

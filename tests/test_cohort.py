@@ -11,7 +11,8 @@ from exports import AS_OF, Rows
 from tables import as_tables
 from tierwise.config import Cohort, Plan
 from tierwise.data import Warehouse
-from tierwise.features import build_matrix
+from tierwise.errors import ContractError
+from tierwise.features import build_matrix, catalogue
 
 TICK = timedelta(microseconds=1)
 EARLY = AS_OF - timedelta(days=300)
@@ -122,6 +123,61 @@ def test_an_exclusion_holds_from_start_to_end_once_recorded(given: dict, holds: 
         "exclusions": [{"reason": "sanctions"} | given],
     }
     assert rows_of(rows).loc["a", "excluded_by"] == ("sanctions" if holds else None)
+
+
+def test_an_exclusion_of_an_account_is_not_one_of_its_country_and_free_text_is_not_repeated() -> None:
+    rows: Rows = {
+        "accounts": [account("a", domain="a.example", country="NL"), account("b", domain="b.example", country="NL")],
+        "exclusions": [{"account_id": "a", "domain": "b.example", "country": "NL", "reason": "asked by Zelda Quux"}],
+    }
+    assert rows_of(rows)["excluded_by"].to_dict() == {"a": "other", "b": None}
+
+
+def test_a_contact_without_a_link_date_reaches_no_account_and_none_after_it_was_unlinked() -> None:
+    plan = Plan.model_validate({"plan": "links", "features": {"signal": {"channels": {"web": {}}}}})
+    early, unlinked = AS_OF - timedelta(days=20), AS_OF - timedelta(days=10)
+
+    def visit(name: str, contact: str, at: datetime) -> dict:
+        return {"activity_id": name, "contact_id": contact, "occurred_at": at, "channel": "web", "kind": "visit",
+                "initiator": "buyer"}  # fmt: skip
+
+    rows: Rows = {
+        "accounts": [account("a")],
+        "contacts": [
+            {"contact_id": "undated", "account_id": "a"},
+            {"contact_id": "left", "account_id": "a", "created_at": EARLY, "unlinked_at": unlinked},
+        ],
+        "activities": [visit("1", "undated", early), visit("2", "left", early), visit("3", "left", unlinked)],
+    }
+    with Warehouse.open(as_tables(rows), threads=1) as warehouse:
+        row = build_matrix(warehouse, plan, (AS_OF,)).frame.iloc[0]
+    assert row["signals_30d"] == 1
+    assert row["contacts_30d"] == 1
+
+
+def test_roles_without_history_serve_coverage_and_no_feature() -> None:
+    def plan(clock: str) -> Plan:
+        group = {"roles": ["champion"], "clock": clock}
+        return Plan.model_validate({"plan": "roles", "features": {"signal": {"buying_group": group}}})
+
+    assert [f.name for f in catalogue(plan("tracked")) if "reached" in f.name] == ["reached_champion"]
+    assert not [f.name for f in catalogue(plan("untracked")) if "reached" in f.name or "group" in f.name]
+    rows: Rows = {
+        "accounts": [account("a")],
+        "contacts": [{"contact_id": "c", "account_id": "a", "created_at": EARLY, "role": "champion"}],
+    }
+    with Warehouse.open(as_tables(rows), threads=1) as warehouse:
+        assert build_matrix(warehouse, plan("untracked"), (AS_OF,)).frame["coverage"].tolist() == ["none"]
+
+
+def test_an_attribute_that_accounts_do_not_have_is_refused_by_name() -> None:
+    attribute = {"attribute": "industri", "kind": "category", "clock": "fixed"}
+    plan = Plan.model_validate({"plan": "law5", "features": {"fit": [attribute]}})
+    with (
+        Warehouse.open(as_tables({"accounts": [account("a")]}), threads=1) as warehouse,
+        pytest.raises(ContractError, match="asks for the attribute 'industri': accounts have account_id"),
+    ):
+        build_matrix(warehouse, plan, (AS_OF,))
 
 
 def test_a_negative_trigger_holds_for_its_days_whoever_did_it() -> None:

@@ -214,7 +214,7 @@ def test_nothing_published_a_new_run_and_a_damaged_one(tmp_path: Path) -> None:
 
 def test_serve_says_what_it_was_asked_for(tmp_path: Path) -> None:
     app = create_app(tmp_path, PLAN)
-    with pytest.raises(UsageError, match=r"listen on .example.\. it is no IP address"):
+    with pytest.raises(UsageError, match=r"listen on .example.[.:] it is no IP address"):
         serve(app, host="example")
     with pytest.raises(UsageError, match="port 70000"):
         serve(app, port=70_000)

@@ -67,7 +67,12 @@ def test_every_reason_has_its_own_value_date_and_words(kind: str) -> None:
         value = row[feature.name]
         known = value is not None and value == value
         assert line["side"] == feature.side
-        assert line["value_as_of"] == row[f"value_as_of_{feature.side}"]
+        if feature.side == "signal":
+            assert line["value_as_of"] == line["as_of"]
+        elif feature.name == "employee_count":
+            assert line["value_as_of"] == row["value_as_of_employee_count"]
+        else:
+            assert pd.isna(line["value_as_of"]), "today's attributes have no date"
         assert line["log_odds"] == parts.loc[(line["account_id"], line["as_of"]), feature.name]
         assert (line["value"] is None or line["value"] != line["value"]) == (not known)
         if known:
@@ -102,8 +107,9 @@ def test_the_best_reasons_stand_side_by_side() -> None:
     wide = top_reasons(said, n=9)
     assert list(wide.columns) == ["account_id", "as_of", *(f"reason_{k}" for k in range(1, 10))]
     assert len(wide) == len(SAMPLE.frame)
-    first = said.drop_duplicates(["account_id", "as_of"])["words"].to_list()
-    assert wide["reason_1"].to_list() == first
+    first = said.drop_duplicates(["account_id", "as_of"])
+    signs = np.where(first["log_odds"] > 0, "raises: ", "lowers: ").astype(object)
+    assert wide["reason_1"].to_list() == (signs + first["words"].astype(object)).to_list()
     assert (wide["reason_9"] == "").all(), "seven features give at most seven reasons"
     assert top_reasons(said.head(0)).shape == (0, 7)
 
@@ -118,7 +124,7 @@ def test_a_waterfall_groups_what_is_small_and_refuses_the_unknown() -> None:
     rest = whole["log_odds"].iloc[3:-1]
     assert short["log_odds"].iloc[3] == pytest.approx(rest.sum())
     assert short["words"].iloc[3] == f"{len(rest)} smaller reasons"
-    with pytest.raises(UsageError, match=r"The reasons of account 'nobody' were asked for\. it is not among the 120"):
+    with pytest.raises(UsageError, match=r"The reasons of account 'nobody' were asked for: it is not among the 120"):
         waterfall(said, scores, "nobody")
 
 

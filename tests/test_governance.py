@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -19,8 +20,11 @@ from tierwise.governance import (
     DEFAULT_RULES,
     Gate,
     ReviewRules,
+    better_unseen,
     calibration_review,
     calibration_test,
+    calibration_words,
+    choice_words,
     drift_table,
     effective_n,
     gate,
@@ -37,6 +41,7 @@ from tierwise.governance import (
     two_sample_p,
     wilson,
 )
+from tierwise.jobs.govern import _by_month, _stood
 
 HORIZON = 90
 DAYS = [pd.Timestamp(2025, m, 1) for m in range(1, 13)]
@@ -233,6 +238,7 @@ def test_tier_precision_counts_what_is_there() -> None:
         part = joined.loc[joined["tier"] == line.tier, "outcome"]
         assert (line.n, line.outcomes) == (len(part), part.sum())
         assert (line.low, line.high) == pytest.approx(wilson(part.sum(), len(part)))
+        assert line.predicted == pytest.approx(rows.loc[rows["tier"] == line.tier, "propensity"].mean())
         assert line.lift == pytest.approx(part.mean() / joined["outcome"].mean())
     assert got.by_as_of["n"].sum() == len(rows)
     assert len(got.by_as_of) == 15
@@ -542,7 +548,12 @@ def test_too_few_cases_is_an_answer() -> None:
     assert codes(got)["too_few_calibration"] == "watch"
     few_first = judged(CALM, n=300)
     assert codes(few_first)["tier_1_precision"] == "steady"
-    assert codes(judged(CALM, n=200))["too_few_tier_1"] == "watch"
+    few = judged(CALM, n=200)
+    assert codes(few)["too_few_tier_1"] == "watch"
+    words = next(r.words for r in few.reasons if r.code == "too_few_tier_1")
+    assert re.fullmatch(
+        r"tier_1 cannot be judged yet: 80 account-months of \d+ accounts, 100 are the least; "
+        r"so far \d+\.\d% \(\d+\.\d% to \d+\.\d%\), tier_2 \d+\.\d%, base rate \d+\.\d%", words), words  # fmt: skip
 
 
 def test_nothing_published_after_the_as_of_and_no_later_horizon_is_looked_at() -> None:
@@ -559,6 +570,10 @@ def test_drift_and_ping_pong_are_watched() -> None:
     drifted = judged(CALM, reference=ref, current=now.assign(size=now["size"] * 4))
     assert codes(drifted)["drift"] == "watch"
     assert "size has drifted: PSI" in drifted.reasons[0].words
+    assert "p < 0.001" in drifted.reasons[0].words
+    both = judged(CALM, reference=ref, current=now.assign(size=now["size"] * 4, industry="new"))
+    assert re.match(r"2 of \d+ features have drifted, most of all \w+: PSI", both.reasons[0].words)
+    assert both.reasons[0].words.count("drifted") == 1
     assert codes(judged(CALM, reference=ref, current=now.head(20)))["too_few_drift"] == "watch"
     swings = [m for i in range(60) for m in (
         (f"a1_{i:05d}", 1, "tier_2", "tier_1", "data"), (f"a1_{i:05d}", 40, "tier_1", "tier_2", "data"))]  # fmt: skip
@@ -571,6 +586,20 @@ def test_tiers_by_rules_have_no_calibration_to_judge() -> None:
     rows, outcomes = world(1500, CALM, seed=6)
     got = judged(CALM, published=rows.assign(propensity=np.nan, model_trained_as_of=pd.NaT), outcomes=outcomes)
     assert codes(got)["no_propensity"] == "steady"
+
+
+def test_how_the_tiers_stood_is_each_month_s_last_run_that_was_no_backfill() -> None:
+    def ran(at: str, run_id: str, revision: int, tier: str, *, backfill: bool = False) -> pd.DataFrame:
+        rows = published(account_id=["a", "b"], as_of=pd.Timestamp(at), run_id=run_id, tier=tier, backfill=backfill)
+        return rows.assign(run_as_of=pd.Timestamp(at), revision=revision)
+
+    runs = [
+        ran("2025-01-01", "r1", 1, "tier_1"), ran("2025-01-20", "r2", 2, "tier_2"),
+        ran("2025-02-01", "r3", 3, "tier_3"), ran("2025-02-01", "r4", 4, "recycle"),
+        ran("2025-02-20", "r5", 5, "tier_1", backfill=True),
+    ]  # fmt: skip
+    got = _by_month(_stood(pd.concat(runs, ignore_index=True)))
+    assert got.to_numpy().tolist() == [["2025-01", "tier_2", 2], ["2025-02", "recycle", 2]]
 
 
 # --- the gate
@@ -663,12 +692,68 @@ def test_the_model_card_says_what_is_known_and_is_the_same_each_time() -> None:
         "| trained on | 900 | 300 | 90 | 10.0% | 2025-09-01 | 2025-11-01 |",
         "| linear (chosen) | 0.300 (0.292 to 0.308) | 0.700 (0.66 to 0.74) |",
         "| recency |  | 0.600 (not known to not known) |",
-        "Slope 1 and intercept 0 are calibrated: slope 0.98, intercept 0.01, p-value 0.4 (n = 900).",
+        "Calibration holds on the unseen months: predicted 10.0%, observed 12.0% (n = 900, p = 0.4). Slope 1 and "
+        "intercept 0 are calibrated: slope 0.98, intercept 0.01 (n = 900).",
+        "The figures are of a model that had not seen the test rows; the published model was then trained again on all "
+        "rows.",
         "| 20.0% | 40.0% (30.0% to 50.0%) | 2 (1.5 to 2.5) |",
         "| score\\|x | today's value, no history &lt;b> |",
         "Accepted by name, without history: region.",
     ):
         assert line in card.splitlines()
+
+
+def test_the_model_card_names_features_in_words_and_explains_capture() -> None:
+    features = [{"side": "signal", "name": "web_30d", "unit": "", "words": "{value} web activities"}, {"name": "x"}]
+    asked = evaluation(0.3)
+    asked["metrics"]["linear"]["capture_0.2"] = {"value": 0.4, "low": 0.3, "high": 0.5}  # type: ignore[index]
+    card = model_card({"plan": "p", "features": features}, asked)
+    assert "| signal | web_30d |  | … web activities |" in card
+    assert "capture_0.2: share of the outcomes among the 20% highest ranked." in card
+
+
+DECILE = {"predicted": 0.093, "observed": 0.068, "n": 2450}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, "Calibration is rejected on the unseen months: predicted 9.3%, observed 6.8% (n = 2,450, p < 0.001); "
+             "propensities ran about 1.4 times too high"),
+        ({"p_value": 0.26},
+         "Calibration holds on the unseen months: predicted 9.3%, observed 6.8% (n = 2,450, p = 0.26)"),
+        ({"deciles": [DECILE | {"predicted": 0.034}]}, "propensities ran about 2.0 times too low"),
+        ({"deciles": [DECILE | {"predicted": 0.068}], "slope": 0.6},
+         "their mean is right, but low and high propensities lie too far apart (slope 0.60)"),
+    ],
+)  # fmt: skip
+def test_calibration_in_words(more: dict[str, object], said: str) -> None:
+    asked = {"p_value": 0.0, "slope": 0.9, "n": 2450, "deciles": [DECILE], **more}
+    assert calibration_words(asked).endswith(said)
+    assert calibration_words({**asked, "p_value": None}) == calibration_words(None) == ""
+
+
+def test_the_choice_is_told_as_made_before_the_unseen_months() -> None:
+    asked = {
+        "chosen": "linear",
+        "candidates": {"linear": {"log_loss": 0.2562}, "two_sided": {"log_loss": 0.2571}},
+        "metrics": {"linear": {"log_loss": {"value": 0.25}}, "two_sided": {"log_loss": {"value": 0.24}}},
+    }
+    assert choice_words(asked) == (
+        "chosen on the folds before these months, which choose nothing: out-of-time log-loss 0.2562 against "
+        "two_sided's 0.2571"
+    )
+    assert better_unseen(asked).startswith(
+        "On the unseen months two_sided did better by log-loss (0.2400 against 0.2500)"
+    )
+    assert better_unseen({**asked, "chosen": "two_sided"}) == ""
+    ranks = {"linear": {"log_loss": {"value": 0.25}, "auc": {"value": 0.77}},
+             "two_sided": {"log_loss": {"value": 0.26}, "auc": {"value": 0.78}}}  # fmt: skip
+    assert better_unseen({**asked, "metrics": ranks}) == (
+        "On the unseen months two_sided did better by AUC (0.780 against 0.770), but they choose nothing"
+    )
+    simpler = {**asked, "candidates": {"linear": {"log_loss": 0.2562}, "two_sided": {"log_loss": 0.2560}}}
+    assert choice_words(simpler).endswith("0.2560; the simpler of two that lie within one standard error")
 
 
 def test_the_model_card_of_nothing_learned_still_says_so() -> None:

@@ -181,13 +181,13 @@ def test_run_json_tells_hashes_counts_and_versions() -> None:
 
 
 def test_a_frame_that_lacks_a_column_or_has_another_type_is_refused_by_name() -> None:
-    with pytest.raises(UsageError, match=r"scores\.parquet was made\. the frame has no column base, propensity"):
+    with pytest.raises(UsageError, match=r"scores\.parquet was made: the frame has no column base, propensity"):
         made(scores=frames()["scores"].drop(columns=["base", "propensity"]))
     with pytest.raises(UsageError, match="column propensity is not double"):
         made(scores=frames()["scores"].assign(propensity="high"))
     with pytest.raises(UsageError, match="column tier is not string"):
         made(tiers=frames()["tiers"].assign(tier=1))
-    with pytest.raises(UsageError, match=r"run\.json was made\. without run_id"):
+    with pytest.raises(UsageError, match=r"run\.json was made: without run_id"):
         made(run_json={"plan": "p", "as_of": "2026-03-01"})
 
 

@@ -139,7 +139,7 @@ def test_the_first_is_champion_the_next_challenger_and_promotion_can_be_undone(
     first, second = bundle(tmp_path / "1"), bundle(tmp_path / "2", "two_sided")
     registry = Registry(None, tmp_path / "registry")
     assert registry.versions("sample") == ()
-    with pytest.raises(UsageError, match=r"The live model of plan 'sample' was asked for\. the registry holds none"):
+    with pytest.raises(UsageError, match=r"The live model of plan 'sample' was asked for: the registry holds none"):
         registry.live("sample")
     assert registry.register("sample", tmp_path / "1", {"auc": 0.7, "gone": float("nan")}, {"rows": 240}) == 1
     assert registry.live("sample").version == first

@@ -5,9 +5,10 @@ import importlib.util
 import math
 import re
 import sys
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -17,6 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tierwise.cli import tables
+from tierwise.governance import Figure
 from tierwise.report import AccountPage, AccountsPage, account_page, accounts_page, message_page, review_page, run_page
 from tierwise.report.accounts import direction, steps_of
 from tierwise.report.charts import (
@@ -33,7 +36,7 @@ from tierwise.report.charts import (
     wilson,
 )
 from tierwise.report.quality import quality_part
-from tierwise.report.review import drift_words
+from tierwise.report.review import drift_words, review_dict
 from tierwise.report.run import expected, run_dict
 from tierwise.report.words import Words, clean
 
@@ -226,13 +229,91 @@ def test_figures_carry_their_n_and_interval(run: Any, page: str) -> None:
 def test_review_figures_carry_their_n_and_interval(review: str) -> None:
     said = words_of(review)
     low, high = wilson(51, 190)
-    assert f"51 of 190 190 26.8% {100 * low:.1f}% to {100 * high:.1f}% 3.2×" in said
+    assert f"51 of 190 190 25.1% 26.8% {100 * low:.1f}% to {100 * high:.1f}% 3.2×" in said
     assert "Base rate 8.3%" in said
     assert "too few cases (n 0)" in said
     assert "n = 4,260" in said
     assert "Verdict Watch" in said
     assert "0.270 &lt; 0.001" not in said
     assert "0.270 < 0.001 4,318 has shifted, beyond chance" in said
+
+
+def test_each_missed_account_stands_once_with_its_newest_row_and_the_counts_are_of_all() -> None:
+    values = sample.review_values()
+    part: Any = review_dict(values)
+    assert (part["false_positives"]["accounts"], part["false_positives"]["n"]) == (20, 40)
+    assert len(part["false_positives"]["rows"]) == 12
+    assert {str(r["as_of"])[:10] for r in part["false_positives"]["rows"]} == {"2026-07-01"}
+    said = words_of(review_page(values))
+    assert "In Tier 1, and did not open a new-business opportunity within 90 days" in said
+    assert "In Tier 3 or Recycle, and did open a new-business opportunity within 90 days" in said
+    assert "12 of 20 accounts shown, each in its newest row; 40 published rows in all." in said
+    assert "As of" in said.split("Misses")[-1]
+    assert "1 July 2026" in said.split("Misses")[-1]
+    assert "worked" not in said.lower()
+
+
+def test_a_look_back_says_so_and_claims_no_unseen_months(run: Any) -> None:
+    plain, later = (
+        words_of(run_page(dataclasses.replace(run, trained_as_of=at))) for at in ("2026-11-01", "2026-12-31")
+    )
+    banner = "The model was trained as of 31 December 2026, after this date: it has seen what happened since."
+    assert banner in later
+    assert later.index(banner) < later.index("accounts in the run")
+    assert "after this date" not in plain
+    assert "Features: known before 1 November 2026. Model: trained as of 31 December 2026." in later
+    assert "Features: known before 1 November 2026. Model: trained as of 1 November 2026." in plain
+    assert "on months it had not seen" in plain
+    assert "had not seen" not in later
+    assert "unseen" not in later
+
+
+def test_quality_is_told_in_plain_words(run: Any, page: str) -> None:
+    said = words_of(page)
+    assert "Calibration holds on the unseen months: predicted 8.5%, observed 8.6% (n = 14,205, p = 0.41)." in said
+    assert "out-of-time log-loss 0.2490 against the linear model's 0.2540." in said
+    assert (
+        "It ranks better than the ICP rubric and than the newest activity first, by average precision and by AUC."
+        in said
+    )
+    evaluation = run.evaluation | {"calibration": run.evaluation["calibration"] | {"p_value": 0.0}}
+    evaluation["metrics"] = evaluation["metrics"] | {"linear": {"log_loss": {"value": 0.2, "low": 0.19, "high": 0.21}}}
+    bad = words_of(run_page(dataclasses.replace(run, evaluation=evaluation)))
+    assert "p < 0.001" in bad
+    assert "0.000" not in bad
+    assert "On the unseen months the linear model did better by log-loss (0.2000 against 0.2490)" in bad
+
+
+def test_the_headline_counts_outcomes_and_the_reach_is_of_the_tables_that_matter(run: Any, page: str) -> None:
+    said = words_of(page)
+    head: Any = run_dict(run)["head"]
+    first, every = head["first"]["expected"]["sum"], head["expected"]["sum"]
+    assert (
+        f"({head['first']['share']:.1%}) stand in Tier 1 · Focus. By the model they account for {first:.0f} of the "
+        f"{every:.0f} outcomes expected within 90 days ({first / every:.0%})." in said
+    )
+    reach = dict(run.data_through) | {"account_merges": datetime(2025, 1, 1, tzinfo=UTC)}
+    shown: Any = run_dict(dataclasses.replace(run, data_through=reach))["data"]
+    assert shown["shown"] == [("activities", "2026-10-30"), ("opportunities", "2026-10-31")]
+    assert shown["by_table"]["account_merges"] == "2025-01-01"
+
+
+def test_scores_are_rounded_down_as_in_every_why(run: Any) -> None:
+    row = run.tiers[run.tiers["tier"] == "tier_1"].iloc[0].to_dict()
+    row |= {"fit_score": 89.6, "signal_score": 64.99, "account_score": 99.97}
+    said = words_of(account_page(AccountPage("p", run.as_of, "r", "m", row, run.reasons, {}, {})))
+    assert "99 account score" in said
+    assert "89 fit score 64 signal score" in said
+    rows = pd.DataFrame([row])
+    listed = words_of(accounts_page(AccountsPage("p", run.as_of, "r", "m", rows, 1, {"tier_1": 1})))
+    assert " 89 64 " in listed
+
+
+def test_the_footnote_of_drift_states_the_rule_that_raised_the_alarms() -> None:
+    values = dataclasses.replace(sample.review_values(), drift_alpha=0.05, drift_least_psi=0.2)
+    said = words_of(review_page(values))
+    assert "PSI of at least 0.2 and a p that Holm's correction over all 4 lines still rejects at the 5% level" in said
+    assert "1 of 3 features and 1 score has drifted" in said
 
 
 def test_counts_are_those_of_the_tiers(run: Any) -> None:
@@ -306,7 +387,7 @@ def test_no_usable_model_is_said_first_and_no_probability_is_shown(run: Any) -> 
     tiers = run.tiers.assign(propensity=np.nan, base=np.nan, fit_log_odds=np.nan, signal_log_odds=np.nan)
     said = words_of(run_page(dataclasses.replace(run, tiers=tiers, evaluation=evaluation)))
     assert "There is no usable model for this run: tiers are by rules" in said
-    assert "No usable model. Tiers are by rules. Two-sided boosting does not beat ICP rubric." in said
+    assert "No usable model. Tiers are by rules. Two-sided boosting does not beat the ICP rubric." in said
     assert "No waterfall: this account has no probability" in said
     assert "nan" not in said
 
@@ -459,9 +540,9 @@ def test_baselines_say_whether_they_were_beaten_and_intervals_come_in_three_form
     by_name = {row["words"]: row for row in part["table"]}
     assert part["table"][0]["words"] == "Two-sided boosting"
     assert by_name["ICP rubric"]["said"] == "baseline, not beaten"
-    assert by_name["Newest activity"]["said"] == "baseline, beaten"
+    assert by_name["Newest activity first"]["said"] == "baseline, beaten"
     assert by_name["ICP rubric"]["cells"][0].low == 0.55
-    assert by_name["Newest activity"]["cells"][0].low is None
+    assert by_name["Newest activity first"]["cells"][0].low is None
     del evaluation["metrics"]["base_rate"]
     part = quality_part(evaluation, {}, Words({}))
     constant = {row["words"]: row for row in part["table"]}["Always the base rate"]["cells"]
@@ -512,3 +593,81 @@ def test_a_review_in_which_nothing_has_matured_says_so() -> None:
     page = review_page(empty)
     assert "nan" not in page.lower().replace("finance", "")
     assert "no horizon has closed" in page
+
+
+# --- what the command line prints of the same values
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.mark.usefixtures("narrow")
+def test_a_training_is_printed_whole_at_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    evaluation = sample.evaluation()
+    evaluation["calibration"]["p_value"] = 0.0
+    result = SimpleNamespace(evaluation=evaluation, number=1, model_version="abc", card=Path("card.md"))
+    tables.trained(result)  # type: ignore[arg-type]
+    out = capsys.readouterr().out
+    said = " ".join(out.split())
+    assert max(map(len, out.splitlines())) <= 80
+    assert " newest activity " in said
+    assert "two sided *" in said
+    assert "* chosen on the folds before these months, which choose nothing: out-of-time log-loss 0.2490" in said
+    assert "Calibration is rejected on the unseen months: predicted 8.5%, observed 8.6% (n = 14,205, p < 0.001)" in said
+
+
+@pytest.mark.usefixtures("narrow")
+def test_a_review_is_printed_with_a_last_row_of_all(capsys: pytest.CaptureFixture[str]) -> None:
+    by_tier = sample.review_values().precision.assign(precision=0.1, low=0.05, high=0.2)
+    found = SimpleNamespace(
+        precision=SimpleNamespace(by_tier=by_tier, base=Figure(0.085, 0.08, 0.09, 4260)),
+        calibration=SimpleNamespace(predicted=0.083), as_of=sample.AS_OF, verdict="watch", reasons=(),
+    )  # fmt: skip
+    tables.review(SimpleNamespace(review=found, folder=None))  # type: ignore[arg-type]
+    rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "tier n outcomes predicted precision 95% interval" in rows
+    assert "tier_1 190 51 25.1% 10.0% 5.0% to 20.0%" in rows
+    assert "all 4,260 321 8.3% 8.5% 8.0% to 9.0%" in rows
+
+
+@pytest.mark.usefixtures("narrow")
+def test_an_account_is_compared_with_the_run_it_names(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {
+        "account_id": "A1", "tier": "tier_1", "tier_since": sample.AS_OF, "why": "Fit 89.", "guardrails": "",
+        "propensity": 0.677,
+    }  # fmt: skip
+    steps = pd.DataFrame({"words": ["5 visits", "total"], "side": ["signal", ""], "log_odds": [1.0, 0.7], "ends": 0.7})
+    change = pd.DataFrame({"words": ["5 visits"], "side": ["signal"], "before": [0.1], "after": [1.0], "change": [0.9]})
+    then = datetime(2025, 10, 1, tzinfo=UTC)
+    asked = {"row": row, "steps": steps, "before": {"tier": "tier_2", "propensity": 0.123}, "change": change}
+    tables.explained(SimpleNamespace(**asked, before_as_of=then))  # type: ignore[arg-type]
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Since the run of 2025-10-01: tier_2 at 12.3% to tier_1 at 67.7%" in said
+    assert "what changed side before after change" in said
+    assert "5 visits signal +0.100 +1.000 +0.900" in said
+    assert said.count("Log-odds: +0.69 doubles the odds.") == 1
+    gone = row | {"tier": "in_pipeline", "propensity": None}
+    lost = change.assign(words="no longer counts: 5 visits")
+    out = {**asked, "row": gone, "steps": pd.DataFrame(), "change": lost}
+    tables.explained(SimpleNamespace(**out, before_as_of=then))  # type: ignore[arg-type]
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Since the run of 2025-10-01: it stood in tier_2 at 12.3%, and has the status in pipeline now." in said
+    assert "no longer counts" not in said
+
+
+@pytest.mark.usefixtures("narrow")
+def test_findings_are_printed_with_their_severity_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = pd.DataFrame([("a", 1, 1, 0, 0)], columns=["table", "read", "accepted", "quarantined", "refused"])
+    findings = [
+        SimpleNamespace(severity=s, subject="x", words="the channel news. it is late. known_at is absent")
+        for s in ("notes", "warns", "blocks")
+    ]
+    intake = SimpleNamespace(counts=counts, quarantine=counts.head(0), notes=())
+    tables.checked(SimpleNamespace(intake=intake, findings=findings))  # type: ignore[arg-type]
+    rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "severity about what" in rows
+    assert "note x The channel news. It is late. known_at is absent" in rows
+    assert any(r.startswith("warning x") for r in rows)
+    assert any(r.startswith("BLOCKS x") for r in rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tierwise.clock import instant, naive
+from tierwise.config import plays_text
 from tierwise.config.policy import TIERS, Play, Plays, Policy
 from tierwise.errors import UsageError
 from tierwise.routing import ACTION_COLUMNS, action_id, default_plays, due_at, owed, to_jsonl
-from tierwise.tiers import decide
+from tierwise.tiers import decide, next_state
 
 AS_OF = instant("2026-03-02")  # a Monday
 NO_OWNERS = pd.DataFrame()
@@ -33,6 +35,27 @@ def decision(**facts: Any) -> dict[str, Any]:
         "why": "Fit 82 is high.",
         "owner_id": "o1",
         "surge_began": False,
+        **facts,
+    }
+
+
+def account(**facts: Any) -> dict[str, Any]:
+    return {
+        "account_id": "a",
+        "status": "eligible",
+        "fit_score": 80.0,
+        "signal_score": 10.0,
+        "propensity": 0.2,
+        "days_since_signal": 400.0,
+        "signals_7d": 0.0,
+        "signals_prior_weekly": 1.0,
+        "contacts_7d": 0.0,
+        "channels_7d": 1.0,
+        "coverage": "none",
+        "roles_reached": "",
+        "excluded_by": None,
+        "negative_trigger": None,
+        "owner_id": None,
         **facts,
     }
 
@@ -58,6 +81,10 @@ def owed_plays(plays: Plays | None = None, **facts: Any) -> list[str]:
         ({"tier": "tier_3", "row": "growth_signal", "movement": "down", "previous_tier": "tier_2"}, ["scaled"]),
         ({"tier": "recycle", "row": "stale", "movement": "down", "previous_tier": "tier_1"}, ["recycle"]),
         ({"tier": "suppress", "row": "excluded", "movement": "down", "previous_tier": "tier_1"}, ["stop"]),
+        ({"tier": "suppress", "row": "excluded", "movement": "entered", "previous_tier": "customer"}, ["stop"]),
+        ({"tier": "suppress", "row": "excluded", "movement": "", "previous_tier": ""}, ["stop"]),
+        ({"tier": "suppress", "row": "excluded", "movement": "", "previous_tier": "suppress"}, []),
+        ({"tier": "recycle", "row": "low_fit", "movement": "", "previous_tier": ""}, []),
         ({"tier": "customer", "row": "status", "movement": "left", "previous_tier": "tier_1"}, []),
         ({"surge_began": True}, ["focus", "surge"]),
         ({"surge_began": True, "movement": "", "previous_tier": "tier_1"}, ["surge"]),
@@ -108,12 +135,107 @@ def test_an_action_in_full() -> None:
         "motion": "1:1 ABM, executive alignment",
         "owner": "o1",
         "tier": "tier_1",
-        "message": "a is now in tier_1: plan its 1:1 programme and align the executives. Fit 82 is high.",
+        "message": "a (Tier 1 · Focus): plan its 1:1 programme and align its executives with ours. Fit 82 is high.",
         "kpi": "pipeline created, win rate, ACV",
         "due_at": pd.Timestamp("2026-03-04"),
         "cause": "data",
         "run_id": "run1",
+        "name": "a",
     }
+
+
+@pytest.mark.parametrize("reason", [{"excluded_by": "legal hold"}, {"negative_trigger": "unsubscribe"}])
+def test_who_is_suppressed_on_the_first_run_is_taken_out_of_sequences_once(reason: dict[str, str]) -> None:
+    accounts = pd.DataFrame([account(**reason)])
+    first = decide(accounts, pd.DataFrame(), Policy(), AS_OF)
+    got = owed(first, default_plays(), NO_OWNERS, "p", AS_OF, "r")
+    assert got[["play", "motion", "cause"]].to_numpy().tolist() == [["stop", "none", "data"]]
+    assert got.loc[0, "due_at"] == pd.Timestamp("2026-03-03")
+    week = AS_OF + timedelta(days=7)
+    again = decide(accounts, next_state(first), Policy(), week)
+    assert len(owed(again, default_plays(), NO_OWNERS, "p", week, "r")) == 0
+
+
+@pytest.mark.parametrize(
+    ("facts", "due"),
+    [
+        ({}, "2026-03-04"),
+        ({"tier": "tier_2"}, None),
+        ({"tier": "tier_3", "row": "scaled"}, None),
+        ({"tier": "tier_3", "row": "target"}, None),
+        ({"tier": "suppress", "row": "excluded", "movement": ""}, "2026-03-03"),
+        ({"tier": "tier_2", "previous_tier": "tier_3", "movement": "up"}, "2026-03-09"),
+        ({"tier": "tier_2", "previous_tier": "customer"}, "2026-03-09"),
+        ({"tier": "tier_2", "surge_began": True}, None),
+    ],
+)
+def test_a_first_scoring_is_a_starting_list_without_due_dates_but_for_focus_and_stop(
+    facts: dict[str, Any], due: str | None
+) -> None:
+    got = actions(decision(**facts))
+    assert len(got)
+    assert [None if pd.isna(d) else str(d.date()) for d in got["due_at"]] == [due] * len(got)
+
+
+def test_accounts_of_one_play_may_differ_in_having_a_due_date() -> None:
+    new, known = (
+        decision(account_id="a", tier="tier_2"),
+        decision(account_id="b", tier="tier_2", previous_tier="tier_3"),
+    )
+    got = actions(new, known)
+    assert got["play"].tolist() == ["growth", "growth"]
+    assert got["due_at"].isna().tolist() == [True, False]
+
+
+def test_a_message_names_the_account_and_its_tier_in_words() -> None:
+    why = "Tier 3 to tier 2 on 2 Mar 2026: fit 82 is high and signal 93 is high."
+    moved = decision(tier="tier_2", previous_tier="tier_3", movement="up", why=why, name="Northwind  Ltd.")
+    got = actions(moved).iloc[0]
+    assert got["name"] == "Northwind Ltd"
+    assert got["message"] == (f"Northwind Ltd (Tier 2 · Growth): add it to a 1:few programme and to outbound. {why}")
+    assert "Take Acme out of every sequence" in actions(decision(tier="suppress", name="Acme")).loc[0, "message"]
+
+
+@pytest.mark.parametrize(
+    ("tier", "words"),
+    [("tier_1", "Tier 1 · Focus"), ("tier_3", "Tier 3 · Scaled"), ("recycle", "Recycle"), ("customer", "Customer")],
+)
+def test_tier_words(tier: str, words: str) -> None:
+    play = Play(
+        play="p", tiers=("tier_2",), movements=("left",), motion="m", owner="revops", message="{tier_words}", kpi=""
+    )
+    got = actions(decision(tier=tier, previous_tier="tier_2", movement="left"), plays=Plays(plays=(play,)))
+    assert got["message"].tolist() == [words]
+
+
+@pytest.mark.parametrize("name", [None, "", "   ", float("nan"), "jo@example.com", "\u202e\u200b", "+44 20 7946 0958"])
+def test_without_a_name_to_show_an_account_is_called_by_its_id(name: Any) -> None:
+    got = actions(decision(account_id="00123456789", name=name)).iloc[0]
+    assert got["name"] == "00123456789"
+    assert got["message"].startswith("00123456789 (")
+
+
+@given(name=st.text(max_size=300))
+def test_a_hostile_name_stays_one_short_line_and_no_template(name: str) -> None:
+    got = actions(decision(name=name + "{why} jo@example.com")).iloc[0]
+    assert len(got["name"]) <= 80
+    assert "@" not in got["name"]
+    assert got["name"].isprintable()
+    assert got["message"].count("Fit 82 is high.") == 1
+
+
+def test_the_default_messages_say_what_to_do_and_leave_what_happened_to_why() -> None:
+    for play in default_plays().plays:
+        assert "{name}" in play.message
+        assert play.message.endswith(" {why}")
+        assert not any(word in play.message for word in ("is now", "moved", "surges", "is quiet"))
+
+
+def test_the_plan_that_comes_along_has_the_default_plays_and_says_how_days_count() -> None:
+    text = (Path(__file__).parent.parent / "models" / "new_business" / "plays.yaml").read_text(encoding="utf-8")
+    assert text == plays_text(default_plays())
+    assert "sla_days: business days, Monday to Friday, from as_of" in text
+    assert "first scoring" in text
 
 
 def test_the_id_is_stable_and_of_plan_account_as_of_and_play_alone() -> None:
@@ -222,25 +344,9 @@ def test_decisions_without_a_column_are_refused_in_words() -> None:
 
 
 def test_what_decide_returns_is_what_owed_reads() -> None:
-    accounts = pd.DataFrame(
-        {
-            "account_id": ["quiet", "hot"],
-            "status": "eligible",
-            "fit_score": 80.0,
-            "signal_score": [10.0, 95.0],
-            "propensity": 0.2,
-            "days_since_signal": [400.0, 1.0],
-            "signals_7d": [0.0, 9.0],
-            "signals_prior_weekly": 1.0,
-            "contacts_7d": [0.0, 3.0],
-            "channels_7d": 1.0,
-            "coverage": "partial",
-            "roles_reached": "champion",
-            "excluded_by": None,
-            "negative_trigger": None,
-            "owner_id": [None, "o1"],
-        }
-    ).assign(coverage=["none", "reached"])
+    surging = {"signal_score": 95.0, "days_since_signal": 1.0, "signals_7d": 9.0, "contacts_7d": 3.0}
+    hot = account(account_id="hot", coverage="reached", roles_reached="champion", owner_id="o1", **surging)
+    accounts = pd.DataFrame([account(account_id="quiet"), hot])
     decided = decide(accounts, pd.DataFrame(), Policy(), AS_OF)
     got = owed(decided, default_plays(), NO_OWNERS, "p", AS_OF, "r")
     assert got[["account_id", "play", "owner"]].to_numpy().tolist() == [

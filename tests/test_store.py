@@ -258,7 +258,7 @@ def test_what_fails_half_way_leaves_nothing(store: Store) -> None:
 
 
 def test_frames_are_refused_by_name(store: Store) -> None:
-    with pytest.raises(UsageError, match=r"tier states were given to the store\. without the column tier"):
+    with pytest.raises(UsageError, match=r"tier states were given to the store: without the column tier"):
         store.commit_run(record("r1", D1), pd.DataFrame({"account_id": ["a"]}), NO_MOVES, NO_ACTIONS)
     twice = pd.DataFrame({"account_id": ["a", "a"], "tier": ["tier_1", "tier_2"]})
     with pytest.raises(UsageError, match="account_id 'a' has more than one row"):

@@ -404,13 +404,18 @@ def test_causes() -> None:
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        (TALL, "Entered tier 1 on 1 Mar 2026: fit 82 is high and signal 93 is high; champion and exec_buyer reached."),
+        (
+            TALL,
+            "Entered tier 1 on 1 Mar 2026: fit 82 is high and signal 93 is high; champion and executive buyer reached.",
+        ),
         (
             {"fit_score": 21.9, "signal_score": 95.0},
             "Held in recycle by minimum fit: fit 21 is below 40, whatever its signals (signal 95).",
         ),
         ({"fit_score": 39.9}, "Fit 39 is below 40, the minimum fit."),
-        ({"days_since_signal": 150.2}, "Its signals have gone stale: the newest is 150 days old, more than 120."),
+        ({"days_since_signal": 150.2}, "No signal for more than 120 days (newest on 1 Oct 2025)."),
+        ({"days_since_signal": 120.04}, "No signal for more than 120 days (newest on 31 Oct 2025)."),
+        ({"days_since_signal": 121.0}, "No signal for more than 120 days (newest on 31 Oct 2025)."),
         ({}, "Fit 50 is moderate and signal 10 is none; no role reached: no tier row matches."),
         ({"status": "in_pipeline"}, "Out of the cohort: it has an open opportunity."),
         ({"excluded_by": "competitor"}, "Suppressed by an exclusion: competitor."),
@@ -442,7 +447,8 @@ def test_why_of_what_time_and_capacity_hold() -> None:
         "Stays in tier 1 until 29 Mar 2026 (minimum stay 28 days); by its scores it would be in tier 3."
     )
     assert one(start.next, as_of=later(40), **gone).why == (
-        "Tier 1 to tier 3 on 10 Apr 2026: fit 82 is high and signal 5 is none; no role reached."
+        "Tier 1 to tier 3 on 10 Apr 2026: fit 82 is high and signal fell from 93 to 5 (none); "
+        "coverage fell from reached to none: no role reached."
     )
     assert one(start.next, as_of=later(40), policy=Policy(capacity={"tier_1": 0}), **TALL).why == (
         "Tier 1 to tier 2 on 10 Apr 2026: earned tier 1, which has no room (capacity 0), and stands in tier 2; "
@@ -451,6 +457,124 @@ def test_why_of_what_time_and_capacity_hold() -> None:
     assert one(start.next, as_of=later(7), status="customer").why == (
         "Left tier 1 on 8 Mar 2026: out of the cohort: it is a customer."
     )
+
+
+def test_why_of_a_surge_that_ended() -> None:
+    lifted = one(fit_score=45.0, signal_score=93.0, **JUMP)
+    assert (lifted.tier, lifted.held) == ("tier_2", "tier_3")
+    end = one(lifted.next, as_of=later(24), fit_score=45.0, signal_score=93.0)
+    assert end.why == (
+        "Tier 2 to tier 3 on 25 Mar 2026: its surge ended on 22 Mar 2026; fit 45 is moderate and signal 93 is high; "
+        "no role reached."
+    )
+    fallen = one(lifted.next, as_of=later(40), fit_score=45.0, signal_score=20.0)
+    assert fallen.why == (
+        "Tier 2 to recycle on 10 Apr 2026: its surge ended on 22 Mar 2026; fit 45 is moderate and "
+        "signal fell from 93 to 20 (none); no role reached: no tier row matches."
+    )
+    wandered = one(lifted.next, as_of=later(24), fit_score=45.0, signal_score=60.0)
+    assert "fell" not in wandered.why, "the tier held is the same: its signal took nothing"
+    top = one(fit_score=82.0, signal_score=80.0, coverage="reached", roles_reached="champion", **JUMP)
+    stays = one(top.next, as_of=later(21), fit_score=82.0, signal_score=10.0, coverage="none")
+    assert stays.why == (
+        "Tier 1 to tier 2 on 22 Mar 2026: its surge ended on 22 Mar 2026; stays in tier 2 until 29 Mar 2026 "
+        "(minimum stay 28 days); by its scores it would be in tier 3."
+    )
+    full = one(top.next, as_of=later(40), policy=Policy(capacity={"tier_2": 0}), fit_score=82.0, signal_score=80.0)
+    assert full.why == (
+        "Tier 1 to tier 3 on 10 Apr 2026: its surge ended on 22 Mar 2026; "
+        "earned tier 2, which has no room (capacity 0), and stands in tier 3; fit 82 is high and signal 80 is moderate."
+    )
+    out = one(lifted.next, as_of=later(24), fit_score=45.0, excluded_by="legal")
+    assert out.why == "Tier 2 to suppress on 25 Mar 2026: suppressed by an exclusion: legal."
+
+
+def test_why_of_a_demotion_says_what_fell() -> None:
+    start = one(**TALL)
+
+    def why(state: Any = start.next, days: int = 40, **facts: Any) -> str:
+        return str(one(state, as_of=later(days), **(TALL | facts)).why)
+
+    assert why(signal_score=77.0) == (
+        "Tier 1 to tier 2 on 10 Apr 2026: fit 82 is high and signal fell from 93 to 77 (moderate); "
+        "champion and executive buyer reached."
+    )
+    assert "fit fell from 82 to 47 (moderate) and signal fell from 93 to 60 (early)" in why(
+        fit_score=47.0, signal_score=60.0
+    )
+    assert why(fit_score=39.5) == (
+        "Tier 1 to recycle on 10 Apr 2026: held in recycle by minimum fit: fit fell from 82 to 39, below 40, "
+        "whatever its signals (signal 93)."
+    )
+    quiet = why(fit_score=39.5, signal_score=5.0, coverage="none")
+    assert quiet == "Tier 1 to recycle on 10 Apr 2026: fit fell from 82 to 39, below 40, the minimum fit."
+    assert "coverage fell from reached to partial: champion reached" in why(
+        coverage="partial", roles_reached="champion"
+    )
+    assert "fit 71 is high and signal fell from" in why(fit_score=71.0, signal_score=60.0)
+    kept = one(start.next, as_of=later(30), **(TALL | {"signal_score": 86.0}))
+    assert (kept.tier, kept.decided_by) == ("tier_1", "stay_margin")
+    assert "signal fell from 86 to 84 (moderate)" in why(kept.next, signal_score=84.0)
+    near = one(**(TALL | {"signal_score": 85.4}), state=start.next, as_of=later(30))
+    assert near.tier == "tier_1"
+    policy = Policy(bands={"signal": {"early": 50, "moderate": 75, "high": 90.3}})
+    start_near = one(**(TALL | {"signal_score": 90.31}))
+    assert "signal fell from 85.4 to 85.2 (moderate)" in why(near.next, policy=policy, signal_score=85.2)
+    assert "fell" not in str(one(start_near.next, as_of=later(7), **(TALL | {"signal_score": 90.4})).why)
+
+
+def test_why_of_a_stay_that_ended_and_of_a_changed_policy() -> None:
+    start = one(**TALL)
+    gone = TALL | {"signal_score": 5.0, "coverage": "none", "roles_reached": ""}
+    inside = one(start.next, as_of=later(27), **gone)
+    assert inside.tier == "tier_1"
+    assert one(inside.next, as_of=later(28), **gone).why == (
+        "Tier 1 to tier 3 on 29 Mar 2026: its minimum stay ended on 29 Mar 2026; fit 82 is high and signal 5 is none; "
+        "no role reached."
+    )
+    strict = Policy(bands={"signal": {"early": 50, "moderate": 75, "high": 99}})
+    assert one(start.next, as_of=later(40), policy=strict, **TALL).why == (
+        "Tier 1 to tier 2 on 10 Apr 2026: the policy changed; fit 82 is high and signal 93 is moderate; "
+        "champion and executive buyer reached."
+    )
+
+
+def test_what_fell_is_said_only_where_the_state_knows_it() -> None:
+    start = one(**TALL).next
+    known = {"fit_score": 82.0, "signal_score": 93.0, "coverage": "reached"}
+    assert start.loc[0, list(known)].to_dict() == known
+    bare = start.drop(columns=list(known))
+    assert one(bare, as_of=later(40), **(TALL | {"signal_score": 77.0})).why == (
+        "Tier 1 to tier 2 on 10 Apr 2026: fit 82 is high and signal 77 is moderate; "
+        "champion and executive buyer reached."
+    )
+
+
+@settings(deadline=None, max_examples=15)
+@given(policy=POLICIES, seed=st.integers(0, 10**6))
+def test_why_is_short_and_true_of_what_fell_whatever_happens(policy: Policy, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    state = NO_STATE
+    for week in range(6):
+        accounts = random_accounts(rng, 150).assign(roles_reached="exec_buyer;" + "r" * 60 + ";" + "s" * 60)
+        decided = decide(accounts, state, policy, later(7 * week))
+        assert decided["why"].str.len().max() <= 200
+        fell = decided[decided["why"].str.contains(" fell ")]
+        assert set(fell["movement"]) <= {"down"}
+        if len(state):
+            both = fell.merge(state, on="account_id", suffixes=("", "_was")).merge(accounts, on="account_id")
+            for row in both.to_dict("records"):
+                for side in ("fit", "signal"):
+                    if f"{side} fell from" in row["why"]:
+                        assert row[f"{side}_score_y"] < row[f"{side}_score_x"]
+            ended = decided[decided["why"].str.contains("its surge ended on")]
+            assert (ended["surge_ended"] <= ended["as_of"]).all()
+        state = next_state(decided)
+
+
+def test_roles_are_said_in_words() -> None:
+    got = one(**(TALL | {"roles_reached": "exec_buyer;champion;it_lead"}))
+    assert "executive buyer, champion and it lead reached." in got.why
 
 
 @settings(deadline=None, max_examples=30)
@@ -466,6 +590,7 @@ def test_why_is_one_line_of_at_most_200_characters(reason: str, roles: list[str]
 def test_why_repeats_no_address_and_no_number_of_a_person() -> None:
     assert safe_text("jo.doe@example.com asked\non +44 20 7946 0958.") == "[removed] asked on [removed]"
     assert "@" not in one(excluded_by="by jo@example.com").why
+    assert safe_text("a\u202eb\x00\u200bc\u2028d") == "abc d"
 
 
 # Errors and policy

@@ -37,9 +37,7 @@ class TierwiseError(Exception):
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.asked}" if self.where else self.asked
-        sentences = [head.rstrip(".")]
-        if self.found:
-            sentences.append(self.found.rstrip("."))
+        sentences = [f"{head.rstrip('.')}: {self.found.rstrip('.')}" if self.found else head.rstrip(".")]
         if self.do:
             sentences.append(self.do.rstrip("."))
         return ". ".join(sentences) + "."

@@ -29,7 +29,13 @@ WITH by_domain AS (
       WHEN NOT a.account_id IS NULL
       THEN a.known_at
       WHEN NOT c.account_id IS NULL
-      THEN GREATEST(a.known_at, COALESCE(c.linked_at, c.created_at))
+      THEN CASE
+        WHEN NOT COALESCE(c.linked_at, c.created_at) IS NULL
+        AND (
+          c.unlinked_at IS NULL OR a.occurred_at < c.unlinked_at
+        )
+        THEN GREATEST(a.known_at, COALESCE(c.linked_at, c.created_at))
+      END
       WHEN NOT l.converted_account_id IS NULL
       THEN GREATEST(a.known_at, l.converted_at)
       WHEN NOT i.account_id IS NULL
@@ -57,11 +63,15 @@ SELECT
   kind,
   initiator,
   value,
-  CASE WHEN unlinked_at <= occurred_at THEN NULL ELSE contact_id END AS contact_id,
+  CASE
+    WHEN unlinked_at <= occurred_at OR contact_linked_at IS NULL
+    THEN NULL
+    ELSE contact_id
+  END AS contact_id,
   contact_linked_at
 FROM reached
 WHERE
-  NOT account_id IS NULL;
+  NOT account_id IS NULL AND NOT known_at IS NULL;
 
 -- account_start
 SELECT
@@ -895,16 +905,16 @@ WITH edges AS (
 SELECT
   s.account_id,
   s.as_of,
-  CAST(SUM(
+  CAST(CAST(SUM(
     CAST(CAST(c.signals_30 AS DOUBLE) * POWER(0.5, (
       s.as_of_day - c.known_ends
     ) / $h30) AS DECIMAL(18, 9))
-  ) AS DOUBLE) AS signals_decayed_30d,
-  CAST(SUM(
+  ) AS DECIMAL(18, 2)) AS DOUBLE) AS signals_decayed_30d,
+  CAST(CAST(SUM(
     CAST(CAST(c.web_30 AS DOUBLE) * POWER(0.5, (
       s.as_of_day - c.known_ends
     ) / $h30) AS DECIMAL(18, 9))
-  ) AS DOUBLE) AS web_decayed_30d
+  ) AS DECIMAL(18, 2)) AS DOUBLE) AS web_decayed_30d
 FROM spine AS s
 JOIN cells AS c
   ON c.account_id = s.account_id AND c.known_ends <= s.as_of_day
@@ -1322,7 +1332,7 @@ WITH barred AS (
     x.ends_on
   FROM accounts AS a
   JOIN exclusions AS x
-    ON LOWER(x.domain) = LOWER(a.domain)
+    ON LOWER(x.domain) = LOWER(a.domain) AND x.account_id IS NULL
   UNION ALL
   SELECT
     a.account_id,
@@ -1332,7 +1342,7 @@ WITH barred AS (
     x.ends_on
   FROM accounts AS a
   JOIN exclusions AS x
-    ON x.country = a.country
+    ON x.country = a.country AND x.account_id IS NULL AND x.domain IS NULL
 )
 SELECT
   s.account_id,
@@ -1460,7 +1470,11 @@ SELECT
     THEN NULL
     ELSE COALESCE(de.signals_decayed_30d, 0)
   END AS signals_decayed_30d,
-  re.signals_days_since AS signals_days_since,
+  CASE
+    WHEN re.signals_days_since IS NULL
+    THEN CASE WHEN s.as_of_day - 365 < $day_19723 THEN NULL ELSE 365.0 END
+    ELSE LEAST(re.signals_days_since, 365.0)
+  END AS signals_days_since,
   CASE WHEN s.as_of_day - 7 < $day_19723 THEN NULL ELSE COALESCE(n7.web_7d, 0) END AS web_7d,
   CASE WHEN s.as_of_day - 30 < $day_19723 THEN NULL ELSE COALESCE(n30.web_30d, 0) END AS web_30d,
   CASE
@@ -1468,7 +1482,11 @@ SELECT
     THEN NULL
     ELSE COALESCE(de.web_decayed_30d, 0)
   END AS web_decayed_30d,
-  re.web_days_since AS web_days_since,
+  CASE
+    WHEN re.web_days_since IS NULL
+    THEN CASE WHEN s.as_of_day - 365 < $day_19723 THEN NULL ELSE 365.0 END
+    ELSE LEAST(re.web_days_since, 365.0)
+  END AS web_days_since,
   CASE
     WHEN s.as_of_day - 7 < $day_19723
     THEN NULL
@@ -1540,8 +1558,14 @@ SELECT
   COALESCE(oh.n_opened, 0) AS opportunities_before,
   COALESCE(oh.n_won, 0) AS opportunities_won_before,
   COALESCE(oh.n_lost, 0) AS opportunities_lost_before,
-  oh.days_since_opened AS days_since_opportunity_opened,
-  oh.days_since_closed AS days_since_opportunity_closed,
+  CASE
+    WHEN NOT oh.days_since_opened IS NULL
+    THEN LEAST(oh.days_since_opened, 365.0)
+  END AS days_since_opportunity_opened,
+  CASE
+    WHEN NOT oh.days_since_closed IS NULL
+    THEN LEAST(oh.days_since_closed, 365.0)
+  END AS days_since_opportunity_closed,
   re.signals_days_since AS days_since_signal,
   (
     COALESCE(n90.signals_90d, 0) - COALESCE(n7.signals_7d, 0)
@@ -1560,8 +1584,8 @@ SELECT
   ex.reason AS excluded_by,
   ne.kind AS negative_trigger,
   ow.owner_id AS owner_id,
-  GREATEST(at_employee_count.changed_at, at_segment.changed_at, s.known_from) AS value_as_of_fit,
-  re.last_occurred AS value_as_of_signal,
+  COALESCE(at_employee_count.changed_at, s.known_from) AS value_as_of_employee_count,
+  COALESCE(at_segment.changed_at, s.known_from) AS value_as_of_segment,
   CASE WHEN y.mature THEN CAST(NOT y.outcome_at IS NULL AS DOUBLE) END AS outcome,
   CASE WHEN y.mature THEN y.outcome_at END AS outcome_at
 FROM spine AS s

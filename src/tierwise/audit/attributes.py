@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,10 @@ OWN_FIELDS = frozenset(
     | {"model_version", "policy_version", "run_id"}
 )
 """Columns that tierwise publishes, and that a CRM may hand back."""
+PERSONAL = frozenset(
+    {"email", "mail", "phone", "mobile", "fax", "contact", "person", "firstname", "lastname", "surname"}
+)
+"""Words in the name of a column that holds a person's data."""
 NO_HISTORY = "today's value, no history: may have been filled after the outcome"
 
 
@@ -37,17 +42,38 @@ def is_own(name: str) -> bool:
     return bare.startswith("tierwise") or bare in OWN_FIELDS or bool(re.fullmatch(r"reason_[1-5]", bare))
 
 
+def is_personal(name: str) -> bool:
+    """Whether a column is named like a person's data (law 10).
+
+    >>> is_personal("billing_email"), is_personal("Primary_Contact__c"), is_personal("industry")
+    (True, True, False)
+    """
+    return bool(set(re.split(r"[^a-z]+", name.lower())) & PERSONAL)
+
+
+def personal_values(warehouse: Warehouse, names: Iterable[str]) -> set[str]:
+    """The text attributes of which some value holds an e-mail address."""
+    texts = [n for n in names if warehouse.attributes("accounts").get(n) == "text"]
+    if not texts:
+        return set()
+    found = warehouse.frame(sql.holding(texts, "@")).iloc[0]
+    return {n for n in texts if found[n]}
+
+
 def of_attributes(warehouse: Warehouse, plan: Plan, data_through: datetime, rules: AuditRules) -> list[Finding]:
     """Every finding on the attributes of accounts, declared by the plan or not."""
     present = [c for c in warehouse.frame(sql.columns("accounts"))["name"].tolist() if c not in IDENTITY]
     filled = warehouse.frame(sql.filled(present)).iloc[0]
     declared = {a.attribute: a for a in plan.features.fit}
+    personal = {n for n in present if is_personal(n)} | personal_values(warehouse, present)
     found = [_undeclared(n, filled) for n in present if n not in declared and filled[f"filled_{n}"] > 0]
     for attribute in plan.features.fit:
         if attribute.attribute not in present or filled[f"filled_{attribute.attribute}"] == 0:
             found.append(_absent(attribute, attribute.attribute in present))
         elif is_own(attribute.attribute):
             found.append(_own(attribute))
+        elif attribute.attribute in personal:
+            found.append(_personal(attribute))
         elif attribute.clock == "tracked":
             found += _tracked(warehouse, attribute, rules)
         else:
@@ -63,6 +89,18 @@ def _undeclared(name: str, filled: Any) -> Finding:
         why = f"not declared tracked, fixed, slow or accepted: {NO_HISTORY}"
         do = "To use it, declare it under features.fit with its clock"
     return Finding("refused_attribute", "notes", name, f"{name} as a feature", why, do, figures, refuses=True)
+
+
+def _personal(attribute: Attribute) -> Finding:
+    return Finding(
+        "personal_attribute",
+        "blocks",
+        attribute.attribute,
+        f"{attribute.attribute} as a feature",
+        "it is named like a person's data, or holds e-mail addresses",
+        "Take it out of features.fit: no person's data enter a model",
+        refuses=True,
+    )
 
 
 def _absent(attribute: Attribute, present: bool) -> Finding:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from tierwise.cli import show
-from tierwise.errors import TierwiseError, UsageError
+from tierwise.errors import EnvironmentFault, TierwiseError, UsageError
 
 app = typer.Typer(
     name="tierwise",
@@ -33,6 +35,12 @@ class Context:
     plan: str | None = None
     env: str | None = None
     as_json: bool = False
+    closed: bool = False
+
+    def close(self, code: int, *, run: str | None = None, following: str = "") -> None:
+        """Print the last line on stderr."""
+        self.closed = True
+        show.closing(code, run=run, following=following, as_json=self.as_json)
 
     def workspace(self) -> Any:
         """The workspace, read and checked."""
@@ -43,7 +51,7 @@ class Context:
     def command(self, verb: str, folder: Path | None = None) -> str:
         """The command line that runs a verb in this workspace."""
         at = folder or self.folder
-        where = "" if at == Path() else f" -C {at}"
+        where = "" if at == Path() else f" -C {shlex.quote(str(at))}"
         return f"tierwise{where}{f' --plan {self.plan}' if self.plan else ''} {verb}"
 
     @property
@@ -58,7 +66,6 @@ class Context:
 
 
 context = Context()
-AsOf = Annotated[str | None, typer.Option("--as-of", help="The date on which we pretend to stand, YYYY-MM-DD.")]
 
 
 @app.callback()
@@ -75,10 +82,10 @@ def before(
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to make the workspace; must not hold anything.")] = Path("demo"),
-    accounts: Annotated[int, typer.Option(min=200, help="How many accounts to simulate.")] = 5000,
+    accounts: Annotated[int, typer.Option(min=1000, help="How many accounts to simulate.")] = 5000,
     seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 7,
 ) -> None:
-    """Run the whole line on a synthetic world, ending at a page."""
+    """Run the whole line on a synthetic world."""
     from tierwise.cli import tables
     from tierwise.jobs import demo as run_demo
 
@@ -93,7 +100,7 @@ def demo(
         tables.review(result.governed)
         print(f"Report: {page and (page / 'report.html').absolute()}")
         print(f"Review: {(review / 'review.html').absolute()}")
-    show.closing(0, run=result.newest.run_id, following=context.command("serve", folder), as_json=context.as_json)
+    context.close(0, run=result.newest.run_id, following=context.command("serve", folder))
 
 
 @app.command()
@@ -102,7 +109,7 @@ def init(
     tables: Annotated[Path, typer.Option(help="The folder of tables, Parquet or CSV.")],
     name: Annotated[str, typer.Option("--name", help="What to call the plan.")] = "new_business",
 ) -> None:
-    """Make a workspace on the user's tables, with a drafted, commented plan."""
+    """Make a workspace on tables, with a drafted plan."""
     from tierwise.jobs import init as run_init
 
     result = run_init(folder, tables, plan=name, say=context.say)
@@ -113,12 +120,12 @@ def init(
         if result.left_out:
             show.table("Attributes left out of the draft", ("attribute", "why"), result.left_out)
         print(f"Plan: {files.folder / 'model.yaml'}")
-    show.closing(0, following=context.command("check", folder), as_json=context.as_json)
+    context.close(0, following=context.command("check", folder))
 
 
 @app.command()
 def check() -> None:
-    """Check the contract, the quarantine and the leakage audit: all findings at once."""
+    """Check the tables, the plan, and what would leak."""
     from tierwise.cli import tables
     from tierwise.jobs import check as run_check
 
@@ -137,13 +144,18 @@ def check() -> None:
         tables.checked(result)
     code = 2 if result.blocked else 0
     following = "mend what blocks in models/, then check again" if result.blocked else context.command("train")
-    show.closing(code, following=following, as_json=context.as_json)
+    context.close(code, following=following)
     raise typer.Exit(code)
 
 
 @app.command()
-def train(as_of: AsOf = None) -> None:
-    """Train, calibrate, evaluate and register a challenger (the first becomes the live model)."""
+def train(
+    as_of: Annotated[str | None, typer.Option("--as-of", help="YYYY-MM-DD; default: the end of the data.")] = None,
+) -> None:
+    """Train, evaluate and register a challenger.
+
+    The first version becomes the live model.
+    """
     from tierwise.cli import tables
     from tierwise.jobs import train as run_train
 
@@ -159,7 +171,7 @@ def train(as_of: AsOf = None) -> None:
         )
     else:
         tables.trained(result)
-    show.closing(0, following=context.command(f"score --as-of {result.as_of.date()}"), as_json=context.as_json)
+    context.close(0, following=context.command(f"score --as-of {result.as_of.date()}"))
 
 
 @app.command()
@@ -195,13 +207,15 @@ def score(
             tables.by_owner(result)
         if result.folder is not None:
             print(f"Report: {result.folder / 'report.html'}")
-    show.closing(0, run=result.run_id, following=context.command("govern"), as_json=context.as_json)
+    context.close(0, run=result.run_id, following=context.command("govern"))
 
 
 @app.command()
 def explain(
     account: Annotated[str, typer.Argument(help="The account's id.")],
-    since: Annotated[str | None, typer.Option(help="Also what changed since this date.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="YYYY-MM-DD: also what changed since the newest run by then.")
+    ] = None,
 ) -> None:
     """Show why an account stands where it stands, and what changed."""
     from tierwise.cli import tables
@@ -215,12 +229,14 @@ def explain(
         )
     else:
         tables.explained(result)
-    show.closing(0, run=result.run_id, as_json=context.as_json)
+    context.close(0, run=result.run_id)
 
 
 @app.command()
-def govern(as_of: AsOf = None) -> None:
-    """Review what the published tiers were worth: page, JSON, verdict."""
+def govern(
+    as_of: Annotated[str | None, typer.Option("--as-of", help="YYYY-MM-DD; default: that of the newest run.")] = None,
+) -> None:
+    """Review what the published tiers were worth."""
     from tierwise.cli import tables
     from tierwise.jobs import govern as run_govern
 
@@ -231,13 +247,13 @@ def govern(as_of: AsOf = None) -> None:
     else:
         tables.review(result)
         print(f"Review: {result.folder / 'review.html'}")
-    show.closing(code, following=context.command("train") if code else "", as_json=context.as_json)
+    context.close(code, following=context.command("train") if code else "")
     raise typer.Exit(code)
 
 
 @app.command()
 def doctor() -> None:
-    """Check the environment: Python, libraries, disk, store and registry."""
+    """Check this machine, the store and the registry."""
     from tierwise.cli.doctor import findings
 
     found = findings(context.folder, context.env)
@@ -246,7 +262,7 @@ def doctor() -> None:
     else:
         show.table("Environment", ("check", "", "says"), [(n, "ok" if ok else "FAULT", s) for n, ok, s in found])
     code = 0 if all(ok for _, ok, _ in found) else 5
-    show.closing(code, as_json=context.as_json)
+    context.close(code)
     raise typer.Exit(code)
 
 
@@ -254,7 +270,7 @@ def doctor() -> None:
 def schema(
     kind: Annotated[str, typer.Argument(help="tierwise, model, policy, plays or icp.")] = "model",
 ) -> None:
-    """Print the JSON Schema of a file of the workspace, for editors."""
+    """Print the JSON Schema of a workspace file."""
     from tierwise.config import json_schema
 
     show.emit(json_schema(kind))
@@ -271,25 +287,43 @@ def serve(
 
     workspace = context.workspace()
     plan = workspace.plan(context.plan).plan.plan
+    _check_port(host, port)
     show.say(f"http://{host}:{port}/ (stop with Ctrl-C)")
     run_server(create_app(workspace.published, plan), host, port)
 
 
-@contextmanager
-def _faults_in_words() -> Iterator[None]:
-    """A fault is a message and an exit code, never a traceback."""
+def _check_port(host: str, port: int) -> None:
     try:
-        yield
-    except TierwiseError as error:
-        print(f"tierwise: {error}", file=sys.stderr)
-        show.closing(error.exit_code, as_json=context.as_json)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("tierwise: stopped; what was published is whole", file=sys.stderr)
-        sys.exit(130)
+        with socket.create_server((host, port)):
+            pass
+    except (OSError, OverflowError) as error:
+        raise EnvironmentFault(
+            f"port {port} on {host} was to be served", found=str(error), do="Name another with --port"
+        ) from None
 
 
 def run() -> None:
-    """Run the command line and exit."""
-    with _faults_in_words():
+    """Run the command line; a fault is a message and an exit code, never a traceback."""
+    try:
         app()
+        code = 0
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 0
+        if code and not context.closed:
+            context.close(code)
+    except TierwiseError as error:
+        code = _said(error.exit_code, str(error))
+    except OSError as error:
+        named = f" ({error.filename})" if error.filename else ""
+        code = _said(EnvironmentFault.exit_code, f"the disk or network refused: {error.strerror or error}{named}")
+    except KeyboardInterrupt:
+        code = _said(130, "stopped; what was published is whole")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # the libraries' own threads may abort an orderly end
+
+
+def _said(code: int, message: str) -> int:
+    print(f"tierwise: {message}", file=sys.stderr)
+    context.close(code)
+    return code

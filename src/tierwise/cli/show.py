@@ -17,7 +17,16 @@ def say(message: str) -> None:
 
 def emit(values: Mapping[str, Any]) -> None:
     """One JSON object, on stdout."""
-    print(json.dumps(values, indent=1, default=str))
+    print(json.dumps(_plain(values), indent=1, default=str, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON knows it: what is not a number is null."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return None if value != value else value
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> None:
@@ -58,4 +67,4 @@ def closing(code: int, *, run: str | None = None, following: str = "", as_json: 
 
 def percent(value: float | None, digits: int = 1) -> str:
     """A share in per cent; a dash where there is none."""
-    return "-" if value is None or value != value else f"{100 * value:.{digits}f} %"
+    return "-" if value is None or value != value else f"{100 * value:.{digits}f}%"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tierwise.cli.show import line, percent, table
 from tierwise.config import STATUSES, TIERS
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tierwise.jobs import CheckResult, Explained, GovernResult, ScoreResult, TrainResult
 
 FIGURES = ("auc", "average_precision", "log_loss")
+SEVERITIES = {"notes": "note", "warns": "warning", "blocks": "BLOCKS"}
 
 
 def tiers(result: ScoreResult) -> None:
@@ -40,44 +43,57 @@ def by_owner(result: ScoreResult) -> None:
 
 
 def trained(result: TrainResult) -> None:
-    """What the training says: figures of the unseen slice beside the base rate and the baselines."""
+    """What the training says: figures of the unseen slice beside the base rate and the baselines, and calibration."""
+    from tierwise.governance import better_unseen, calibration_words, choice_words
+
     e = result.evaluation
     rows = []
     for name, figures in e["metrics"].items():
         cells = [_interval(figures.get(figure)) for figure in FIGURES]
-        rows.append((f"{name} *" if name == e["chosen"] else name, *cells))
+        said = name.replace("_", " ")
+        rows.append((f"{said} *" if name == e["chosen"] else said, *cells))
     test = e["test"]
     title = (
         f"Unseen {test['first_as_of'][:10]} to {test['last_as_of'][:10]}: {test['rows']:,} rows, "
         f"{test['outcomes']:,} outcomes, base rate {percent(test['base_rate'])}"
     )
     table(title, ("", "AUC", "average precision", "log-loss"), rows, right=(1, 2, 3))
-    line(f"* chosen: {e['chosen_because']}", indent="  ")
+    print("In brackets: 95% intervals.")
+    line(f"* {choice_words(e)}.", indent="  ")
+    for sentence in filter(None, (better_unseen(e), calibration_words(e["calibration"]))):
+        line(f"{sentence}.", indent="  ")
     print(f"Version {result.number}, {result.model_version[:12]}; card: {result.card}")
 
 
 def _interval(figure: dict[str, float] | None) -> str:
     if not figure or figure.get("value") is None:
         return "-"
-    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+    low, high = (f"{figure[end]:.3f}".removeprefix("0") for end in ("low", "high"))
+    return f"{figure['value']:.3f} [{low}, {high}]"
 
 
 def review(result: GovernResult) -> None:
     """Tier precision with n and interval, and the verdict with its reasons."""
     found = result.review
+    base, calibration = found.precision.base, found.calibration
     rows = [
         (
             r["tier"],
             f"{r['n']:,}",
             f"{r['outcomes']:,.0f}",
+            percent(r["predicted"]),
             percent(r["precision"]),
             f"{percent(r['low'])} to {percent(r['high'])}",
         )
         for r in found.precision.by_tier.to_dict("records")
     ]
+    outcomes, interval = found.precision.by_tier["outcomes"].sum(), f"{percent(base.low)} to {percent(base.high)}"
+    rows.append(
+        ("all", f"{base.n:,}", f"{outcomes:,.0f}", percent(calibration.predicted), percent(base.value), interval)
+    )
     table(
         f"Tier precision of matured cohorts as of {found.as_of.date()}",
-        ("tier", "n", "outcomes", "precision", "95 % interval"), rows, right=(1, 2, 3, 4),
+        ("tier", "n", "outcomes", "predicted", "precision", "95% interval"), rows, right=(1, 2, 3, 4, 5),
     )  # fmt: skip
     print(f"Verdict: {found.verdict}")
     for reason in found.reasons:
@@ -86,6 +102,8 @@ def review(result: GovernResult) -> None:
 
 def checked(result: CheckResult) -> None:
     """Rows by table, the first quarantined ones, notes and findings."""
+    from tierwise.report.words import sentences
+
     intake = result.intake
     counts = [
         (r["table"], *(f"{r[c]:,}" for c in ("read", "accepted", "quarantined", "refused")))
@@ -98,13 +116,15 @@ def checked(result: CheckResult) -> None:
         table(f"Quarantined ({len(rows)} of {len(intake.quarantine):,})", ("where", "column", "why"), rows)
     for note in intake.notes:
         line(f"note: {note}", indent="  ")
-    table("Findings", ("", "about", "what"), [(f.severity, f.subject, f.words) for f in result.findings])
+    findings = [(SEVERITIES.get(f.severity, f.severity), f.subject, sentences(f.words)) for f in result.findings]
+    table("Findings", ("severity", "about", "what"), findings)
 
 
 def explained(result: Explained) -> None:
     """An account's tier and why, its steps from base to total, and what changed."""
     row = result.row
-    line(f"{row['account_id']} is in {row['tier']} since {row['tier_since']:%Y-%m-%d}. {row['why']}")
+    stands = f"has the status {_words(row['tier'])}" if row["tier"] in STATUSES else f"is in {row['tier']}"
+    line(f"{row['account_id']} {stands} since {row['tier_since']:%Y-%m-%d}. {row['why']}")
     if row["guardrails"]:
         print(f"Guardrails: {row['guardrails'].replace(';', ', ')}")
     if result.steps.empty:
@@ -121,7 +141,37 @@ def explained(result: Explained) -> None:
             "",
         )
         table("From an average account to this one", ("reason", "side", "log-odds", "sum"), rows, right=(2, 3))
+        print("Log-odds: +0.69 doubles the odds.")
     if result.change is not None:
-        then = result.before["tier"] if result.before else "not scored"
-        changes = [(c["words"], c["side"], f"{c['change']:+.3f}") for c in result.change.head(10).to_dict("records")]
-        table(f"Since then: {then} to {row['tier']}", ("what changed", "side", "log-odds"), changes, right=(2,))
+        _changed(result, result.change)
+
+
+def _changed(result: Explained, change: pd.DataFrame) -> None:
+    """What changed since the run asked for: where the account stood, and its reasons then and now."""
+    row, before = result.row, result.before
+    as_of = result.before_as_of
+    since = "Since then" if as_of is None else f"Since the run of {as_of:%Y-%m-%d}"
+    if row["tier"] in STATUSES:
+        then = "it was not in that run" if before is None else f"it stood in {_stood(before)}"
+        line(f"{since}: {then}, and has the status {_words(row['tier'])} now.")
+        return
+    if before is None or before["tier"] in STATUSES:
+        then = "not in that run" if before is None else _words(before["tier"])
+        line(f"{since}: {then} to {_stood(row)}. It had no propensity then, so there is nothing to compare.")
+        return
+    shown = change.head(10).to_dict("records")
+    rows = [(c["words"], c["side"], f"{c['before']:+.3f}", f"{c['after']:+.3f}", f"{c['change']:+.3f}") for c in shown]
+    title = f"{since}: {_stood(before)} to {_stood(row)}"
+    table(title, ("what changed", "side", "before", "after", "change"), rows, right=(2, 3, 4))
+
+
+def _stood(row: dict[str, Any]) -> str:
+    """A tier and its propensity, where there is one."""
+    propensity = row.get("propensity")
+    known = propensity is not None and propensity == propensity
+    return f"{_words(row['tier'])} at {percent(propensity)}" if known else _words(row["tier"])
+
+
+def _words(tier: str) -> str:
+    """A tier by its name, a status as words."""
+    return tier.replace("_", " ") if tier in STATUSES else tier

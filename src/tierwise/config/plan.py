@@ -107,10 +107,21 @@ class Channel(Frozen):
 
 
 class BuyingGroup(Frozen):
-    """The roles that make a buying group, and the window in which a contact in each must have acted."""
+    """The roles that make a buying group, and the window in which a contact in each must have acted.
+
+    clock: `tracked` (contact_history holds the changes of role), `accepted` (today's roles on all dates, and every
+    report says so) or `untracked` (today's roles serve the policy's coverage, but no feature: they may be filled after
+    the outcome).
+    """
 
     roles: tuple[str, ...] = ("champion", "exec_buyer")
     window_days: Days = 90
+    clock: Literal["tracked", "accepted", "untracked"] = "untracked"
+
+    @property
+    def known(self) -> bool:
+        """Whether roles may be features."""
+        return self.clock != "untracked"
 
 
 class Signals(Frozen):

@@ -36,7 +36,7 @@ RESERVED_ROWS = (
     "capacity",
 )
 """What `decided_by` says where no tier row of the policy decides; no row may take one of these names."""
-MESSAGE_FIELDS = ("account_id", "tier", "why")
+MESSAGE_FIELDS = ("account_id", "name", "tier", "tier_words", "why")
 
 
 class FitCuts(Frozen):
@@ -183,16 +183,18 @@ class Play(Frozen):
     """`none` where nobody is to be approached; the only motion that suppressed accounts may have."""
     owner: Literal["account_owner", "marketing_operations", "sales_development", "revops"]
     sla_days: Annotated[int, Field(ge=1)] | None = None
-    """Whole business days (Monday to Friday) until it is due."""
+    """Whole business days (Monday to Friday) from as_of until it is due; on an account's first scoring only plays for
+    tier_1 and suppress are due by a date."""
     message: str
-    """A template that may say {account_id}, {tier} and {why}, and nothing else."""
+    """A template that may say {account_id}, {name} (the account's own), {tier}, {tier_words} and {why} only."""
     kpi: str
 
     @model_validator(mode="after")
     def _safe(self) -> Play:
         for _, field, spec, conversion in Formatter().parse(self.message):
             if field is not None and (field not in MESSAGE_FIELDS or spec or conversion):
-                raise ValueError(f"a message may say {{account_id}}, {{tier}} and {{why}} only, not {{{field}}}")
+                known = ", ".join(f"{{{name}}}" for name in MESSAGE_FIELDS)
+                raise ValueError(f"a message may say {known} only, not {{{field}}}")
         if "suppress" in self.tiers and (self.tiers != ("suppress",) or self.motion != "none"):
             raise ValueError(
                 "a play for suppress stands alone and its motion is none: suppressed accounts get no outreach"

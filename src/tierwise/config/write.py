@@ -6,7 +6,13 @@ from io import StringIO
 
 from tierwise.config.policy import Plays
 
-HEAD = "# The operating matrix: what entering or leaving a tier, or a surge, calls for; each action is owed once.\n"
+HEAD = """\
+# The operating matrix: what entering or leaving a tier, or a surge, calls for; each action is owed once.
+# sla_days: business days, Monday to Friday, from as_of. On an account's first scoring (it has no tier yet) only
+#   actions in tier_1 and suppress have a due date; what the other tiers owe then is a starting list, without one.
+# message: may say {account_id}, {name} (the account's own), {tier}, {tier_words} ("Tier 2 · Growth") and {why}.
+# suppress: owed whenever an account was not suppressed before, its first scoring included.
+"""
 
 
 def plays_text(plays: Plays) -> str:

@@ -198,7 +198,7 @@ def _parse(file: _File, frame: pa.Table, table: Table, scratch: Warehouse) -> No
         parsed = parsed.take(np.argsort(order, kind="stable"))
     bad = parsed.filter(pc.is_valid(parsed["__fault"]))
     checks = [file.checks[i] for i in bad["__fault"].to_pylist()]
-    says = [quarantine.reason(c, cell) for c, cell in zip(checks, bad["__cell"].to_pylist(), strict=True)]
+    says = [quarantine.reason(c, cell, table.name) for c, cell in zip(checks, bad["__cell"].to_pylist(), strict=True)]
     at = file.lines[bad["__row"].to_numpy()]
     columns, codes = [c.column for c in checks], [c.code for c in checks]
     file.bad = quarantine.rows(file.source.table, file.source.file, at, columns, codes, says)

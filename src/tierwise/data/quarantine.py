@@ -33,6 +33,10 @@ _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _YEAR_ONE, _YEAR_TEN_THOUSAND = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31'"
 
 
+OF_PEOPLE = ("contacts", "contact_history", "leads")
+"""Tables about people: their cells are never repeated (law 10)."""
+
+
 @dataclass(frozen=True)
 class Check:
     """One way in which a row can be at fault: an SQL condition over the parsed columns."""
@@ -178,11 +182,11 @@ def duplicates_sql(table: Table, source: str, columns: list[str]) -> str:
         SELECT __part, __row, exact FROM ranked WHERE place > 1 ORDER BY __part, __row"""
 
 
-def reason(check: Check, cell: str | None) -> str:
-    """The words for one faulty row; a cell that may hold an e-mail address is not repeated."""
+def reason(check: Check, cell: str | None, table: str) -> str:
+    """The words for one faulty row; a cell of a table of people, or one with an e-mail address, is not repeated."""
     if cell is None:
         return check.says
-    shown = "the value" if "@" in cell else f"'{cell[:40]}'"
+    shown = "the value" if "@" in cell or table in OF_PEOPLE else f"'{cell[:40]}'"
     return f"{shown} {check.says}"
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tierwise.features.catalogue import LONGEST_AGO
 from tierwise.features.feature import Feature
+from tierwise.features.matrix import VALUE_AS_OF
 
 if TYPE_CHECKING:
     from tierwise.features.matrix import Matrix
@@ -23,7 +25,8 @@ NOTHING = 1e-12
 def reasons(model: PropensityModel, matrix: Matrix) -> pd.DataFrame:
     """Every contribution that is not zero, by account, as_of and falling size.
 
-    Columns: account_id, as_of, side (fit or signal), feature, value (text, null if missing), value_as_of (of the side),
+    Columns: account_id, as_of, side (fit or signal), feature, value (text, null if missing), value_as_of (a
+    signal's is as_of, a tracked attribute's its last change, none for today's attributes),
     log_odds (calibrated), words. For each row of the matrix, base + the sum of log_odds = the calibrated log-odds.
 
     Raises
@@ -45,8 +48,7 @@ def reasons(model: PropensityModel, matrix: Matrix) -> pd.DataFrame:
         if len(here):
             values[here], words[here] = _say(feature, frame[feature.name], row[here])
     sides = np.array([f.side for f in features], dtype=object)
-    signal = np.array([f.side == "signal" for f in features], dtype=bool)[which]
-    dates = {side: _dates(frame, f"value_as_of_{side}") for side in ("fit", "signal")}
+    dates = np.stack([_dates(frame, f) for f in features]) if features else np.empty((0, 0))
     return pd.DataFrame(
         {
             "account_id": frame["account_id"].to_numpy()[row],
@@ -54,7 +56,7 @@ def reasons(model: PropensityModel, matrix: Matrix) -> pd.DataFrame:
             "side": sides[which],
             "feature": np.array([f.name for f in features], dtype=object)[which],
             "value": values,
-            "value_as_of": np.where(signal, dates["signal"][row], dates["fit"][row]),
+            "value_as_of": dates[which, row],
             "log_odds": log_odds,
             "words": words,
         },
@@ -65,11 +67,14 @@ def reasons(model: PropensityModel, matrix: Matrix) -> pd.DataFrame:
 def top_reasons(said: pd.DataFrame, n: int = 5) -> pd.DataFrame:
     """The words of each row's n largest reasons: account_id, as_of, reason_1 .. reason_n (empty where there are fewer).
 
+    Each says first whether it raises or lowers the propensity.
+
     said: what `reasons` gives, in its order.
     """
     keys = ["account_id", "as_of"]
     rank = said.groupby(keys, sort=False).cumcount()
     wide = said[keys].drop_duplicates().reset_index(drop=True)
+    said = said.assign(words=np.where(said["log_odds"] > 0, "raises: ", "lowers: ") + said["words"].astype(object))
     for k in range(n):
         best = said.loc[rank == k, [*keys, "words"]].rename(columns={"words": f"reason_{k + 1}"})
         wide = wide.merge(best, on=keys, how="left")
@@ -88,6 +93,16 @@ def format_value(feature: Feature, value: Any) -> str:
         return "yes" if number else "no"
     if not math.isfinite(number):
         return str(number)
+    if feature.unit == "days":
+        return (
+            "less than 1"
+            if number < 1
+            else f"{number:.0f} or more, or never"
+            if number >= LONGEST_AGO
+            else f"{int(number)}"
+        )
+    if feature.unit == "log ratio":
+        return f"{math.exp(number):.1f}"
     if number == int(number) or abs(number) >= 1000:
         return f"{number:,.0f}"
     return f"{number:.3g}"
@@ -116,7 +131,9 @@ def _text(value: Any) -> str:
     return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
-def _dates(frame: pd.DataFrame, name: str) -> np.ndarray:
+def _dates(frame: pd.DataFrame, feature: Feature) -> np.ndarray:
+    """Since when a feature's values hold: a signal's are of as_of, a tracked attribute's of its last change."""
+    name = "as_of" if feature.side == "signal" else f"{VALUE_AS_OF}{feature.name}"
     if name in frame.columns:
         return np.asarray(frame[name].to_numpy(), dtype="datetime64[us]")
     return np.full(len(frame), np.datetime64("NaT"), dtype="datetime64[us]")

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from tierwise.clock import grid, instant
-from tierwise.data import Query
-from tierwise.errors import UsageError
-from tierwise.features.catalogue import TRIGGER_WINDOWS, catalogue, contact_windows, measures, slug, trend_windows
-from tierwise.features.matrix import FACTS, Matrix
+from tierwise.data import TABLES, Query
+from tierwise.errors import ContractError, UsageError
+from tierwise.features.catalogue import (
+    LONGEST_AGO,
+    TRIGGER_WINDOWS,
+    catalogue,
+    contact_windows,
+    measures,
+    slug,
+    trend_windows,
+)
+from tierwise.features.matrix import FACTS, VALUE_AS_OF, Matrix
 from tierwise.features.sql import activity, attributes, deals, facts, spine
 
 if TYPE_CHECKING:
@@ -23,6 +33,7 @@ if TYPE_CHECKING:
     from tierwise.features.sql.spine import Step
 
 Columns = dict[str, str]
+Tracked = Callable[[str, int, list[str]], str]
 
 
 def build_matrix(
@@ -47,6 +58,7 @@ def build_matrix(
     UsageError : no as_of, or one that is not at 00:00 UTC on a calendar grid.
     """
     _check(plan, as_ofs)
+    _check_attributes(warehouse, plan)
     for table, query in matrix_steps(plan, as_ofs, outcomes_through, negative_triggers or {}):
         warehouse.run(Query(f"CREATE OR REPLACE TEMP TABLE {table} AS {query.sql}", query.params))
     frame = warehouse.frame(final_select(plan, outcomes=outcomes_through is not None))
@@ -68,6 +80,19 @@ def _check(plan: Plan, as_ofs: Sequence[datetime]) -> None:
                 f"as_of {as_of.isoformat()} was asked for",
                 found="it is not at 00:00 UTC",
                 do="Give a date, as YYYY-MM-DD",
+            )
+
+
+def _check_attributes(warehouse: Warehouse, plan: Plan) -> None:
+    """Law 5 at the door: an attribute that accounts do not have is refused by name."""
+    there = [*TABLES["accounts"].names, *warehouse.attributes("accounts")]
+    for attribute in plan.features.fit:
+        if attribute.attribute not in there:
+            raise ContractError(
+                f"plan '{plan.plan}' asks for the attribute '{attribute.attribute}'",
+                found=f"accounts have {', '.join(there)}",
+                do="Add the column to accounts, or take the attribute out of features.fit",
+                where=f"models/{plan.plan}/model.yaml",
             )
 
 
@@ -159,7 +184,11 @@ def _feature_columns(plan: Plan, params: dict[str, object]) -> Columns:
         if kind is None:
             for h in signal.half_lives_days:
                 columns[f"{m}_decayed_{h}d"] = tracked(f"coalesce(de.{m}_decayed_{h}d, 0)", 4 * h, of)
-            columns[f"{m}_days_since"] = f"re.{m}_days_since"
+            longest = f"{float(LONGEST_AGO)}"
+            never = tracked(longest, LONGEST_AGO, of)
+            columns[f"{m}_days_since"] = (
+                f"CASE WHEN re.{m}_days_since IS NULL THEN {never} ELSE least(re.{m}_days_since, {longest}) END"
+            )
     for w in trend_windows(plan):
         now, both = f"coalesce(n{w}.signals_{w}d, 0)", f"coalesce(n{2 * w}.signals_{2 * w}d, 0)"
         columns[f"signals_trend_{w}d"] = tracked(f"ln(({now} + 1) / ({both} - {now} + 1))", 2 * w, every)
@@ -171,20 +200,25 @@ def _feature_columns(plan: Plan, params: dict[str, object]) -> Columns:
             columns[f"trigger_{trigger}_{w}d"] = f"coalesce(n{w}.trigger_{trigger}_{w}d, 0)"
     for w in contact_windows(plan):
         columns[f"contacts_{w}d"] = tracked(f"coalesce(p{w}.contacts_{w}d, 0)", w, every)
-    group = signal.buying_group
-    for n, role in enumerate(group.roles):
-        params[f"role_{n}"] = role
-        reached = f"CAST(coalesce(list_contains(ro.roles, $role_{n}), FALSE) AS DOUBLE)"
-        columns[f"reached_{slug(role)}"] = tracked(reached, group.window_days, every)
-    share = f"coalesce(len(ro.roles), 0) / {float(len(group.roles) or 1)}"
-    columns["buying_group_share"] = tracked(share, group.window_days, every)
+    columns |= _role_columns(plan, params, tracked)
     return columns | (deals.FEATURES if signal.opportunity_history else {})
+
+
+def _role_columns(plan: Plan, params: dict[str, object], tracked: Tracked) -> Columns:
+    group, every = plan.features.signal.buying_group, list(plan.features.signal.channels)
+    columns: Columns = {}
+    if group.known:
+        for n, role in enumerate(group.roles):
+            params[f"role_{n}"] = role
+            reached = f"CAST(coalesce(list_contains(ro.roles, $role_{n}), FALSE) AS DOUBLE)"
+            columns[f"reached_{slug(role)}"] = tracked(reached, group.window_days, every)
+        share = f"coalesce(len(ro.roles), 0) / {float(len(group.roles) or 1)}"
+        columns["buying_group_share"] = tracked(share, group.window_days, every)
+    return columns
 
 
 def _fact_columns(plan: Plan) -> Columns:
     n_roles = len(plan.features.signal.buying_group.roles)
-    changed = [f"at_{a.attribute}.changed_at" for a in plan.features.fit if a.clock == "tracked"]
-    fit_as_of = f"greatest({', '.join([*changed, 's.known_from'])})"
     facts: Columns = {
         "days_since_signal": "re.signals_days_since",
         "signals_7d": "coalesce(n7.signals_7d, 0)",
@@ -197,20 +231,24 @@ def _fact_columns(plan: Plan) -> Columns:
         "excluded_by": "ex.reason",
         "negative_trigger": "ne.kind",
         "owner_id": "ow.owner_id",
-        "value_as_of_fit": fit_as_of,
-        "value_as_of_signal": "re.last_occurred",
     }
     own = {f.name for f in catalogue(plan)}
-    return {name: facts[name] for name in FACTS if name not in own}
+    changed = {
+        f"{VALUE_AS_OF}{a.attribute}": f"coalesce(at_{a.attribute}.changed_at, s.known_from)"
+        for a in plan.features.fit
+        if a.clock == "tracked"
+    }
+    return {name: facts[name] for name in FACTS if name not in own} | changed
 
 
 def _typed(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """Fixed dtypes, so that a column without values keeps its kind: float64, datetime64[us], or object for text."""
     kinds = {f.name: f.kind for f in catalogue(plan)}
+    frame = frame.assign(excluded_by=frame["excluded_by"].map(_code))
     typed = {}
     for name in frame.columns:
         column = frame[name]
-        if name in ("as_of", "value_as_of_fit", "value_as_of_signal", "outcome_at"):
+        if name in ("as_of", "outcome_at") or name.startswith(VALUE_AS_OF):
             typed[name] = column.astype("datetime64[us]")
         elif kinds.get(name) in ("number", "flag") or name in _NUMBERS:
             typed[name] = column.astype(np.float64)
@@ -219,6 +257,12 @@ def _typed(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     return pd.DataFrame(typed)
 
 
+def _code(reason: object) -> object:
+    """An exclusion's reason, if it is a code; free text may name a person (law 10), and becomes `other`."""
+    return reason if not isinstance(reason, str) or CODE.fullmatch(reason) else "other"
+
+
+CODE = re.compile(r"[a-z][a-z0-9_ -]{0,39}")
 _NUMBERS = {"days_since_signal", "signals_7d", "signals_prior_weekly", "contacts_7d", "channels_7d", "outcome"}
 
 

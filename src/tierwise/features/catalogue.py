@@ -15,6 +15,8 @@ CONTACT_WINDOW_LIMIT = 90
 """Distinct contacts are counted over windows of at most so many days."""
 TREND_WINDOWS = (30, 90)
 TRIGGER_WINDOWS = (30, 90)
+LONGEST_AGO = 365
+"""Days since something happened count up to here: further back, they would only tell how long the history is."""
 
 
 def slug(text: str) -> str:
@@ -63,7 +65,9 @@ def _attributes(plan: Plan) -> list[Feature]:
         words = a.words or spoken(a.attribute)
         if a.kind == "set":
             features += [
-                Feature(set_feature(a, v), "fit", "flag", "yes or no", f"{words} {v}: {{value}}", missing="never")
+                Feature(
+                    set_feature(a, v), "fit", "flag", "yes or no", f"{spoken(v)} ({words}): {{value}}", missing="never"
+                )
                 for v in a.values
             ]
         else:
@@ -84,11 +88,7 @@ def measures(plan: Plan) -> dict[str, tuple[str | None, str | None]]:
 
 def measure_words(channel: str | None, kind: str | None) -> str:
     """How a measure is called in a sentence."""
-    if channel is None:
-        return "buyer activities"
-    if kind is None:
-        return f"{spoken(channel)} activities"
-    return f"{spoken(kind)} activities ({spoken(channel)})"
+    return "buyer activity" if channel is None else f"{spoken(kind or channel)} activity"
 
 
 def contact_windows(plan: Plan) -> tuple[int, ...]:
@@ -106,71 +106,50 @@ def _activity(plan: Plan) -> list[Feature]:
     features: list[Feature] = []
     for measure, (channel, kind) in measures(plan).items():
         words = measure_words(channel, kind)
-        features += [
-            Feature(f"{measure}_{w}d", "signal", "number", "activities", f"{{value}} {words} in {w} days", w)
-            for w in signal.windows_days
-        ]
+        features += [_number(f"{measure}_{w}d", "activities", f"{words} in {w} days", w) for w in signal.windows_days]
         if kind is None:
+            fading = f"recent {words}, halved every {{}} days"
             features += [
-                Feature(
-                    f"{measure}_decayed_{h}d", "signal", "number", "activities",
-                    f"{words}, fading by half every {h} days: {{value}}", 4 * h,
-                )
+                _number(f"{measure}_decayed_{h}d", "activities", fading.format(h), 4 * h)
                 for h in signal.half_lives_days
-            ]  # fmt: skip
-            features.append(
-                Feature(f"{measure}_days_since", "signal", "number", "days", f"last of {words} {{value}} days ago")
-            )
-    features += [
-        Feature(
-            f"signals_trend_{w}d", "signal", "number", "log ratio",
-            f"trend of buyer activities, last {w} days against the {w} before: {{value}}", 2 * w,
-        )
-        for w in trend_windows(plan)
-    ]  # fmt: skip
+            ]
+            features.append(_number(f"{measure}_days_since", "days", f"days since the newest {words}"))
+    for w in trend_windows(plan):
+        words = f"buyer activity in {w} days, times that of the {w} before"
+        features.append(_number(f"signals_trend_{w}d", "log ratio", words, 2 * w))
     for kind in signal.value_of:
         features += [
-            Feature(
-                f"{slug(kind)}_value_{w}d", "signal", "number", "value",
-                f"value of {spoken(kind)} in {w} days: {{value}}", w,
-            )
+            _number(f"{slug(kind)}_value_{w}d", "value", f"value of {spoken(kind)} in {w} days", w)
             for w in signal.windows_days
-        ]  # fmt: skip
+        ]
     return features
+
+
+def _number(name: str, unit: str, words: str, window: int | None = None) -> Feature:
+    """A number of the signal side, said as `words: value`."""
+    return Feature(name, "signal", "number", unit, f"{words}: {{value}}", window)
 
 
 def _people(plan: Plan) -> list[Feature]:
     group = plan.features.signal.buying_group
-    features = [
-        Feature(f"contacts_{w}d", "signal", "number", "contacts", f"{{value}} contacts active in {w} days", w)
-        for w in contact_windows(plan)
-    ]
-    features += [
-        Feature(
-            f"reached_{slug(role)}", "signal", "flag", "yes or no",
-            f"{spoken(role)} active in {group.window_days} days: {{value}}", group.window_days,
-        )
-        for role in group.roles
-    ]  # fmt: skip
-    features.append(
-        Feature(
-            "buying_group_share", "signal", "number", "share",
-            f"share of the buying group active in {group.window_days} days: {{value}}", group.window_days,
-        )
-    )  # fmt: skip
-    return features
+    features = [_number(f"contacts_{w}d", "contacts", f"contacts active in {w} days", w) for w in contact_windows(plan)]
+    if not group.known:
+        return features
+    for role in group.roles:
+        words = f"{role_words(role)} active in {group.window_days} days: {{value}}"
+        features.append(Feature(f"reached_{slug(role)}", "signal", "flag", "yes or no", words, group.window_days))
+    words = f"share of the buying group active in {group.window_days} days"
+    return [*features, _number("buying_group_share", "share", words, group.window_days)]
+
+
+def role_words(role: str) -> str:
+    """A role as words."""
+    return spoken(role).replace("exec buyer", "executive buyer")
 
 
 def _triggers(plan: Plan) -> list[Feature]:
     return [
-        Feature(
-            f"trigger_{slug(kind)}_{w}d",
-            "signal",
-            "number",
-            "events",
-            f"{{value}} {spoken(kind)} events in {w} days",
-            w,
-        )
+        _number(f"trigger_{slug(kind)}_{w}d", "events", f"{spoken(kind)} in {w} days", w)
         for kind in plan.features.signal.triggers
         for w in TRIGGER_WINDOWS
     ]
@@ -180,13 +159,9 @@ def _opportunities(plan: Plan) -> list[Feature]:
     if not plan.features.signal.opportunity_history:
         return []
     return [
-        Feature("opportunities_before", "signal", "number", "opportunities", "{value} opportunities opened before"),
-        Feature("opportunities_won_before", "signal", "number", "opportunities", "{value} opportunities won before"),
-        Feature("opportunities_lost_before", "signal", "number", "opportunities", "{value} opportunities lost before"),
-        Feature(
-            "days_since_opportunity_opened", "signal", "number", "days", "last opportunity opened {value} days ago"
-        ),
-        Feature(
-            "days_since_opportunity_closed", "signal", "number", "days", "last opportunity closed {value} days ago"
-        ),
+        _number("opportunities_before", "opportunities", "opportunities opened before"),
+        _number("opportunities_won_before", "opportunities", "opportunities won before"),
+        _number("opportunities_lost_before", "opportunities", "opportunities lost before"),
+        _number("days_since_opportunity_opened", "days", "days since the last opportunity was opened"),
+        _number("days_since_opportunity_closed", "days", "days since the last opportunity was closed"),
     ]

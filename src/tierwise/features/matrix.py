@@ -24,10 +24,11 @@ FACTS = (
     "excluded_by",
     "negative_trigger",
     "owner_id",
-    "value_as_of_fit",
-    "value_as_of_signal",
 )
 """What the policy reads besides the scores; one that the plan also has as a feature (signals_7d) stands there."""
+
+VALUE_AS_OF = "value_as_of_"
+"""Before a tracked attribute's name: the column that says since when its value has held."""
 
 
 @dataclass(frozen=True)

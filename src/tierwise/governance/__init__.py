@@ -10,6 +10,7 @@ from tierwise.governance.movement import MovementReview, movement_review
 from tierwise.governance.precision import TierPrecision, tier_precision
 from tierwise.governance.review import Reason, Review, review
 from tierwise.governance.rules import DEFAULT_RULES, ReviewRules
+from tierwise.governance.words import better_unseen, calibration_words, choice_words, p_words
 
 __all__ = [
     "DEFAULT_RULES",
@@ -23,8 +24,11 @@ __all__ = [
     "Review",
     "ReviewRules",
     "TierPrecision",
+    "better_unseen",
     "calibration_review",
     "calibration_test",
+    "calibration_words",
+    "choice_words",
     "drift_table",
     "effective_n",
     "gate",
@@ -32,6 +36,7 @@ __all__ = [
     "matured",
     "model_card",
     "movement_review",
+    "p_words",
     "paired_loss",
     "psi",
     "reference",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tierwise.governance.words import better_unseen, calibration_words, choice_words
+
 FIGURES = ("log_loss", "brier", "auc", "average_precision", "capture_0.2")
 LIMITS = (
     "A propensity is the calibrated probability of the outcome within the horizon, not what an action would change.",
@@ -17,8 +19,8 @@ def model_card(meta: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
     """A model card in Markdown: the same values give the same text, and what is not known is left out or said so.
 
     meta: `plan`, and where known `predicts`, `model_version`, `trained_as_of`, `data_through`, `features` (each a
-    mapping with name, side, unit), `refused` (pairs of feature and reason), `accepted` (names), `notes`, `limits`
-    (lists of sentences). evaluation: `Evaluation.to_dict()`.
+    mapping with name, side, unit, and its words if known), `refused` (pairs of feature and reason), `accepted` (names),
+    `notes`, `limits` (lists of sentences). evaluation: `Evaluation.to_dict()`.
     """
     parts = [
         [f"# Model card: {_cell(meta['plan'])}"],
@@ -39,7 +41,7 @@ def _about(meta: Mapping[str, Any], evaluation: Mapping[str, Any]) -> list[str]:
         ("predicts", meta.get("predicts")),
         ("horizon", _days(evaluation.get("horizon_days"))),
         ("verdict", _joined(evaluation.get("verdict"), evaluation.get("why"))),
-        ("model", _joined(evaluation.get("chosen"), evaluation.get("chosen_because"))),
+        ("model", _joined(evaluation.get("chosen"), _chosen(evaluation))),
         ("model version", meta.get("model_version")),
         ("trained as of", meta.get("trained_as_of")),
         ("data through", meta.get("data_through")),
@@ -56,12 +58,22 @@ def _data(evaluation: Mapping[str, Any]) -> list[str]:
             base, first, last = found.get("base_rate"), found.get("first_as_of"), found.get("last_as_of")
             rows.append([words, *counts, _share(base), _day(first), _day(last)])
     head = ["rows", "n", "accounts", "outcomes", "base rate", "first as-of", "last as-of"]
-    return _section("Data", head, rows)
+    section = _section("Data", head, rows)
+    if "trained" not in evaluation or "test" not in evaluation or not section:
+        return section
+    told = "The figures are of a model that had not seen the test rows; "
+    return [*section, "", f"{told}the published model was then trained again on all rows."]
 
 
 def _features(meta: Mapping[str, Any]) -> list[str]:
-    rows = [[f.get("side"), f.get("name"), f.get("unit")] for f in meta.get("features", ())]
-    return _section("Features", ["side", "feature", "unit"], rows)
+    features = list(meta.get("features", ()))
+    rows = [[f.get("side"), f.get("name"), f.get("unit")] for f in features]
+    if not any(f.get("words") for f in features):
+        return _section("Features", ["side", "feature", "unit"], rows)
+    said = [str(f.get("words") or "").replace("{value}", "…") for f in features]
+    return _section(
+        "Features", ["side", "feature", "unit", "words"], [[*r, w] for r, w in zip(rows, said, strict=True)]
+    )
 
 
 def _figures(evaluation: Mapping[str, Any]) -> list[str]:
@@ -73,7 +85,14 @@ def _figures(evaluation: Mapping[str, Any]) -> list[str]:
         figures = [_with_interval(metrics[model].get(name)) for name in names]
         rows.append([f"{model} (chosen)" if model == chosen else model, *figures])
     section = _section("Figures on the test rows", ["model or baseline", *names], rows)
-    return [*section, "", f"n = {_number(n)} rows. In brackets: 95 % intervals, by account."] if section else []
+    if not section:
+        return []
+    notes = [f"n = {_number(n)} rows. In brackets: 95% intervals, by account."]
+    for name in names:
+        if name.startswith("capture_"):
+            share = f"{100 * float(name.removeprefix('capture_')):g}%"
+            notes.append(f"{name}: share of the outcomes among the {share} highest ranked.")
+    return [*section, "", " ".join(notes)]
 
 
 def _calibration(evaluation: Mapping[str, Any]) -> list[str]:
@@ -83,11 +102,13 @@ def _calibration(evaluation: Mapping[str, Any]) -> list[str]:
          f"{_share(d.get('observed_low'))} to {_share(d.get('observed_high'))}"]
         for d in found.get("deciles", ())
     ]  # fmt: skip
-    section = _section("Calibration", ["n", "predicted", "observed", "95 % interval"], rows)
+    section = _section("Calibration", ["n", "predicted", "observed", "95% interval"], rows)
     if not section:
         return []
-    said = [f"{k.replace('_', '-')} {_decimal(found.get(k))}" for k in ("slope", "intercept", "p_value")]
-    return [*section, "", f"Slope 1 and intercept 0 are calibrated: {', '.join(said)} (n = {_number(found.get('n'))})."]
+    said = f"Slope 1 and intercept 0 are calibrated: slope {_decimal(found.get('slope'))}, "
+    said += f"intercept {_decimal(found.get('intercept'))} (n = {_number(found.get('n'))})."
+    words = calibration_words(found)
+    return [*section, "", f"{words}. {said}" if words else said]
 
 
 def _lift(evaluation: Mapping[str, Any]) -> list[str]:
@@ -128,6 +149,12 @@ def _joined(head: Any, tail: Any) -> str | None:
     return None if head is None else f"{head}: {tail}" if tail else str(head)
 
 
+def _chosen(evaluation: Mapping[str, Any]) -> str:
+    return ". ".join(
+        said for said in (choice_words(evaluation, "the unseen months"), better_unseen(evaluation)) if said
+    )
+
+
 def _days(value: Any) -> str | None:
     return None if value is None else f"{value} days"
 
@@ -137,7 +164,7 @@ def _day(value: Any) -> str:
 
 
 def _number(value: Any) -> str:
-    return "not known" if value is None else f"{value:,}".replace(",", " ")
+    return "not known" if value is None else f"{value:,}"
 
 
 def _share(value: Any) -> str:

@@ -45,13 +45,14 @@ def movement_review(
 
     published: account_id, as_of, tier (a tier or a status), every published row. movements: account_id, as_of,
     previous_tier, tier, cause; a row without previous_tier (null or empty), an account's first, is no movement.
+    In order of runs: movements of one account and as_of are netted, so that a revision counts once.
     """
     require(published, ("account_id", "as_of", "tier"), "the movement review, of the published tiers,")
     require(movements, ("account_id", "as_of", "previous_tier", "tier", "cause"), "the movement review")
     held = published.loc[published["tier"].isin(TIERS), ["account_id", "as_of"]]
     seen = held.assign(month=_month(held["as_of"]))[["account_id", "month"]].drop_duplicates(ignore_index=True)
-    came_from = movements["previous_tier"].fillna("")
-    moves = movements[(came_from != "") & (came_from != movements["tier"])]
+    moves = _netted(movements)
+    moves = moves[(moves["previous_tier"] != "") & (moves["previous_tier"] != moves["tier"])]
     moves = moves.sort_values(["account_id", "as_of"], kind="stable").reset_index(drop=True)
     moves = moves.assign(
         month=_month(moves["as_of"]), back=np.array(came_back(moves, rules.ping_pong_days), dtype=bool)
@@ -65,6 +66,15 @@ def movement_review(
         share(flags, seen["account_id"], rules.level),
         _count(moves[moves["back"]], ["cause"]),
     )
+
+
+def _netted(movements: pd.DataFrame) -> pd.DataFrame:
+    """One movement an account and as_of: a revision's is taken together with that of the run it revised."""
+    moves = movements.assign(
+        previous_tier=movements["previous_tier"].fillna("").astype(object), tier=movements["tier"].astype(object)
+    )
+    how = {c: "last" for c in moves.columns if c not in ("account_id", "as_of")} | {"previous_tier": "first"}
+    return moves.groupby(["account_id", "as_of"], as_index=False, sort=True).agg(how)
 
 
 def came_back(moves: pd.DataFrame, within_days: int) -> list[bool]:

@@ -14,15 +14,16 @@ from tierwise.governance.matured import Matured, matured
 from tierwise.governance.plain import plain
 from tierwise.governance.rules import DEFAULT_RULES, ReviewRules
 
-COLUMNS = ("n", "accounts", "outcomes", "precision", "low", "high", "lift", "lift_low", "lift_high")
+COLUMNS = ("n", "accounts", "outcomes", "predicted", "precision", "low", "high", "lift", "lift_low", "lift_high")
 
 
 @dataclass(frozen=True)
 class TierPrecision:
     """What the tiers were worth.
 
-    by_tier: tier, n (rows), accounts, outcomes, precision in [0, 1], low, high, lift, lift_low, lift_high; a line for
-    every tier, n = 0 where none matured. by_as_of: the same by as_of and tier, without empty lines.
+    by_tier: tier, n (rows), accounts, outcomes, predicted (the mean propensity), precision in [0, 1], low, high, lift,
+    lift_low, lift_high; a line for every tier, n = 0 where none matured. by_as_of: the same by as_of and tier, without
+    empty lines.
     base: the share with the outcome among all judged rows. judged: the rows behind it, and what was left out and why.
     The interval of a lift takes the base rate as known.
     """
@@ -92,6 +93,7 @@ def _line(rows: pd.DataFrame, base: float, level: float) -> dict[str, Any]:
         "n": figure.n,
         "accounts": rows["account_id"].nunique(),
         "outcomes": int(rows["outcome"].sum()),
+        "predicted": float(rows["propensity"].mean()),
         "precision": figure.value,
         "low": figure.low,
         "high": figure.high,

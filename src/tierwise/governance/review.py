@@ -12,13 +12,14 @@ import pandas as pd
 
 from tierwise import clock
 from tierwise.governance.calibration import CalibrationReview, calibration_review
-from tierwise.governance.drift import drift_table
+from tierwise.governance.drift import SCORES, drift_table
 from tierwise.governance.intervals import Figure, counted
 from tierwise.governance.matured import matured
 from tierwise.governance.movement import MovementReview, movement_review
 from tierwise.governance.plain import plain
 from tierwise.governance.precision import TierPrecision, precision_of
 from tierwise.governance.rules import DEFAULT_RULES, ReviewRules
+from tierwise.governance.words import p_words
 
 Verdict = Literal["steady", "watch", "act"]
 VERDICTS: tuple[Verdict, ...] = ("steady", "watch", "act")
@@ -116,8 +117,7 @@ def of_precision(precision: TierPrecision, rules: ReviewRules) -> tuple[Reason, 
         )
         return (Reason("watch", "too_few_cases", words, base),)
     if first.n < rules.least_rows:
-        words = f"too few cases to judge tier_1: {first.n} matured rows, where {rules.least_rows} are the least"
-        return (Reason("watch", "too_few_tier_1", words, first),)
+        return (Reason("watch", "too_few_tier_1", _so_far(precision, rules), first),)
     told = f"tier_1 precision is {share_words(first)}"
     reasons = []
     if first.high < base.value:
@@ -136,6 +136,21 @@ def of_precision(precision: TierPrecision, rules: ReviewRules) -> tuple[Reason, 
     return tuple(reasons)
 
 
+def _so_far(precision: TierPrecision, rules: ReviewRules) -> str:
+    """What is seen of a tier_1 that has too few rows to be judged."""
+    base, first, second = precision.base, precision.tier("tier_1"), precision.tier("tier_2")
+    rows = precision.judged.rows
+    as_ofs = pd.Series(rows["as_of"].unique())
+    accounts = int(rows.loc[rows["tier"] == "tier_1", "account_id"].nunique())
+    of = "1 account" if accounts == 1 else f"{accounts} accounts"
+    monthly = as_ofs.dt.strftime("%Y-%m").is_unique
+    cases = f"{first.n} account-months of {of}" if monthly else f"{first.n} published rows ({of})"
+    seen = [f"so far {first.value:.1%} ({first.low:.1%} to {first.high:.1%})"] if first.n else []
+    seen += [f"tier_2 {second.value:.1%}"] if second.n else []
+    told = ", ".join([*seen, f"base rate {base.value:.1%}"])
+    return f"tier_1 cannot be judged yet: {cases}, {rules.least_rows} are the least; {told}"
+
+
 def of_calibration(calibration: CalibrationReview, rules: ReviewRules) -> tuple[Reason, ...]:
     """What calibration says: too few cases, rejected (and how far off), or as predicted."""
     if calibration.n == 0 and calibration.without > 0:
@@ -150,7 +165,7 @@ def of_calibration(calibration: CalibrationReview, rules: ReviewRules) -> tuple[
         return (Reason("watch", "too_few_calibration", words, ratio),)
     told = (
         f"observed is {ratio.value:.2f} times predicted ({ratio.low:.2f} to {ratio.high:.2f}, n = {n}, "
-        f"{outcomes} outcomes), slope {calibration.slope:.2f}, p = {calibration.p_value:.2g}"
+        f"{outcomes} outcomes), slope {calibration.slope:.2f}, {p_words(calibration.p_value)}"
     )
     if not calibration.p_value < rules.calibration_alpha:
         return (Reason("steady", "calibration", f"calibration holds: {told}", ratio),)
@@ -182,14 +197,22 @@ def of_drift(drift: pd.DataFrame | None, rules: ReviewRules) -> tuple[Reason, ..
         return (Reason("watch", "too_few_drift", words),)
     alarms = drift[drift["alarm"]].sort_values("psi", ascending=False, kind="stable")
     if alarms.empty:
-        words = f"no alarm over {len(drift)} features and scores (largest PSI {drift['psi'].max():.2f}, n = {n})"
+        words = f"no alarm over {counted_lines(drift)} (largest PSI {drift['psi'].max():.2f}, n = {n})"
         return (Reason("steady", "drift", words),)
     first = alarms.iloc[0]
-    words = f"{first['feature']} has drifted: PSI {first['psi']:.2f}, p = {first['p_value']:.2g}"
-    words = f"{words}, n = {first['n']} against {first['reference_n']}"
+    told = (
+        f"PSI {first['psi']:.2f}, {p_words(float(first['p_value']))}, n = {first['n']} against {first['reference_n']}"
+    )
+    words = f"{first['feature']} has drifted: {told}"
     if len(alarms) > 1:
-        words = f"{len(alarms)} of {len(drift)} features and scores have drifted, most of all {words}"
+        words = f"{len(alarms)} of {counted_lines(drift)} have drifted, most of all {first['feature']}: {told}"
     return (Reason("watch", "drift", words, Figure(float(first["psi"]), math.nan, math.nan, n)),)
+
+
+def counted_lines(drift: pd.DataFrame) -> str:
+    """How many features and scores a drift table holds, in words."""
+    scores = int(drift["feature"].isin(SCORES).sum())
+    return f"{len(drift) - scores} features and {scores} scores" if scores else f"{len(drift)} features"
 
 
 def share_words(figure: Figure) -> str:

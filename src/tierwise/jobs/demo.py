@@ -43,7 +43,7 @@ def demo(folder: Path | str, *, accounts: int = 5000, seed: int = 7, say: Say = 
         raise UsageError(
             f"the demo was to be made in {folder}",
             found="that folder is not empty",
-            do=f"Name another (`tierwise demo DIR`), or remove it: rm -r {folder}",
+            do="Name another: `tierwise demo DIR`; or remove what is in it",
         )
     say(f"simulating {accounts:,} accounts over 24 months")
     write_world(simulate(WorldSpec(seed=seed, accounts=accounts)), folder, END)

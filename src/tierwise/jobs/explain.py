@@ -21,13 +21,14 @@ class Explained:
     """One account: its published row, the steps from base to total (none out of the cohort), and the change since.
 
     change: feature, side, before, after, change in log-odds, words; largest first; None if no date was asked for.
-    before: the published row then, or None.
+    before, before_as_of: the published row then (None if it had none), and of which run.
     """
 
     row: dict[str, Any]
     steps: pd.DataFrame
     run_id: str
     before: dict[str, Any] | None = None
+    before_as_of: datetime | None = None
     change: pd.DataFrame | None = None
 
 
@@ -50,7 +51,8 @@ def explain(
     earlier = _run_by(workspace, name, instant(since))
     then = earlier.frame("tiers").set_index("account_id", drop=False)
     before = then.loc[account_id].to_dict() if account_id in then.index else None
-    return Explained(row, steps, run.run_id, before, _change(earlier.frame("reasons"), reasons, account_id))
+    change = _change(earlier.frame("reasons"), reasons, account_id)
+    return Explained(row, steps, run.run_id, before, instant(earlier.meta["as_of"]), change)
 
 
 def _row(run: PublishedRun, account_id: str) -> dict[str, Any]:

@@ -15,14 +15,21 @@ from tierwise.data import Query
 from tierwise.errors import UsageError
 from tierwise.features import Matrix, build_matrix
 from tierwise.governance import Review, matured, review
-from tierwise.jobs.intake import Say, check_as_of, date_or, in_words, outcome_reach, silent, taken_in
+from tierwise.jobs.intake import (
+    Say,
+    check_as_of,
+    check_question,
+    check_whole,
+    date_or,
+    in_words,
+    outcome_reach,
+    silent,
+    taken_in,
+)
 from tierwise.publishing import PublishedRun, plan_lock, publish_review, read_run, recover
 from tierwise.registry import Registry
 from tierwise.report import ReviewPage, review_page
 from tierwise.store import Store
-
-LISTED = 12
-"""How many false positives and negatives the page lists."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ def govern(
     files = workspace.plan(plan)
     name = files.plan.plan
     with plan_lock(workspace.published, name), Store.open(workspace.store) as store:
-        recover(workspace.published, name, store)
+        check_whole(recover(workspace.published, name, store))
         ledger = store.runs(name)
         newest = None if ledger.empty else instant(ledger["as_of"].max().to_pydatetime())
         if newest is None:
@@ -64,8 +71,9 @@ def govern(
         runs = _runs(workspace, name, ledger[ledger["as_of"] <= pd.Timestamp(stand.replace(tzinfo=None))])
         published = _published(runs, ledger)
         live = Registry(workspace.registry, workspace.folder / "state" / "models").live(name)
+        check_question(files, live)
         with taken_in(workspace, say, now) as intake:
-            check_as_of(intake, stand)
+            check_as_of(intake, stand, max_lag_days=workspace.settings.max_lag_days)
             reach = min(outcome_reach(intake, files), stand)
             say(f"looking up what came of {len(published):,} published rows")
             as_ofs = [instant(a.to_pydatetime()) for a in sorted(published["as_of"].unique())]
@@ -84,14 +92,11 @@ def govern(
             current=current,
         )
         judged = matured(published, matrix.frame, files.plan.outcome.horizon_days, reach).rows
-        page = review_page(
-            _page(files, found, published, judged, dict(names.itertuples(index=False, name=None)), live.version)
-        )
+        named = dict(names.itertuples(index=False, name=None))
+        page = review_page(_page(files, found, published, judged, named, live.version))
         said = json.dumps(found.to_dict(), indent=1, sort_keys=True, default=str) + "\n"
-        folder = publish_review(
-            workspace.published, name, stand, {"review.html": page.encode(), "review.json": said.encode()}
-        )
-    return GovernResult(found, folder)
+        contents = {"review.html": page.encode(), "review.json": said.encode()}
+        return GovernResult(found, publish_review(workspace.published, name, stand, contents))
 
 
 def _runs(workspace: Workspace, plan: str, ledger: pd.DataFrame) -> dict[str, PublishedRun]:
@@ -113,6 +118,7 @@ def _published(runs: dict[str, PublishedRun], ledger: pd.DataFrame) -> pd.DataFr
         parts.append(
             tiers.assign(
                 run_id=run_id,
+                run_as_of=kinds.loc[run_id, "as_of"],
                 revision=int(kinds.loc[run_id, "sequence"]),
                 backfill=kinds.loc[run_id, "kind"] == "backfill",
                 model_trained_as_of=pd.Timestamp(run.meta["trained_as_of"]),
@@ -123,7 +129,8 @@ def _published(runs: dict[str, PublishedRun], ledger: pd.DataFrame) -> pd.DataFr
 
 def _current(matrix: Matrix, runs: dict[str, PublishedRun]) -> pd.DataFrame:
     """The newest run's cohort with its features and its scores, for drift."""
-    newest = max(runs.values(), key=lambda run: str(run.meta["as_of"]))
+    forecasts = [run for run in runs.values() if run.meta["kind"] != "backfill"]
+    newest = max(enumerate(forecasts), key=lambda run: (str(run[1].meta["as_of"]), run[0]))[1]
     scores = newest.frame("scores")
     return matrix.eligible().frame.merge(scores[scores["propensity"].notna()], on=["account_id", "as_of"])
 
@@ -136,11 +143,14 @@ def _page(
     names: dict[str, str],
     version: str,
 ) -> ReviewPage:
-    said = judged.merge(published[["account_id", "as_of", "why"]].drop_duplicates(["account_id", "as_of"], keep="last"))
+    stood = _stood(published)
+    whys = _stood(published[published["model_trained_as_of"] <= published["as_of"]])
+    said = judged.merge(whys[["account_id", "as_of", "why"]], on=["account_id", "as_of"], how="left")
     top = said[(said["tier"] == "tier_1") & (said["outcome"] == 0)].sort_values("propensity", ascending=False)
     missed = said[said["tier"].isin(["recycle", "tier_3"]) & (said["outcome"] == 1)].sort_values("propensity")
-    months = published.assign(month=published["as_of"].dt.strftime("%Y-%m"))
-    in_force = months.sort_values("revision").drop_duplicates(["account_id", "as_of"], keep="last")
+    unavailable = {} if len(judged) else dict.fromkeys(("trend", "calibration"), "no horizon has closed by then")
+    if stood.empty:
+        unavailable["tiers_by_month"] = "only backfills were published"
     return ReviewPage(
         plan=files.plan.plan,
         as_of=found.as_of,
@@ -158,10 +168,25 @@ def _page(
         trend=found.precision.by_as_of,
         movement=found.movement.by_month,
         movement_causes=found.movement.by_cause,
-        tiers_by_month=in_force.groupby(["month", "tier"]).size().rename("n").reset_index(),
+        tiers_by_month=_by_month(stood),
         calibration=found.calibration.to_dict(),
         drift=found.drift,
-        false_positives=top.head(LISTED),
-        false_negatives=missed.head(LISTED),
-        unavailable={} if len(judged) else dict.fromkeys(("trend", "calibration"), "no horizon has closed by then"),
+        drift_alpha=found.rules.drift_alpha,
+        drift_least_psi=found.rules.drift_least_psi,
+        false_positives=top,
+        false_negatives=missed,
+        unavailable=unavailable,
     )
+
+
+def _stood(published: pd.DataFrame) -> pd.DataFrame:
+    """Of each account and as_of the row that stands: no backfill's, and the newest revision's."""
+    rows = published[~published["backfill"]].sort_values("revision", kind="stable")
+    return rows.drop_duplicates(["account_id", "as_of"], keep="last")
+
+
+def _by_month(stood: pd.DataFrame) -> pd.DataFrame:
+    """month, tier, n of what stood at each month's end: its last run that was no backfill."""
+    months = stood.assign(month=stood["run_as_of"].dt.strftime("%Y-%m"))
+    last = months[months["run_as_of"] == months.groupby("month")["run_as_of"].transform("max")]
+    return last.groupby(["month", "tier"]).size().rename("n").reset_index()

@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 from tierwise.clock import instant
 from tierwise.config import PlanFiles, Workspace
 from tierwise.data import Intake, read_tables
-from tierwise.errors import InputsLate, UsageError
+from tierwise.errors import EnvironmentFault, InputsLate, UsageError
 from tierwise.features import history_start, outcome_table
+from tierwise.publishing import Recovered
+from tierwise.registry import Bundle
 
 Say = Callable[[str], None]
 
@@ -76,6 +78,43 @@ def inputs_hash(intake: Intake, files: PlanFiles) -> str:
     """SHA-256 over the tables, the plan and the plays: all that a run reads besides state, model and policy."""
     said = [intake.fingerprint, files.plan.model_dump_json(), files.plays.model_dump_json()]
     return hashlib.sha256("\0".join(said).encode()).hexdigest()
+
+
+def check_whole(recovered: Recovered) -> None:
+    """Refuse to go on where the folder of a published run is gone.
+
+    Raises
+    ------
+    EnvironmentFault : it is.
+    """
+    if recovered.missing:
+        raise EnvironmentFault(
+            f"the plan was to go on from run {recovered.missing[0]}",
+            found="its folder is gone from what is published",
+            do="Restore that folder from a backup; its files cannot be made again from later tables",
+        )
+
+
+def question(files: PlanFiles) -> str:
+    """SHA-256 of what a model answers: outcome, cohort and features; a bundle for another is not scored with."""
+    plan = files.plan
+    said = [part.model_dump_json() for part in (plan.outcome, plan.cohort, plan.features)]
+    return hashlib.sha256("\0".join(said).encode()).hexdigest()
+
+
+def check_question(files: PlanFiles, bundle: Bundle) -> None:
+    """Refuse a model that was trained for another outcome, cohort or features than the plan asks for now.
+
+    Raises
+    ------
+    UsageError : the plan has changed since the model was trained.
+    """
+    if bundle.meta.get("question") != question(files):
+        raise UsageError(
+            f"plan '{files.plan.plan}' was to be scored with the model trained as of {bundle.meta['trained_as_of']}",
+            found="outcome, cohort or features in model.yaml have changed since it was trained",
+            do="Run `tierwise train`, and `tierwise promote` once it is to go live; or undo the change",
+        )
 
 
 def in_words(files: PlanFiles) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from tierwise.clock import instant
 from tierwise.config import PlanFiles, Workspace
 from tierwise.errors import UsageError
-from tierwise.jobs.intake import Say, check_as_of, silent, taken_in
+from tierwise.jobs.intake import Say, check_as_of, check_question, check_whole, silent, taken_in
 from tierwise.jobs.scored import Inputs, Scored, published_files, run_record, scored_run
 from tierwise.publishing import plan_lock, publish, read_run, recover
 from tierwise.registry import Registry
@@ -61,12 +61,14 @@ def score(
         raise UsageError(f"the {model} was to be published", do="Promote it first, or add --dry-run")
     registry = Registry(workspace.registry, workspace.folder / "state" / "models")
     with plan_lock(workspace.published, name), Store.open(workspace.store) as store:
-        recover(workspace.published, name, store)
+        if not dry_run:
+            check_whole(recover(workspace.published, name, store))
         with taken_in(workspace, say, now) as intake:
             check_as_of(intake, stand, max_lag_days=workspace.settings.max_lag_days)
             load = registry.live if model == "champion" else registry.challenger
             bundle = load(name, threads=workspace.settings.threads)
-            inputs = Inputs(files, intake, bundle, store.prior_state(name, stand), stand)
+            check_question(files, bundle)
+            inputs = Inputs(files, intake, bundle, store.prior_state(name, stand), stand, store.last_run(name, stand))
             known = store.find_run(inputs.versions["run_id"])
             if known is not None:
                 say(f"run {known.run_id} is published already")

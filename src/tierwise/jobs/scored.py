@@ -23,13 +23,17 @@ from tierwise.tiers import decide, movements
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that decides a run: plan, policy and plays, the tables, the model, the state before, and the date."""
+    """All that decides a run: plan, policy and plays, the tables, the model, the state before, and the date.
+
+    last: the last run of this as_of, if there is one.
+    """
 
     files: PlanFiles
     intake: Intake
     bundle: Bundle
     prior: pd.DataFrame
     stand: datetime
+    last: RunRecord | None
 
     @property
     def plan(self) -> str:
@@ -39,8 +43,17 @@ class Inputs:
     @property
     def versions(self) -> dict[str, str]:
         """The versions that published rows name, with the run's id, which hashes all of this (law 7)."""
-        model, policy = self.bundle.version, self.files.policy.version()
-        identity = run_id(self.plan, self.stand, self.hash, state_hash(self.prior), model, policy)
+        model, policy, state = self.bundle.version, self.files.policy.version(), state_hash(self.prior)
+        last = self.last
+        if last and (last.inputs, last.prior_state, last.model_version, last.policy_version) == (
+            self.hash,
+            state,
+            model,
+            policy,
+        ):
+            identity = last.run_id
+        else:
+            identity = run_id(self.plan, self.stand, self.hash, state, model, policy, last.run_id if last else None)
         return {"model_version": model, "policy_version": policy, "run_id": identity}
 
     @property
@@ -90,9 +103,16 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
     moved = movements(decisions)
     if kind == "revision":
         moved = movements_difference(store.state_at(inputs.plan, inputs.stand), decisions)
-    actions = _actions(inputs, decisions, kind, moved)
+        moved["why"] = [f"Revised: {b} to {t}, as {c} changed." for b, t, c in _steps(moved)]
     names = inputs.intake.warehouse.frame(Query("SELECT account_id, name FROM accounts ORDER BY account_id"))
+    actions = _actions(inputs, decisions.merge(names, on="account_id", how="left", validate="1:1"), kind, moved)
     return Scored(inputs.versions, kind, scores, said, decisions, tiers, moved, actions, names)
+
+
+def _steps(moved: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """(before, after, cause) of each movement."""
+    said = moved[["previous_tier", "tier", "cause"]].astype(object).where(lambda f: f.notna(), "not scored")
+    return list(said.itertuples(index=False, name=None))
 
 
 def _matrix(inputs: Inputs) -> Matrix:
@@ -153,6 +173,7 @@ def _page(inputs: Inputs, scored: Scored) -> RunPage:
         run_id=scored.versions["run_id"],
         model_version=scored.versions["model_version"],
         policy_version=scored.versions["policy_version"],
+        trained_as_of=meta["trained_as_of"],
         tiers=scored.tiers,
         horizon_days=files.plan.outcome.horizon_days,
         outcome=in_words(files),

@@ -16,7 +16,17 @@ from tierwise.data import Intake
 from tierwise.errors import ContractError, NoUsableModel
 from tierwise.features import Matrix, build_matrix, history_start, training_grid
 from tierwise.governance import model_card, reference
-from tierwise.jobs.intake import Say, check_as_of, date_or, in_words, inputs_hash, outcome_reach, silent, taken_in
+from tierwise.jobs.intake import (
+    Say,
+    check_as_of,
+    date_or,
+    in_words,
+    inputs_hash,
+    outcome_reach,
+    question,
+    silent,
+    taken_in,
+)
 from tierwise.learning import USABLE, Trained, train_model
 from tierwise.registry import Registry, write_bundle
 
@@ -66,7 +76,7 @@ def train(
         findings = audit(intake.warehouse, files.plan, min(reach, stand))
         _refuse_blocked(files, findings)
         say(f"building the matrix as of {stand.date()} and before")
-        grid = training_grid(files.plan, history_start(intake.warehouse), stand)
+        grid = training_grid(files.plan, history_start(intake.warehouse), min(stand, reach))
         matrix = build_matrix(intake.warehouse, files.plan, grid, outcomes_through=min(reach, stand))
         say(f"training on {len(matrix.eligible().mature().frame):,} rows of {len(matrix.features)} features")
         trained = train_model(matrix, files.plan, threads=workspace.settings.threads)
@@ -77,9 +87,9 @@ def train(
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "bundle"
         version = write_bundle(trained.model, matrix.frame.tail(50), meta, bundle)
+        card = files.folder / "card.md"
+        card.write_text(model_card(meta | {"model_version": version}, meta["evaluation"]), encoding="utf-8")
         number = registry.register(files.plan.plan, bundle, _headline(meta["evaluation"]), _params(meta))
-    card = files.folder / "card.md"
-    card.write_text(model_card(meta | {"model_version": version}, meta["evaluation"]), encoding="utf-8")
     return TrainResult(files.plan.plan, stand, number, version, meta["evaluation"], findings, card, trained.unseen)
 
 
@@ -114,7 +124,10 @@ def _meta(
         "trained_as_of": stand.date().isoformat(),
         "data_through": min(outcome_reach(intake, files), stand).date().isoformat(),
         "inputs": inputs_hash(intake, files),
-        "features": [{"name": f.name, "side": f.side, "unit": f.unit} for f in trained.model.features],
+        "question": question(files),
+        "features": [
+            {"name": f.name, "side": f.side, "unit": f.unit, "words": f.words} for f in trained.model.features
+        ],
         "refused": [list(pair) for pair in refused(findings)],
         "accepted": [a.attribute for a in files.plan.features.fit if a.clock == "accepted"],
         "notes": [f.words for f in findings if f.severity != "blocks" and not f.refuses],

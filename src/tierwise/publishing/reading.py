@@ -89,7 +89,7 @@ def read_run(root: Path, plan: str, run_id: str) -> PublishedRun:
         raise UsageError(
             f"run {run_id} of plan {plan} was asked for",
             found="it is not published",
-            do="See tierwise status for the runs there are",
+            do="See the folders beside CURRENT for the runs there are",
         )
     return _read(folder)
 

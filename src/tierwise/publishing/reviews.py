@@ -22,6 +22,8 @@ def publish_review(root: Path, plan: str, as_of: datetime, files: Mapping[str, b
     staging, old = folder.with_name(f"{STAGING}{folder.name}"), folder.with_name(f"{STAGING}old-{folder.name}")
     with disk(f"the review of {as_of.date()} was published"):
         make_folder(folder.parent)
+        if old.exists() and not folder.exists():
+            os.replace(old, folder)
         for leftover in (staging, old):
             if leftover.exists():
                 remove_folder(leftover)

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 import tierwise.report.words as words
+from tierwise.governance import p_words
 from tierwise.report.words import Words
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -26,7 +27,9 @@ def _environment() -> Environment:
     )
     made.filters |= {
         "number": words.number,
+        "score": words.score,
         "percent": words.percent,
+        "p_words": p_words,
         "signed": words.signed,
         "day": words.day,
         "clean": words.clean,

@@ -8,29 +8,54 @@ from collections.abc import Iterable, Mapping
 
 import tierwise.report.charts as charts
 import tierwise.report.words as words
+from tierwise.governance import better_unseen, calibration_words, choice_words
 from tierwise.report.page import drawn
 from tierwise.report.reading import METRICS, Calibration, Figure, Quality, read_quality
 from tierwise.report.words import Words, clean
 
 METRIC_WORDS = {"auc": "AUC", "average_precision": "Average precision", "log_loss": "Log-loss", "brier": "Brier score"}
 
-NAMES = {"icp_rubric": "ICP rubric", "base_rate": "Always the base rate", "two_sided": "Two-sided boosting"}
+NAMES = {
+    "icp_rubric": "ICP rubric",
+    "base_rate": "Always the base rate",
+    "two_sided": "Two-sided boosting",
+    "linear": "Linear model",
+    "largest": "Largest accounts first",
+    "newest_activity": "Newest activity first",
+}
+IN_TEXT = {
+    "linear": "the linear model",
+    "icp_rubric": "the ICP rubric",
+    "base_rate": "any order",
+    "largest": "the largest accounts first",
+    "newest_activity": "the newest activity first",
+}
+"""The same in running text."""
+UNSEEN = "on the unseen months"
+HELD_BACK = "on the months held back in training"
 
 
 def quality_part(
-    evaluation: Mapping[str, object] | None, unavailable: Mapping[str, str], w: Words
+    evaluation: Mapping[str, object] | None, unavailable: Mapping[str, str], w: Words, *, look_back: bool = False
 ) -> dict[str, object]:
-    """The evaluation as the page shows it, or why there is none."""
+    """The evaluation as the page shows it, or why there is none; a look back claims no unseen months for itself."""
     if evaluation is None:
         return {"missing": clean(unavailable.get("evaluation") or "the run did not provide it", 400)}
     found = read_quality(evaluation)
     known = [*found.candidates, *found.baselines]
+    where = HELD_BACK if look_back else UNSEEN
+    calibrated = calibration_words(_mapping(evaluation.get("calibration")), where)
+    because, better = choice_words(evaluation), better_unseen(evaluation)
+    if look_back:
+        better = better.replace("On the unseen months", "On the months held back")
     return {
         "missing": "",
         "usable": found.usable,
         "why": in_words(w.sentence(found.why, 400), known),
         "chosen": named(found.chosen),
-        "because": in_words(w.sentence(found.because, 400), known),
+        "because": in_words(w.sentence(because, 400), known),
+        "better": in_words(w.sentence(better, 400), known),
+        "ranks": ranks_words(found),
         "rows": found.rows,
         "outcomes": found.outcomes,
         "accounts": found.accounts,
@@ -39,9 +64,28 @@ def quality_part(
         "last": found.last,
         "metrics": [METRIC_WORDS[m] for m in METRICS],
         "table": metric_rows(found),
-        "calibration": calibration_part(found.calibration, unavailable, w),
+        "calibration": calibration_part(found.calibration, unavailable, w, calibrated),
         "capture": capture_part(found, unavailable, w),
     }
+
+
+def _mapping(value: object) -> Mapping[str, object] | None:
+    return value if isinstance(value, Mapping) else None
+
+
+def ranks_words(found: Quality) -> str:
+    """Which one-line rankings the model beat, in plain words; "" where nothing was compared or it is not usable."""
+    beaten = [IN_TEXT.get(name, named(name)) for name in sorted(found.beaten, key=_last) if found.beaten[name]]
+    if not beaten or not found.usable:
+        return ""
+    than = ", ".join(f"than {name}" for name in beaten[:-1])
+    than = f"{than} and than {beaten[-1]}" if than else f"than {beaten[-1]}"
+    return f"It ranks better {than}, by average precision and by AUC."
+
+
+def _last(name: str) -> tuple[bool, str]:
+    """By name, and the base rate last."""
+    return name == "base_rate", name
 
 
 def named(candidate: str) -> str:
@@ -54,7 +98,7 @@ def in_words(sentence: str, names: Iterable[str]) -> str:
     """A sentence in which candidates and baselines stand by their words."""
     for name in sorted(names, key=len, reverse=True):
         shown = named(name)
-        shown = shown if shown[:2].isupper() else shown[:1].lower() + shown[1:]
+        shown = IN_TEXT.get(name, shown if shown[:2].isupper() else shown[:1].lower() + shown[1:])
         sentence = re.sub(rf"\b{re.escape(name)}\b", lambda _, s=shown: s, sentence)  # type: ignore[misc]
     return sentence
 
@@ -63,7 +107,7 @@ def metric_rows(found: Quality) -> list[dict[str, object]]:
     """The chosen candidate, the other candidates, the baselines, and last what always saying the base rate scores."""
     order = sorted(found.candidates, key=lambda name: (name != found.chosen, name))
     rows = [_row(named(n), found.candidates[n], "live" if n == found.chosen else "candidate") for n in order]
-    for name, figures in sorted(found.baselines.items(), key=lambda item: (item[0] == "base_rate", item[0])):
+    for name, figures in sorted(found.baselines.items(), key=lambda item: _last(item[0])):
         beaten = "" if name not in found.beaten else f"baseline, {'' if found.beaten[name] else 'not '}beaten"
         rows.append(_row(named(name), figures, "baseline", beaten))
     p = found.base_rate
@@ -82,8 +126,10 @@ def _row(name: str, figures: Mapping[str, Figure], kind: str, said: str = "") ->
     return {"words": name, "kind": kind, "said": said or KINDS[kind], "cells": cells}
 
 
-def calibration_part(found: Calibration | None, unavailable: Mapping[str, str], w: Words) -> dict[str, object]:
-    """Predicted against observed: the picture, the test in words and the table behind it."""
+def calibration_part(
+    found: Calibration | None, unavailable: Mapping[str, str], w: Words, said: str = ""
+) -> dict[str, object]:
+    """Predicted against observed: the picture, the test in words (`said`) and the table behind it."""
     if found is None:
         return {"missing": clean(unavailable.get("calibration") or "the evaluation holds no calibration table", 400)}
     svg = charts.calibration(
@@ -94,6 +140,7 @@ def calibration_part(found: Calibration | None, unavailable: Mapping[str, str], 
     )
     return {
         "missing": "",
+        "said": w.sentence(said, 400),
         "svg": drawn(svg),
         "n": found.n,
         "slope": found.slope,

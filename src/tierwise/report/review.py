@@ -9,6 +9,8 @@ import pandas as pd
 
 import tierwise.report.charts as charts
 import tierwise.report.words as words
+from tierwise.governance import calibration_words
+from tierwise.governance.drift import SCORES
 from tierwise.report.accounts import card
 from tierwise.report.charts import Point, wilson
 from tierwise.report.page import drawn, render
@@ -48,17 +50,21 @@ def review_dict(values: ReviewPage) -> dict[str, object]:
         "verdict": clean(values.verdict, 20),
         "verdict_words": VERDICTS.get(values.verdict, ""),
         "reasons": [w.sentence(r, 400) for r in values.reasons],
+        "first": w.tier("tier_1").split(" · ")[0],
+        "low": f"{w.tier('tier_3').split(' · ')[0]} or {w.tier('recycle')}",
         "precision": precision_part(values, w),
         "trend": trend_part(values, w),
         "movement": movement_part(values, w),
         "by_month": months_part(values, w),
         "calibration": gone("calibration", values.unavailable)
         if calibrated is None
-        else calibration_part(calibrated, values.unavailable, w),
+        else calibration_part(
+            calibrated, values.unavailable, w, calibration_words(values.calibration, "on the matured rows")
+        ),
         "drift": drift_part(values, w),
         "false_positives": listed(values.false_positives, "false_positives", values, w),
         "false_negatives": listed(values.false_negatives, "false_negatives", values, w),
-        "notes": [w.sentence(note, 600) for note in values.notes],
+        "notes": [w.sentence(words.sentences(note), 600) for note in values.notes],
     }
 
 
@@ -82,7 +88,13 @@ def precision_part(values: ReviewPage, w: Words) -> dict[str, object]:
         found = point(record, w.tier(record["tier"]))
         lift = found.value / values.base_rate if found.value is not None and values.base_rate else None
         rows.append(
-            {"point": found, "outcomes": whole(record.get("outcomes")), "lift": lift, "tier": str(record["tier"])}
+            {
+                "point": found,
+                "outcomes": whole(record.get("outcomes")),
+                "predicted": real(record.get("predicted")),
+                "lift": lift,
+                "tier": str(record["tier"]),
+            }
         )
     if not any(whole(r.get("n")) for r in records(values.precision)):
         return {"missing": "no published account's horizon has closed by then"}
@@ -191,9 +203,17 @@ def drift_part(values: ReviewPage, w: Words) -> dict[str, object]:
         "missing": "",
         "rows": shown[:LISTED],
         "more": shown[LISTED:],
-        "n": len(rows),
+        "of": counted_lines({str(r["feature"]) for r in rows}),
+        "lines": len(rows),
         "alarms": sum(bool(r["alarm"]) for r in shown),
     }
+
+
+def counted_lines(names: set[str]) -> str:
+    """How many features and scores a table of drift holds, in words."""
+    scores = len(names & set(SCORES))
+    features = words.plural(len(names) - scores, "feature")
+    return f"{features} and {words.plural(scores, 'score')}" if scores else features
 
 
 def drift_words(psi: float | None, p_value: float | None, alarm: object) -> str:
@@ -206,12 +226,19 @@ def drift_words(psi: float | None, p_value: float | None, alarm: object) -> str:
         return "too few accounts to test"
     if psi >= 0.25:
         return "far from the reference; look at its source"
-    return "stable" if psi < 0.1 else "a slight shift, within what is usual"
+    return "stable" if psi < 0.1 else "a slight shift, and no alarm"
 
 
 def listed(frame: pd.DataFrame | None, part: str, values: ReviewPage, w: Words) -> dict[str, object]:
-    """Accounts the tiers got wrong, the surest mistakes first."""
+    """Accounts the tiers got wrong, the surest mistakes first: of each account its newest row."""
     if frame is None:
         return gone(part, values.unavailable)
-    rows = [card({k: (None if absent(v) else v) for k, v in r.items()}, None, values.names, w) for r in records(frame)]
-    return {"missing": "", "rows": rows[:LISTED], "n": len(rows)}
+    newest = frame.reset_index(drop=True)
+    if "as_of" in newest.columns:
+        newest = newest.sort_values("as_of", kind="stable")
+    newest = newest.drop_duplicates("account_id", keep="last").sort_index()
+    rows = []
+    for record in records(newest.head(LISTED)):
+        row = {k: (None if absent(v) else v) for k, v in record.items()}
+        rows.append(card(row, None, values.names, w) | {"as_of": row.get("as_of")})
+    return {"missing": "", "rows": rows, "accounts": len(newest), "n": len(frame)}

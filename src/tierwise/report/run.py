@@ -16,6 +16,8 @@ from tierwise.report.values import RunPage
 from tierwise.report.words import MOTIONS, STATUSES, TIERS, Words, absent, clean
 
 MOVERS = 8
+DECISIVE = ("activities", "opportunities", "opportunity_stages")
+"""The tables whose reach says how new a run is."""
 REASON_UNKNOWN = "the run did not provide it"
 
 
@@ -35,6 +37,7 @@ def run_dict(values: RunPage) -> dict[str, object]:
         ]
     )
     rows = tier_rows(tiers, values.motions, w)
+    look_back = values.trained_as_of[:10] > words.day_of(values.as_of)
     return {
         "console": False,
         "page_title": f"{clean(values.title or values.plan)}: {w('tiers')} of {words.day(values.as_of.date())}",
@@ -42,16 +45,18 @@ def run_dict(values: RunPage) -> dict[str, object]:
         "title": clean(values.title or values.plan.replace("_", " ").capitalize(), 100),
         "outcome": w.sentence(values.outcome),
         "data": data_through(values),
+        "look_back": look_back,
+        "trained": values.trained_as_of[:10],
         "tiers": rows,
         "statuses": status_rows(tiers, w),
         "head": headline(tiers, rows),
         "movement": movement(tiers, values, w),
         "top": top_accounts(tiers, values, w),
-        "quality": quality_part(values.evaluation, values.unavailable, w),
+        "quality": quality_part(values.evaluation, values.unavailable, w, look_back=look_back),
         "intake": intake_part(values, w),
         "quarantine": quarantine_part(values),
         "refused": refused_part(values, w),
-        "notes": [w.sentence(note, 600) for note in values.notes],
+        "notes": [w.sentence(words.sentences(note), 600) for note in values.notes],
     }
 
 
@@ -128,11 +133,18 @@ def headline(tiers: pd.DataFrame, rows: list[dict[str, object]]) -> dict[str, ob
 
 
 def data_through(values: RunPage) -> dict[str, object]:
-    """How far the data reach, by table, and over all: the oldest and the newest of them."""
+    """How far the data reach, by table, and in those that say how new the run is (else in all of them)."""
     dates = {clean(table, 60): words.day_of(at) for table, at in sorted(values.data_through.items())}
     if not dates:
         return gone("data_through", values.unavailable)
-    return {"missing": "", "by_table": dates, "oldest": min(dates.values()), "newest": max(dates.values())}
+    shown = {table: at for table, at in dates.items() if table in DECISIVE} or dates
+    return {
+        "missing": "",
+        "by_table": dates,
+        "shown": [(table.replace("_", " "), at) for table, at in shown.items()],
+        "oldest": min(shown.values()),
+        "newest": max(shown.values()),
+    }
 
 
 def movement(tiers: pd.DataFrame, values: RunPage, w: Words) -> dict[str, object]:

@@ -8,6 +8,8 @@ from datetime import datetime
 
 import pandas as pd
 
+from tierwise.governance import DEFAULT_RULES
+
 
 @dataclass(frozen=True)
 class RunPage:
@@ -23,6 +25,7 @@ class RunPage:
     unavailable : part -> why it is not there; parts are tiers_before, reasons, evaluation, calibration, lift, intake,
         quarantine, refused. An absent part without a reason says that the run did not provide it.
     outcome : what is predicted, as a verb phrase ("open a new-business opportunity").
+    trained_as_of : the ISO date that the model was trained as of; where it is after as_of, the page is a look back.
     """
 
     plan: str
@@ -46,6 +49,7 @@ class RunPage:
     notes: Sequence[str] = ()
     unavailable: Mapping[str, str] = field(default_factory=dict)
     top: int = 12
+    trained_as_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,14 +58,15 @@ class ReviewPage:
 
     Parameters
     ----------
-    precision : `governance.TierPrecision.by_tier`: tier, n, accounts, outcomes, precision, low, high (and lift).
+    precision : `governance.TierPrecision.by_tier`: tier, n, accounts, outcomes, predicted, precision, low, high.
     trend : its `by_as_of`: as_of, tier, n, outcomes, precision, low, high.
     movement : `governance.MovementReview.by_month`: month, accounts, moved, share, ping_pong, ping_pong_share.
     movement_causes : its `by_cause`: month, cause, n.
     tiers_by_month : month, tier, n.
     calibration : `governance.CalibrationReview.to_dict()`; the keys read stand in `report/reading.py`.
-    drift : `governance.drift_table`: feature, psi, p_value, alarm, n, reference_n.
-    false_positives, false_negatives : account_id, tier, propensity, why.
+    drift : `governance.drift_table`: feature, psi, p_value, alarm, n, reference_n; drift_alpha and drift_least_psi are
+        the rules by which it raised its alarms.
+    false_positives, false_negatives : account_id, as_of, tier, propensity, why: every such row, the surest first.
     unavailable : part (a field's name) -> why it is not there.
     """
 
@@ -89,6 +94,8 @@ class ReviewPage:
     false_negatives: pd.DataFrame | None = None
     notes: Sequence[str] = ()
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    drift_alpha: float = DEFAULT_RULES.drift_alpha
+    drift_least_psi: float = DEFAULT_RULES.drift_least_psi
 
 
 @dataclass(frozen=True)

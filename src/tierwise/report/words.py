@@ -70,6 +70,15 @@ def number(value: object, digits: int = 0) -> str:
     return DASH if absent(value) else f"{float(str(value)):,.{digits}f}".replace("-", "−")
 
 
+def score(value: object) -> str:
+    """A score from 0 to 100 as a whole number, rounded down as in every account's `why`: no two numbers for one score.
+
+    >>> score(89.6), score(None)
+    ('89', '–')
+    """
+    return DASH if absent(value) else str(math.floor(float(str(value))))
+
+
 def percent(value: object, digits: int = 1) -> str:
     """A share in [0, 1] as a percentage, or a dash."""
     return DASH if absent(value) else f"{100 * float(str(value)):.{digits}f}%"
@@ -107,6 +116,15 @@ def plural(n: int, one: str, many: str = "") -> str:
 def stop(sentence: str) -> str:
     """A sentence with one full stop at its end."""
     return sentence.rstrip(" .") + "." if sentence else ""
+
+
+def sentences(text: str) -> str:
+    """A text whose sentences begin with a capital; a name with an underscore or a digit in it stays as it is.
+
+    >>> sentences("the channel news. it is late. known_at is absent")
+    'The channel news. It is late. known_at is absent'
+    """
+    return re.sub(r"(^|[.!?] )([a-z][^\W\d_]*)(?![\w.])", lambda m: m.group(1) + upfirst(m.group(2)), text)
 
 
 def upfirst(sentence: str) -> str:

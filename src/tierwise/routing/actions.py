@@ -12,7 +12,8 @@ import pandas as pd
 from tierwise.clock import instant, naive
 from tierwise.config.policy import Play, Plays
 from tierwise.errors import UsageError
-from tierwise.routing.plays import owing
+from tierwise.routing.plays import SUPPRESS, TIER_NAMES, owing
+from tierwise.tiers.words import safe_text
 
 ACTION_COLUMNS = (
     "action_id",
@@ -26,9 +27,12 @@ ACTION_COLUMNS = (
     "due_at",
     "cause",
     "run_id",
+    "name",
 )
 UNASSIGNED = "revops"
 """Who gets what an account's owner should do, where the account has none, or one who is not active."""
+DATED_AT_FIRST = ("tier_1", SUPPRESS)
+"""The tiers whose plays have a due date on an account's first scoring; what the others owe then is a starting list."""
 _NEEDED = ("account_id", "tier", "previous_tier", "movement", "cause", "row", "why", "owner_id", "surge_began")
 
 
@@ -39,13 +43,16 @@ def owed(
 
     Parameters
     ----------
-    decisions : what `tiers.decide` returns.
+    decisions : what `tiers.decide` returns; a further column `name`, the account's own name (never a contact's), where
+        it is known.
     owners : owner_id, and active_from and active_to where known; empty means that every owner is taken to be active.
     run_id : the run that owes them; it is no part of action_id, so that a second run of the same as_of owes the same.
 
     Returns
     -------
-    ACTION_COLUMNS; `due_at` (naive UTC) is as_of plus the play's whole business days, NaT without a service level;
+    ACTION_COLUMNS; `due_at` (naive UTC) is as_of plus the play's whole business days, NaT without a service level
+    and, but for tier_1 and suppress, on an account's first scoring (no previous_tier): a starting list, not a deadline;
+    `name` is cleaned, and the account_id where there is none; `cause` of a first suppression, no movement, is data;
     `owner` is an owner_id where the play names the account owner (else revops), otherwise the function's name.
 
     Raises
@@ -59,6 +66,7 @@ def owed(
             found=f"they have {', '.join(map(str, decisions.columns)) or 'none'}",
             do="Give what decide returns",
         )
+    decisions = decisions.assign(name=_names(decisions), cause=_causes(decisions))
     owner_ids = _active_owners(decisions["owner_id"], owners, naive(instant(as_of)))
     parts = [
         _actions(decisions[due], play, owner_ids[due], plan, instant(as_of), run_id).assign(_order=order)
@@ -110,6 +118,23 @@ def _plain(value: object) -> object:
     return value
 
 
+def _names(decisions: pd.DataFrame) -> list[str]:
+    ids = [str(account) for account in decisions["account_id"]]
+    if "name" not in decisions.columns:
+        return ids
+    return [_name(name, account) for name, account in zip(decisions["name"], ids, strict=True)]
+
+
+def _name(name: object, account_id: str) -> str:
+    said = safe_text(name) if isinstance(name, str) else ""
+    return said if any(c.isalnum() for c in said.replace("[removed]", "")) else account_id
+
+
+def _causes(decisions: pd.DataFrame) -> pd.Series:
+    new = (decisions["cause"] == "") & (decisions["previous_tier"] == "")
+    return decisions["cause"].mask(new, "data")
+
+
 def _active_owners(owner_ids: pd.Series, owners: pd.DataFrame, at: datetime) -> pd.Series:
     ids = owner_ids.astype(object).where(owner_ids.notna() & (owner_ids != ""), UNASSIGNED)
     if len(owners) == 0:
@@ -128,7 +153,9 @@ def _actions(
     due: pd.DataFrame, play: Play, owner_ids: pd.Series, plan: str, as_of: datetime, run_id: str
 ) -> pd.DataFrame:
     until = due_at(as_of, play.sla_days)
-    told = zip(due["account_id"], due["tier"], due["why"], strict=True)
+    dated = (due["previous_tier"] != "") | due["tier"].isin(DATED_AT_FIRST)
+    when = pd.Series(pd.NaT if until is None else naive(until), index=due.index, dtype="datetime64[us]")
+    said = due[["account_id", "name", "tier", "why"]].assign(tier_words=due["tier"].map(TIER_NAMES))
     return pd.DataFrame(
         {
             "action_id": [action_id(plan, account, as_of, play.play) for account in due["account_id"]],
@@ -137,11 +164,12 @@ def _actions(
             "motion": play.motion,
             "owner": owner_ids.to_numpy(dtype=object) if play.owner == "account_owner" else play.owner,
             "tier": due["tier"].to_numpy(dtype=object),
-            "message": [play.message.format(account_id=a, tier=t, why=w) for a, t, w in told],
+            "message": [play.message.format(**words) for words in said.to_dict("records")],
             "kpi": play.kpi,
-            "due_at": pd.NaT if until is None else naive(until),
+            "due_at": when.where(dated).to_numpy(),
             "cause": due["cause"].to_numpy(dtype=object),
             "run_id": run_id,
+            "name": due["name"].to_numpy(dtype=object),
         }
     )
 

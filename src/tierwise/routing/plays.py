@@ -9,7 +9,17 @@ from tierwise.config.policy import Play, Plays
 SUPPRESS = "suppress"
 NO_OUTREACH = "none"
 """The motion of a play that approaches nobody."""
-
+TIER_NAMES = {
+    "tier_1": "Tier 1 · Focus",
+    "tier_2": "Tier 2 · Growth",
+    "tier_3": "Tier 3 · Scaled",
+    "recycle": "Recycle",
+    "suppress": "Suppress",
+    "in_pipeline": "In pipeline",
+    "customer": "Customer",
+    "not_eligible": "Not eligible",
+}
+"""What a message calls a tier or status: {tier_words}."""
 
 _MATRIX = (
     Play(
@@ -18,7 +28,7 @@ _MATRIX = (
         motion="1:1 ABM, executive alignment",
         owner="account_owner",
         sla_days=2,
-        message="{account_id} is now in {tier}: plan its 1:1 programme and align the executives. {why}",
+        message="{name} ({tier_words}): plan its 1:1 programme and align its executives with ours. {why}",
         kpi="pipeline created, win rate, ACV",
     ),
     Play(
@@ -27,7 +37,7 @@ _MATRIX = (
         motion="1:few ABM, coordinated outbound",
         owner="sales_development",
         sla_days=5,
-        message="{account_id} is now in {tier}: add it to a 1:few programme and to outbound. {why}",
+        message="{name} ({tier_words}): add it to a 1:few programme and to outbound. {why}",
         kpi="meetings set, pipeline velocity",
     ),
     Play(
@@ -37,7 +47,7 @@ _MATRIX = (
         motion="scaled nurture, self-serve",
         owner="marketing_operations",
         sla_days=10,
-        message="{account_id} is now in {tier}: start its nurture. {why}",
+        message="{name} ({tier_words}): start its nurture. {why}",
         kpi="MQL to SAL, engagement lift",
     ),
     Play(
@@ -47,7 +57,7 @@ _MATRIX = (
         motion="awareness and outbound",
         owner="marketing_operations",
         sla_days=10,
-        message="{account_id} fits and is quiet: put it on the outbound list. {why}",
+        message="{name} ({tier_words}): put it on the outbound list. {why}",
         kpi="MQL to SAL, engagement lift",
     ),
     Play(
@@ -57,7 +67,7 @@ _MATRIX = (
         motion="reach out while the surge lasts",
         owner="account_owner",
         sla_days=1,
-        message="{account_id} surges: reach out while it lasts. {why}",
+        message="{name} ({tier_words}): reach out while its surge lasts. {why}",
         kpi="meetings set",
     ),
     Play(
@@ -66,7 +76,7 @@ _MATRIX = (
         motion="recycle path, enrichment, partner route",
         owner="revops",
         sla_days=20,
-        message="{account_id} is now in {tier}: enrich it, or pass it to a partner. {why}",
+        message="{name} ({tier_words}): enrich it, or pass it to a partner. {why}",
         kpi="false positives, cost per pipeline",
     ),
     Play(
@@ -75,7 +85,7 @@ _MATRIX = (
         motion=NO_OUTREACH,
         owner="revops",
         sla_days=1,
-        message="Take {account_id} out of every sequence and audience. {why}",
+        message="Take {name} out of every sequence and audience. {why}",
         kpi="zero outreach",
     ),
 )
@@ -92,12 +102,17 @@ def owing(decisions: pd.DataFrame, play: Play) -> pd.Series:
     `entered`: a movement (entered, up or down) into one of its tiers; `left`: a movement out of its tiers, to another
     tier or to a status; `surge`: a surge began, and the account stands in one of its tiers. A suppressed account owes
     only plays that approach nobody.
+
+    An account's first scoring is a movement only into tier_1, tier_2 or tier_3. Suppression is owed its play all the
+    same, whenever the account did not stand in suppress before: it may stand in sequences that tierwise never saw. An
+    account that is new and lands in recycle owes nothing: it was approached by nobody on this plan's account.
     """
     moved = decisions["movement"] != ""
     stands, stood = decisions["tier"].isin(play.tiers), decisions["previous_tier"].isin(play.tiers)
     due = pd.Series(False, index=decisions.index)
     if "entered" in play.movements:
-        due |= moved & stands
+        newly_suppressed = (decisions["tier"] == SUPPRESS) & (decisions["previous_tier"] != SUPPRESS)
+        due |= (moved | newly_suppressed) & stands
     if "left" in play.movements:
         due |= moved & stood & ~stands
     if "surge" in play.movements:

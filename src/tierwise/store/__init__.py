@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tierwise.store.difference import movements_difference
 from tierwise.store.frames import plain, state_hash
-from tierwise.store.ledger import Kind, RunRecord, Store
+from tierwise.store.ledger import Store
+from tierwise.store.record import Kind, RunRecord
 
 __all__ = ["Kind", "RunRecord", "Store", "movements_difference", "plain", "state_hash"]

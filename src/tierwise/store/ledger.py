@@ -5,48 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType, TracebackType
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, and_, delete, func, insert, inspect, select, text, update
+from sqlalchemy import Connection, Engine, and_, func, insert, inspect, select, text
 from sqlalchemy.engine import URL
 
 import tierwise.store.schema as schema
 from tierwise.clock import instant, naive
 from tierwise.errors import EnvironmentFault, UsageError
 from tierwise.store.engine import faults, make_engine, read_url, shown, sqlite_file
-from tierwise.store.frames import STATE, instants, movement_frame, need, records, state_frame, state_hash
+from tierwise.store.frames import instants, movement_frame, need, state_frame, state_hash
 from tierwise.store.frames import text as canonical
+from tierwise.store.record import Kind, RunRecord
+from tierwise.store.writing import withdraw, write_actions, write_movements, write_state
 
-Kind = Literal["scheduled", "revision", "backfill"]
-KEYS = ("plan", "account_id", "as_of", "run_id")
 _CREATE_LOCK = 7_303_001
 """Any fixed number: PostgreSQL's advisory lock under which two first starts create the tables once."""
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """A run as the ledger keeps it.
-
-    kind : `scheduled` (as_of newer than every run before), `revision` (the newest as_of again, from other inputs,
-        model or policy) or `backfill` (an older as_of). `Store.kind` says which.
-    inputs, prior_state : fingerprints (`Intake.fingerprint`, `state_hash` of the prior state).
-    sequence : the plan's order of runs from 1, given by the store.
-    """
-
-    run_id: str
-    plan: str
-    as_of: datetime
-    kind: Kind
-    model_version: str
-    policy_version: str
-    inputs: str
-    prior_state: str
-    counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    sequence: int | None = None
 
 
 class Store:
@@ -133,6 +111,13 @@ class Store:
         rows = self._rows(select(schema.runs).where(schema.runs.c.run_id == run_id), "the run ledger was read")
         return _record(rows[0]) if rows else None
 
+    def last_run(self, plan: str, as_of: datetime) -> RunRecord | None:
+        """The last run of exactly this as_of, of whatever kind; None where there is none."""
+        r = schema.runs.c
+        query = select(schema.runs).where(r.plan == plan, r.as_of == naive(as_of)).order_by(r.sequence.desc()).limit(1)
+        rows = self._rows(query, "the run ledger was read")
+        return _record(rows[0]) if rows else None
+
     def newest_run(self, plan: str) -> RunRecord | None:
         """The run that CURRENT must name: the last in order that is no backfill; None before the first run."""
         with self._read("the run ledger was read") as connection:
@@ -211,7 +196,8 @@ class Store:
             JSON; a row each for every account.
         movements : account_id, previous_tier, tier, movement, cause; of a revision, `movements_difference`.
         actions : action_id, account_id, and what else is owed; the whole row is the payload. An action_id that is
-            there already is not owed twice.
+            there already is not owed twice. What earlier dates owe to an account that is now suppressed or out of the
+        cohort becomes `withdrawn`.
 
         A revision replaces the state of its as_of; what the run before it owed to an account that the difference
         moves, and this run does not owe again, becomes `withdrawn` while it is still `owed`. A backfill writes the
@@ -233,9 +219,10 @@ class Store:
             last = connection.scalar(select(func.max(schema.runs.c.sequence)).where(schema.runs.c.plan == record.plan))
             connection.execute(insert(schema.runs).values(**_ledger_row(record, (last or 0) + 1)))
             if record.kind != "backfill":
-                _write_state(connection, record, state)
-                _write_movements(connection, record, movements)
-                _write_actions(connection, record, movements, actions)
+                write_state(connection, record, state)
+                write_movements(connection, record, movements)
+                withdraw(connection, record, state)
+                write_actions(connection, record, movements, actions)
         return True
 
     # -- inside
@@ -330,57 +317,3 @@ def _record(row: Mapping[str, Any]) -> RunRecord:
     read = dict(row)
     counts = MappingProxyType(json.loads(read.pop("counts")))
     return replace(RunRecord(**read, counts=counts), as_of=instant(read["as_of"]))
-
-
-def _write_state(connection: Connection, record: RunRecord, state: pd.DataFrame) -> None:
-    s = schema.tier_state.c
-    connection.execute(delete(schema.tier_state).where(s.plan == record.plan, s.as_of == naive(record.as_of)))
-    rows = records(state, ("account_id", *STATE), KEYS)
-    for row in rows:
-        row.update(plan=record.plan, as_of=naive(record.as_of), run_id=record.run_id)
-        row["model_version"] = row["model_version"] or record.model_version
-        row["policy_version"] = row["policy_version"] or record.policy_version
-    if rows:
-        connection.execute(insert(schema.tier_state), rows)
-
-
-def _write_movements(connection: Connection, record: RunRecord, movements: pd.DataFrame) -> None:
-    rows = records(movements, ("account_id", "previous_tier", "tier", "movement", "cause"), KEYS)
-    for row in rows:
-        row.update(plan=record.plan, as_of=naive(record.as_of), run_id=record.run_id)
-    if rows:
-        connection.execute(insert(schema.movements), rows)
-
-
-def _write_actions(connection: Connection, record: RunRecord, movements: pd.DataFrame, actions: pd.DataFrame) -> None:
-    o = schema.outbox.c
-    owed = {str(a["action_id"]): a for a in actions.to_dict("records")}
-    query = select(schema.outbox).where(o.plan == record.plan, o.as_of == naive(record.as_of))
-    there = {r["action_id"]: r for r in connection.execute(query).mappings()}
-    moved = set(movements["account_id"])
-    for action_id, row in there.items():
-        status = row["status"]
-        if action_id in owed and status == "withdrawn":
-            values = {"status": "owed", "run_id": record.run_id, "payload": canonical(owed[action_id])}
-        elif action_id not in owed and status == "owed" and row["account_id"] in moved:
-            values = {"status": "withdrawn"}
-        else:
-            continue
-        connection.execute(update(schema.outbox).where(o.action_id == action_id).values(**values))
-    taken = set(there) | _elsewhere(connection, owed.keys() - there.keys())
-    rows = [
-        {"action_id": action_id, "account_id": str(row["account_id"]), "payload": canonical(row)}
-        | {"plan": record.plan, "as_of": naive(record.as_of), "run_id": record.run_id, "status": "owed"}
-        for action_id, row in owed.items()
-        if action_id not in taken
-    ]
-    if rows:
-        connection.execute(insert(schema.outbox), rows)
-
-
-def _elsewhere(connection: Connection, action_ids: set[str]) -> set[str]:
-    """Those of the ids that another as_of or plan has in the outbox already."""
-    o, ids, found = schema.outbox.c, sorted(action_ids), set()
-    for start in range(0, len(ids), 500):
-        found |= set(connection.scalars(select(o.action_id).where(o.action_id.in_(ids[start : start + 500]))))
-    return found

@@ -50,7 +50,7 @@ def decide(
     A row an account, in account_id order: account_id, as_of, tier, previous_tier (`""` without state), tier_since,
     fit_band, signal_band, coverage (`""` where missing), decided_by, guardrails (`;`-joined), movement, cause,
     surge_until, surge_ended, row, why, owner_id, surge_began, held, held_since, standing, model_version,
-    policy_version.
+    policy_version, decided_fit and decided_signal (the scores decided on).
     """
     now = np.datetime64(naive(instant(as_of)), "us")
     facts = read_accounts(accounts)
@@ -62,7 +62,8 @@ def decide(
 
 def next_state(decisions: pd.DataFrame) -> pd.DataFrame:
     """What the store keeps of a run's decisions, and `decide` reads the next time: STATE_COLUMNS."""
-    return decisions.loc[:, list(STATE_COLUMNS)].reset_index(drop=True)
+    scores = {"decided_fit": "fit_score", "decided_signal": "signal_score"}
+    return decisions.rename(columns=scores)[list(STATE_COLUMNS)].reset_index(drop=True)
 
 
 def movements(decisions: pd.DataFrame) -> pd.DataFrame:

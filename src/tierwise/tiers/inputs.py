@@ -30,9 +30,21 @@ ACCOUNT_COLUMNS = (
 """Columns of `decide`'s accounts; `owner_id` is passed through where it is there."""
 
 REQUIRED_STATE = ("account_id", "as_of", "tier", "tier_since", "row", "surge_until", "surge_ended")
-STATE_COLUMNS = (*REQUIRED_STATE, "held", "held_since", "standing", "fit_band", "model_version", "policy_version")
+STATE_COLUMNS = (
+    *REQUIRED_STATE,
+    "held",
+    "held_since",
+    "standing",
+    "fit_band",
+    "model_version",
+    "policy_version",
+    "fit_score",
+    "signal_score",
+    "coverage",
+)
 """What the store keeps of a decision. `held`: the tier without a surge's lift, from `held_since` on; `standing`: the
-tier before capacity. The columns after `surge_ended` may be missing: they are then read off the ones before."""
+tier before capacity. The columns after `surge_ended` may be missing: they are then read off the ones before, or, as
+`fit_score`, `signal_score` and `coverage` (for words only: what fell since), taken as unknown."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +96,11 @@ class Prior:
     """-1 where unknown."""
     model_version: Words
     policy_version: Words
+    fit_score: Floats
+    signal_score: Floats
+    """NaN where unknown."""
+    coverage: Ints
+    """-1 where unknown."""
 
 
 def _text(column: pd.Series) -> Words:
@@ -111,6 +128,10 @@ def _codes(values: Words, table: dict[str, int], missing: float, what: str) -> I
             do="Give the frame that the matrix and the store make",
         )
     return codes.astype(np.int64)
+
+
+def _coverage(column: pd.Series) -> Ints:
+    return _codes(_text(column), {band: i for i, band in enumerate(COVERAGE_BANDS)}, -1, "coverage")
 
 
 def _columns(frame: pd.DataFrame, wanted: tuple[str, ...], what: str) -> None:
@@ -142,7 +163,6 @@ def read_accounts(accounts: pd.DataFrame) -> Facts:
     ids = _text(accounts["account_id"])
     frame = accounts.iloc[np.argsort(ids, kind="stable")]
     statuses = {"eligible": 0, **{s: LEVELS[s] for s in STATUSES}}
-    coverage_bands: dict[str, int] = {band: i for i, band in enumerate(COVERAGE_BANDS)}
     facts = Facts(
         account_id=_text(frame["account_id"]),
         level=_codes(_text(frame["status"]), statuses, np.nan, "status"),
@@ -154,7 +174,7 @@ def read_accounts(accounts: pd.DataFrame) -> Facts:
         prior_weekly=_numbers(frame["signals_prior_weekly"]),
         contacts_7d=_numbers(frame["contacts_7d"]),
         channels_7d=_numbers(frame["channels_7d"]),
-        coverage=_codes(_text(frame["coverage"]), coverage_bands, -1, "coverage"),
+        coverage=_coverage(frame["coverage"]),
         roles=_text(frame["roles_reached"]),
         excluded_by=_text(frame["excluded_by"]),
         negative_trigger=_text(frame["negative_trigger"]),
@@ -206,6 +226,9 @@ def read_state(state: pd.DataFrame, account_id: Words, as_of: np.datetime64) -> 
         fit_band=_codes(_text(frame["fit_band"]), {b: i for i, b in enumerate(FIT_BANDS)}, -1, "fit_band"),
         model_version=_text(frame["model_version"]),
         policy_version=_text(frame["policy_version"]),
+        fit_score=_numbers(frame["fit_score"]),
+        signal_score=_numbers(frame["signal_score"]),
+        coverage=_coverage(frame["coverage"]),
     )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from tierwise.config.policy import COVERAGE_BANDS, FIT_BANDS, SIGNAL_BANDS, Policy
 from tierwise.tiers.bands import LEVELS, Floats, Instants, Ints, Words, names
 from tierwise.tiers.causes import Outcome, cause, movement
+from tierwise.tiers.demotions import demotion
 from tierwise.tiers.inputs import Facts, Prior
 from tierwise.tiers.steps import Gates, Standing
 from tierwise.tiers.surge import lift
@@ -62,6 +63,7 @@ def result(run: Run) -> pd.DataFrame:
     decided_by = _decided_by(gates, standing)
     moves = movement(run.prior.level, standing.final)
     outcome = Outcome(standing.final, standing.lifted, run.held, gates.row, gates.fit)
+    causes = cause(moves != "", outcome, run.prior, facts, run.policy, run.as_of, run.model_version)
     n = len(moves)
     columns = {
         "account_id": facts.account_id,
@@ -75,11 +77,11 @@ def result(run: Run) -> pd.DataFrame:
         "decided_by": decided_by,
         "guardrails": _guardrails(run),
         "movement": moves,
-        "cause": cause(moves != "", outcome, run.prior, facts, run.policy, run.as_of, run.model_version),
+        "cause": causes,
         "surge_until": run.surge_until,
         "surge_ended": standing.clock.ended,
         "row": gates.row,
-        "why": _why(run, decided_by, moves),
+        "why": _why(run, decided_by, moves, causes),
         "owner_id": facts.owner_id,
         "surge_began": standing.began,
         "held": names(run.held),
@@ -87,12 +89,14 @@ def result(run: Run) -> pd.DataFrame:
         "standing": names(standing.lifted),
         "model_version": np.full(n, run.model_version, dtype=object),
         "policy_version": np.full(n, run.policy.version(), dtype=object),
+        "decided_fit": facts.fit,
+        "decided_signal": facts.signal,
     }
     words = {name: "str" for name, values in columns.items() if values.dtype.hasobject}
     return pd.DataFrame(columns).astype(words)
 
 
-def _why(run: Run, decided_by: Words, moves: Words) -> Words:
+def _why(run: Run, decided_by: Words, moves: Words, causes: Words) -> Words:
     gates, standing = run.gates, run.standing
     story = Story(
         facts=run.facts,
@@ -108,6 +112,8 @@ def _why(run: Run, decided_by: Words, moves: Words) -> Words:
         movement=moves,
         surge_until=run.surge_until,
         stay_until=standing.floors.until,
+        as_of=run.as_of,
+        fell=demotion(run.facts, run.prior, gates, standing, moves, causes, run.policy),
     )
     return why(story, run.policy, run.as_of.astype("datetime64[s]").item().replace(tzinfo=UTC))
 

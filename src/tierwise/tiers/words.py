@@ -10,8 +10,9 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from tierwise.config.policy import FIT_BANDS, SIGNAL_BANDS, Policy
+from tierwise.config.policy import COVERAGE_BANDS, FIT_BANDS, SIGNAL_BANDS, Policy
 from tierwise.tiers.bands import LEVELS, Flags, Floats, Instants, Ints, Words
+from tierwise.tiers.demotions import Demotion
 from tierwise.tiers.inputs import Facts
 
 LONGEST = 200
@@ -26,6 +27,7 @@ TIER_WORDS = {
     LEVELS["customer"]: "out of the cohort: it is a customer",
     LEVELS["not_eligible"]: "out of the cohort: the plan's rules do not admit it",
 }
+ROLE_WORDS = {"exec_buyer": "executive buyer"}
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Story:
     movement: Words
     surge_until: Instants
     stay_until: Instants
+    as_of: np.datetime64
+    fell: Demotion
 
 
 def day(value: date) -> str:
@@ -89,16 +93,19 @@ def _number(value: float) -> str:
 def safe_text(value: str) -> str:
     """Free text on one line, shortened to 80 characters, with e-mail addresses and long numbers taken out.
 
+    Characters that cannot be seen (control characters, marks of direction, zero widths) are left out.
+
     >>> safe_text("asked by jo@example.com, +44 20 7946 0958")
     'asked by [removed], [removed]'
     """
-    text = re.sub(r"\S*@[^\s,;]*", "[removed]", " ".join(str(value).split()))
+    seen = "".join(c for c in str(value) if c.isprintable() or c.isspace())
+    text = re.sub(r"\S*@[^\s,;]*", "[removed]", " ".join(seen.split()))
     text = re.sub(r"\+?\d[\d ().-]{5,}\d", "[removed]", text).rstrip(".")
     return text if len(text) <= 80 else text[:79] + "…"
 
 
 def _roles(value: str) -> str:
-    roles = [r[:30] for r in value.split(";") if r]
+    roles = [ROLE_WORDS.get(r, r.replace("_", " "))[:30] for r in value.split(";") if r]
     if not roles:
         return ""
     if len(roles) > 3:
@@ -111,17 +118,44 @@ def _coverage(story: Story, part: Flags) -> Words:
     named = roles != ""
     group = np.where(named, roles, "the buying group") + " reached"
     some = np.where(named, roles + " reached, the buying group in part", "the buying group reached in part")
-    coverage = story.facts.coverage[part]
-    return np.select(
+    coverage, fell = story.facts.coverage[part], story.fell
+    said = np.select(
         [coverage == 3, coverage == 2, coverage == 1], [group, some, "no contact has a role"], "no role reached"
     ).astype(object)
+    bands = np.array([*COVERAGE_BANDS, ""], dtype=object)
+    head = _say("coverage fell from ", bands[fell.coverage_was[part]], " to ", bands[coverage], ": ")
+    return _say(np.where(fell.coverage[part], head, "").astype(object), said)
 
 
 def _standing(story: Story, part: Flags) -> Words:
     fit_word = np.array(FIT_BANDS, dtype=object)[story.fit_band[part]]
     signal_word = np.array(SIGNAL_BANDS, dtype=object)[story.signal_band[part]]
-    fit, signal = _whole(story.facts.fit[part]), _whole(story.facts.signal[part])
-    return _say("fit ", fit, " is ", fit_word, " and signal ", signal, " is ", signal_word)
+    facts, fell = story.facts, story.fell
+    fit = np.where(
+        fell.fit[part],
+        _say(_drop("fit", fell.fit, fell.fit_was, facts.fit, part), " (", fit_word, ")"),
+        _say("fit ", _whole(facts.fit[part]), " is ", fit_word),
+    )
+    signal = np.where(
+        fell.signal[part],
+        _say(_drop("signal", fell.signal, fell.signal_was, facts.signal, part), " (", signal_word, ")"),
+        _say("signal ", _whole(facts.signal[part]), " is ", signal_word),
+    )
+    return _say(fit.astype(object), " and ", signal.astype(object))
+
+
+def _drop(side: str, fell: Flags, was: Floats, now: Floats, part: Flags) -> Words:
+    """`signal fell from 62 to 47` where it fell, else `""`; with decimals where whole numbers would read the same."""
+    out = np.full(int(part.sum()), "", dtype=object)
+    places = np.flatnonzero(fell[part])
+    for i, before, after in zip(places, was[part][places].tolist(), now[part][places].tolist(), strict=True):
+        out[i] = f"{side} fell just below a cut"
+        for scale in (1, 10, 100):
+            high, low = np.floor(before * scale) / scale, np.floor(after * scale) / scale
+            if high > low:
+                out[i] = f"{side} fell from {_number(high)} to {_number(low)}"
+                break
+    return out
 
 
 def _tiers(levels: Ints) -> Words:
@@ -142,15 +176,18 @@ def _status(story: Story, part: Flags, policy: Policy) -> Words:
 
 def _low_fit(story: Story, part: Flags, policy: Policy) -> Words:
     cut = {"low": 0.0, "moderate": policy.bands.fit.moderate, "high": policy.bands.fit.high}[policy.minimum_fit]
-    fit = _say("fit ", _whole(story.facts.fit[part]), f" is below {_number(cut)}")
+    fell = _say(_drop("fit", story.fell.fit, story.fell.fit_was, story.facts.fit, part), f", below {_number(cut)}")
+    is_low = _say("fit ", _whole(story.facts.fit[part]), f" is below {_number(cut)}")
+    fit = np.where(story.fell.fit[part], fell, is_low).astype(object)
     signal = _whole(story.facts.signal[part])
     held = _say("held in recycle by minimum fit: ", fit, ", whatever its signals (signal ", signal, ")")
     return np.where(story.held_back[part], held, _say(fit, ", the minimum fit")).astype(object)
 
 
 def _stale(story: Story, part: Flags, policy: Policy) -> Words:
-    limit = "" if policy.stale is None else f", more than {policy.stale.after_days}"
-    return _say("its signals have gone stale: the newest is ", _whole(story.facts.days[part]), " days old", limit)
+    limit = 0 if policy.stale is None else policy.stale.after_days
+    ago = np.round(story.facts.days[part] * 86_400_000_000).astype("timedelta64[us]")
+    return _say(f"no signal for more than {limit} days (newest on ", _days(story.as_of - ago), ")")
 
 
 def _row(story: Story, part: Flags, policy: Policy) -> Words:
@@ -210,13 +247,23 @@ def _movement(story: Story, when: str) -> Words:
     return np.where(moved, was + " to " + now + f" on {when}: ", entered).astype(object)
 
 
+def _lead(story: Story) -> Words:
+    """What ended or changed and so lowered it, before the sentence of where it stands now; else `""`."""
+    fell = story.fell
+    out = np.where(fell.by_policy, "the policy changed; ", "").astype(object)
+    for ended, what in ((fell.surge_end, "its surge"), (fell.stay_end, "its minimum stay")):
+        part = ~np.isnat(ended)
+        out[part] = _say(f"{what} ended on ", _days(ended[part]), "; ")
+    return out
+
+
 def why(story: Story, policy: Policy, as_of: date) -> Words:
     """The sentence of each account: its movement, if any, and the step that decided; at most 200 characters."""
     clause = np.full(len(story.final), "", dtype=object)
     for step in sorted(set(story.decided_by.tolist())):
         part = story.decided_by == step
         clause[part] = _SENTENCES.get(step, _row)(story, part, policy)
-    text = pd.Series(_movement(story, day(as_of)) + clause, dtype=object).astype(str)
+    text = pd.Series(_movement(story, day(as_of)) + _lead(story) + clause, dtype=object).astype(str)
     text = text.str[:1].str.upper() + text.str[1:] + "."
     long = text.str.len() > LONGEST
     short: Words = text.where(~long, text.str[: LONGEST - 2] + "….").to_numpy(dtype=object)

@@ -30,7 +30,10 @@ def admitted(cell: str = "c", row: str = "s") -> str:
 
 
 def touch() -> Step:
-    """Every activity with the account it reaches, known from the later of its own known_at and its link's."""
+    """Every activity with the account it reaches, known from the later of its own known_at and its link's.
+
+    A contact whose link has no date reaches nothing, and none does after it was unlinked.
+    """
     return "touch", Query("""
         WITH by_domain AS (
             SELECT lower(domain) AS domain, arg_min(account_id, (created_at, account_id)) AS account_id,
@@ -44,7 +47,10 @@ def touch() -> Step:
                    coalesce(a.account_id, c.account_id, l.converted_account_id, i.account_id, d.account_id)
                        AS account_id,
                    CASE WHEN a.account_id IS NOT NULL THEN a.known_at
-                        WHEN c.account_id IS NOT NULL THEN greatest(a.known_at, coalesce(c.linked_at, c.created_at))
+                        WHEN c.account_id IS NOT NULL THEN CASE
+                            WHEN coalesce(c.linked_at, c.created_at) IS NOT NULL
+                                 AND (c.unlinked_at IS NULL OR a.occurred_at < c.unlinked_at)
+                            THEN greatest(a.known_at, coalesce(c.linked_at, c.created_at)) END
                         WHEN l.converted_account_id IS NOT NULL THEN greatest(a.known_at, l.converted_at)
                         WHEN i.account_id IS NOT NULL THEN greatest(a.known_at, i.linked_at)
                         ELSE greatest(a.known_at, d.linked_at) END AS known_at,
@@ -56,8 +62,10 @@ def touch() -> Step:
             LEFT JOIN by_domain d ON d.domain = lower(a.domain)
         )
         SELECT account_id, occurred_at, known_at, channel, kind, initiator, value,
-               CASE WHEN unlinked_at <= occurred_at THEN NULL ELSE contact_id END AS contact_id, contact_linked_at
-        FROM reached WHERE account_id IS NOT NULL
+               CASE WHEN unlinked_at <= occurred_at OR contact_linked_at IS NULL THEN NULL ELSE contact_id END
+                   AS contact_id,
+               contact_linked_at
+        FROM reached WHERE account_id IS NOT NULL AND known_at IS NOT NULL
     """)
 
 
@@ -174,7 +182,8 @@ def _distinct(column: str, known_day: str, window: int) -> Step:
 
 
 def _decayed(plan: Plan) -> Step:
-    """Exponentially decayed sums: each activity weighs 0.5 ^ (days ago / half-life); fixed point, so exactly added."""
+    """Exponentially decayed sums: each activity weighs 0.5 ^ (days ago / half-life); fixed point, so exactly
+    added; said to 0.01, below which nothing is left of an activity."""
     params: dict[str, object] = {}
     tests = _picked(plan, params, kinds=False)
     inner, outer = [], []
@@ -184,7 +193,9 @@ def _decayed(plan: Plan) -> Step:
         for m, test in tests.items():
             inner.append(f"sum({weight}) FILTER (WHERE {test}) AS {m}_{h}")
             fade = f"CAST(c.{m}_{h} AS DOUBLE) * pow(0.5, (s.as_of_day - c.known_ends) / $h{h})"
-            outer.append(f"CAST(sum(CAST({fade} AS DECIMAL(18, 9))) AS DOUBLE) AS {m}_decayed_{h}d")
+            outer.append(
+                f"CAST(CAST(sum(CAST({fade} AS DECIMAL(18, 9))) AS DECIMAL(18, 2)) AS DOUBLE) AS {m}_decayed_{h}d"
+            )
     cells = f"""
         SELECT g.account_id, k.ends AS known_ends, {", ".join(inner)}
         FROM signals g JOIN segment k ON k.day = g.known_day

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tierwise.clock import naive
 from tierwise.data import Query
+from tierwise.features.catalogue import LONGEST_AGO
 from tierwise.features.sql.spine import DAY_US, Step, known
 
 if TYPE_CHECKING:
@@ -31,12 +32,17 @@ def opportunity_history() -> Step:
     """)
 
 
+def _ago(days: str) -> str:
+    """Days ago, up to the longest that counts; missing where it never happened."""
+    return f"CASE WHEN {days} IS NOT NULL THEN least({days}, {float(LONGEST_AGO)}) END"
+
+
 FEATURES = {
     "opportunities_before": "coalesce(oh.n_opened, 0)",
     "opportunities_won_before": "coalesce(oh.n_won, 0)",
     "opportunities_lost_before": "coalesce(oh.n_lost, 0)",
-    "days_since_opportunity_opened": "oh.days_since_opened",
-    "days_since_opportunity_closed": "oh.days_since_closed",
+    "days_since_opportunity_opened": _ago("oh.days_since_opened"),
+    "days_since_opportunity_closed": _ago("oh.days_since_closed"),
 }
 """Feature -> its expression in the final select, over `opportunity_history oh`."""
 

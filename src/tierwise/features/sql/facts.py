@@ -12,17 +12,18 @@ if TYPE_CHECKING:
 
 
 def excluded() -> Step:
-    """The reason of an exclusion in force, by account, domain or country, as it was recorded before as_of."""
+    """The reason of an exclusion in force, by the narrowest of account, domain and country that it names."""
     return "excluded", Query(f"""
         WITH barred AS (
             SELECT a.account_id, x.reason, x.recorded_at, x.starts_on, x.ends_on
             FROM accounts a JOIN exclusions x ON x.account_id = a.account_id
             UNION ALL
             SELECT a.account_id, x.reason, x.recorded_at, x.starts_on, x.ends_on
-            FROM accounts a JOIN exclusions x ON lower(x.domain) = lower(a.domain)
+            FROM accounts a JOIN exclusions x ON lower(x.domain) = lower(a.domain) AND x.account_id IS NULL
             UNION ALL
             SELECT a.account_id, x.reason, x.recorded_at, x.starts_on, x.ends_on
-            FROM accounts a JOIN exclusions x ON x.country = a.country
+            FROM accounts a JOIN exclusions x
+                 ON x.country = a.country AND x.account_id IS NULL AND x.domain IS NULL
         )
         SELECT s.account_id, s.as_of, min(x.reason) AS reason
         FROM spine s JOIN barred x ON x.account_id = s.account_id

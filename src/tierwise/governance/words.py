@@ -1,0 +1,116 @@
+"""What the figures of a training say, in words: the test of calibration, and how the model was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tierwise.governance.rules import DEFAULT_RULES, ReviewRules
+
+UNSEEN = "on the unseen months"
+FIGURE_WORDS = {"log_loss": ("log-loss", 4, -1), "auc": ("AUC", 3, 1), "average_precision": ("average precision", 3, 1)}
+"""Of a figure its words, its digits, and whether more or less of it is better."""
+NEAR = 1.05
+"""A mean this near to what was observed is not what a rejected calibration is about."""
+
+
+def p_words(p_value: float | None) -> str:
+    """A p-value in words, never as 0; "p is not known" where there is none.
+
+    >>> p_words(0.26), p_words(0.00004)
+    ('p = 0.26', 'p < 0.001')
+    """
+    if p_value is None or p_value != p_value:
+        return "p is not known"
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+
+
+def calibration_words(
+    calibration: Mapping[str, Any] | None, where: str = UNSEEN, rules: ReviewRules = DEFAULT_RULES
+) -> str:
+    """Whether the propensities came true, in one sentence without its stop; "" where the test could not be made.
+
+    calibration: p_value, slope, n and deciles (predicted, observed, n), as an evaluation and a review hold them.
+    """
+    found = calibration or {}
+    deciles = [d for d in found.get("deciles") or () if d.get("n")]
+    p_value = found.get("p_value")
+    if not deciles or p_value is None or p_value != p_value:
+        return ""
+    predicted, observed = _mean(deciles, "predicted"), _mean(deciles, "observed")
+    n = int(found.get("n") or sum(d["n"] for d in deciles))
+    told = f"{where}: predicted {predicted:.1%}, observed {observed:.1%} (n = {n:,}, {p_words(p_value)})"
+    if p_value >= rules.calibration_alpha:
+        return f"Calibration holds {told}"
+    return f"Calibration is rejected {told}; {_off(predicted, observed, found.get('slope'))}"
+
+
+def _mean(deciles: Sequence[Mapping[str, Any]], key: str) -> float:
+    return float(sum(d[key] * d["n"] for d in deciles) / sum(d["n"] for d in deciles))
+
+
+def _off(predicted: float, observed: float, slope: Any) -> str:
+    """How a rejected calibration was off: in the mean, or else in its spread."""
+    if observed <= 0:
+        return "none of what was predicted came"
+    ratio = predicted / observed
+    if ratio >= NEAR:
+        return f"propensities ran about {_times(ratio)} times too high"
+    if ratio <= 1 / NEAR:
+        return f"propensities ran about {_times(1 / ratio)} times too low"
+    if slope is None or slope != slope:
+        return "their mean is right, their spread is not"
+    wide = "too far apart" if slope < 1 else "too close together"
+    return f"their mean is right, but low and high propensities lie {wide} (slope {slope:.2f})"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.1f}" if ratio >= 1.1 else f"{ratio:.2f}"
+
+
+def choice_words(evaluation: Mapping[str, Any], months: str = "these months") -> str:
+    """How the model was chosen: on folds older than the unseen months, by out-of-time log-loss; no stop."""
+    chosen, candidates = str(evaluation.get("chosen") or ""), evaluation.get("candidates") or {}
+    losses = {str(k): v["log_loss"] for k, v in candidates.items() if v.get("log_loss") is not None}
+    if chosen not in losses:
+        return str(evaluation.get("chosen_because") or "")
+    others = sorted((n for n in losses if n != chosen), key=lambda n: (losses[n], n))
+    told = f"chosen on the folds before {months}, which choose nothing: out-of-time log-loss {losses[chosen]:.4f}"
+    if not others:
+        return told
+    told += f" against {' and '.join(f'{_own(n)} {losses[n]:.4f}' for n in others)}"
+    if losses[others[0]] < losses[chosen]:
+        told += "; the simpler of two that lie within one standard error"
+    return told
+
+
+def _own(name: str) -> str:
+    return f"{name}'s"
+
+
+def better_unseen(evaluation: Mapping[str, Any]) -> str:
+    """By which figures the next candidate did better on the unseen months, without a stop; "" where by none.
+
+    The next candidate is the one of the others with the lowest log-loss there.
+    """
+    metrics, chosen = evaluation.get("metrics") or {}, str(evaluation.get("chosen") or "")
+    found = {
+        name: {key: (metrics[name].get(key) or {}).get("value") for key in FIGURE_WORDS}
+        for name in evaluation.get("candidates") or {}
+        if name in metrics
+    }
+    others = [name for name in found if name != chosen and found[name]["log_loss"] is not None]
+    if chosen not in found or not others:
+        return ""
+    other = min(others, key=lambda name: (found[name]["log_loss"], name))
+    ahead = [
+        f"{words} ({there:.{digits}f} against {here:.{digits}f})"
+        for key, (words, digits, sign) in FIGURE_WORDS.items()
+        if (there := found[other][key]) is not None
+        and (here := found[chosen][key]) is not None
+        and sign * (round(there, digits) - round(here, digits)) > 0
+    ]
+    if not ahead:
+        return ""
+    by = " and ".join([", ".join(ahead[:-1]), ahead[-1]] if len(ahead) > 1 else ahead)
+    return f"On the unseen months {other} did better by {by}, but they choose nothing"

@@ -1,0 +1,104 @@
+"""What lowered an account: the end of a surge or of a stay, another policy, or what fell since the prior state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tierwise.config.policy import Policy
+from tierwise.tiers.bands import (
+    LEVELS,
+    Flags,
+    Floats,
+    Instants,
+    Ints,
+    Words,
+    fit_codes,
+    match_rows,
+    row_levels,
+    signal_codes,
+)
+from tierwise.tiers.inputs import Facts, Prior
+from tierwise.tiers.steps import Gates, Standing
+
+
+@dataclass(frozen=True)
+class Demotion:
+    """What the words may say of accounts that moved down; nothing is set for the others."""
+
+    surge_end: Instants
+    """When the surge ended whose end lowered it; NaT otherwise."""
+    stay_end: Instants
+    """When the minimum stay ended that alone had kept it; NaT otherwise."""
+    by_policy: Flags
+    """The policy changed, and nothing fell."""
+    fit: Flags
+    signal: Flags
+    coverage: Flags
+    """Whether it fell by a band (an entry cut or a stay cut crossed) since the prior state, which knows it."""
+    fit_was: Floats
+    signal_was: Floats
+    coverage_was: Ints
+
+
+def demotion(
+    facts: Facts, prior: Prior, gates: Gates, standing: Standing, moves: Words, causes: Words, policy: Policy
+) -> Demotion:
+    """What lowered each account with a movement `down`.
+
+    Only where thresholds or a surge's end did: suppression and staleness speak for themselves, and so does capacity,
+    where the account earned no less than before.
+    """
+    earned_less = (moves == "down") & (standing.lifted < prior.level)
+    by_rows = earned_less & gates.open
+    ended = by_rows & (prior.level > prior.held) & ~standing.clock.carried
+    ground = ended & (standing.unlifted >= prior.held)
+    asked = (by_rows & ~ground) | (earned_less & (gates.row == "low_fit"))
+    fit = asked & _fit_fell(prior, facts, policy)
+    signal = asked & _signal_fell(prior, facts, policy)
+    coverage = by_rows & asked & (prior.coverage > facts.coverage)
+    by_policy = by_rows & ~ended & (causes == "policy") & ~fit & ~signal & ~coverage
+    until = standing.floors.until
+    over = by_rows & ~ended & (causes != "policy") & (until > prior.as_of) & ~standing.floors.inside
+    nat = np.datetime64("NaT", "us")
+    return Demotion(
+        surge_end=np.where(ended, standing.clock.ended, nat),
+        stay_end=np.where(over & _only_stayed(prior, policy), until, nat),
+        by_policy=by_policy,
+        fit=fit,
+        signal=signal,
+        coverage=coverage,
+        fit_was=prior.fit_score,
+        signal_was=prior.signal_score,
+        coverage_was=prior.coverage,
+    )
+
+
+def _fit_fell(prior: Prior, facts: Facts, policy: Policy) -> Flags:
+    fell = np.zeros(len(facts.fit), dtype=bool)
+    for margin in (0.0, policy.time_in_tier.stay_margin):
+        fell |= fit_codes(prior.fit_score, policy.bands, margin) > fit_codes(facts.fit, policy.bands, margin)
+    return fell
+
+
+def _signal_fell(prior: Prior, facts: Facts, policy: Policy) -> Flags:
+    fell = np.zeros(len(facts.signal), dtype=bool)
+    for margin in (0.0, policy.time_in_tier.stay_margin):
+        was = signal_codes(prior.signal_score, policy.bands, margin)
+        fell |= was > signal_codes(facts.signal, policy.bands, margin)
+    return fell
+
+
+def _only_stayed(prior: Prior, policy: Policy) -> Flags:
+    """Whether the prior state's own scores, which it knows, would not have kept the tier it held."""
+    margin = policy.time_in_tier.stay_margin
+    first = match_rows(
+        policy.rows,
+        fit_codes(prior.fit_score, policy.bands, margin),
+        signal_codes(prior.signal_score, policy.bands, margin),
+        prior.coverage,
+    )
+    known = ~np.isnan(prior.fit_score) & ~np.isnan(prior.signal_score) & (prior.coverage >= 0)
+    held = np.maximum(prior.held, LEVELS["recycle"])
+    return np.asarray(known & (row_levels(policy.rows)[first] < held), dtype=bool)
