@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierwise.audit import AuditRules, Finding, audit, is_own, missingness, refused
+from tierwise.audit.attributes import is_personal
 from tierwise.config.plan import Attribute, Channel, Features, Learning, Outcome, Plan, Signals
 from tierwise.data import Warehouse
 
@@ -358,3 +359,26 @@ def test_contacts_accounts_and_currencies() -> None:
 
 def test_a_bare_minimum_of_tables_gives_no_finding_but_outcomes() -> None:
     assert set(found(world(), plan())) == {("outcomes", "outcome")}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "first_name",
+        "FullName",
+        "BillingEmail",
+        "contactEmail",
+        "PhoneNumber",
+        "emails",
+        "phones",
+        "fax",
+        "primary_contact__c",
+    ],
+)
+def test_columns_named_like_a_person_s_data_are_known(name: str) -> None:
+    assert is_personal(name)
+
+
+@pytest.mark.parametrize("name", ["industry", "name_of_plan", "employee_count", "last_stage", "template", "segment"])
+def test_other_columns_are_not(name: str) -> None:
+    assert not is_personal(name)

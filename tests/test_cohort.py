@@ -131,6 +131,11 @@ def test_an_exclusion_of_an_account_is_not_one_of_its_country_and_free_text_is_n
         "exclusions": [{"account_id": "a", "domain": "b.example", "country": "NL", "reason": "asked by Zelda Quux"}],
     }
     assert rows_of(rows)["excluded_by"].to_dict() == {"a": "other", "b": None}
+    rows["exclusions"] = [
+        {"account_id": "a", "reason": " Do Not Contact"},
+        {"account_id": "b", "reason": "jane doe asked"},
+    ]
+    assert rows_of(rows)["excluded_by"].to_dict() == {"a": "do_not_contact", "b": "other"}
 
 
 def test_a_contact_without_a_link_date_reaches_no_account_and_none_after_it_was_unlinked() -> None:

@@ -90,15 +90,65 @@ def test_a_backfill_owes_nothing_and_moves_neither_current_nor_later_states(work
     )
 
 
-def test_what_is_owed_to_an_account_is_withdrawn_once_it_is_suppressed(workspace: Workspace) -> None:
+def test_outreach_to_an_account_is_withdrawn_once_it_is_suppressed_and_what_stops_it_stands(
+    workspace: Workspace,
+) -> None:
     owed = [row for row in outbox(workspace)["owed"] if row["payload"]["tier"] == "tier_2"]
     account = owed[0]["account_id"]
-    exclude(workspace, [account])
+    before = exclude(workspace, [account])
     tierwise.score(workspace, as_of="2026-01-05")
-    after = outbox(workspace)
-    assert account in {row["account_id"] for row in after["withdrawn"]}
-    left = [row["payload"] for row in after["owed"] if row["account_id"] == account]
-    assert {row["motion"] for row in left} == {"none"}
+
+    def left() -> set[str]:
+        return {row["payload"]["motion"] for row in outbox(workspace)["owed"] if row["account_id"] == account}
+
+    assert account in {row["account_id"] for row in outbox(workspace)["withdrawn"]}
+    assert left() == {"none"}
+    tierwise.score(workspace, as_of="2026-01-06")
+    assert left() == {"none"}, "the next run leaves the stop owed"
+
+    (workspace.tables / "exclusions.parquet").write_bytes(before)
+    tierwise.score(workspace, as_of="2026-01-06")
+    assert left() == {"1:few ABM, coordinated outbound"}, "back in its tier, it is owed its play, and no stop"
+
+
+def test_a_revision_owes_again_what_the_run_it_revises_withdrew_by_mistake(workspace: Workspace) -> None:
+    owed = [row for row in outbox(workspace)["owed"] if row["payload"]["tier"] == "tier_2"]
+    account = owed[0]["account_id"]
+    mine = sorted(row["action_id"] for row in outbox(workspace)["owed"] if row["account_id"] == account)
+    before = exclude(workspace, [account])
+    tierwise.score(workspace, as_of="2026-01-05")
+    (workspace.tables / "exclusions.parquet").write_bytes(before)
+    assert tierwise.score(workspace, as_of="2026-01-05").kind == "revision"
+    assert sorted(row["action_id"] for row in outbox(workspace)["owed"] if row["account_id"] == account) == mine
+
+
+def test_a_changed_plan_is_trained_promoted_scored_and_rolled_back(workspace: Workspace) -> None:
+    model = workspace.folder / "models" / PLAN / "model.yaml"
+    old = model.read_text()
+    model.write_text(old.replace("window_days: 90", "window_days: 60"))
+    changed = tierwise.load_workspace(workspace.folder)
+    challenger = tierwise.train(changed, as_of="2025-10-01")
+    assert not challenger.live
+    with pytest.raises(UsageError, match="tierwise promote"):
+        tierwise.score(changed, as_of="2026-01-05")
+    assert tierwise.promote(changed).model_version == challenger.model_version
+    assert tierwise.score(changed, as_of="2026-01-05").new
+    assert tierwise.rollback(changed).number == 1
+    model.write_text(old)
+    assert tierwise.score(tierwise.load_workspace(workspace.folder), as_of="2026-01-06").new
+
+
+def test_a_review_in_which_only_backfills_stand_says_so(workspace: Workspace) -> None:
+    assert tierwise.score(workspace, as_of="2025-06-15").kind == "backfill"
+    review = tierwise.govern(workspace, as_of="2025-06-20").review
+    assert "drift was not reviewed" in " ".join(reason.words for reason in review.reasons)
+
+
+def test_roles_that_the_history_does_not_bear_out_block_training(workspace: Workspace) -> None:
+    (workspace.tables / "contact_history.parquet").unlink()
+    result = tierwise.check(workspace)
+    assert result.blocked
+    assert [f.subject for f in result.findings if f.severity == "blocks"] == ["contacts' roles"]
 
 
 def test_a_plan_that_has_changed_since_training_is_not_scored_with(workspace: Workspace) -> None:

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierwise.cli import tables
-from tierwise.governance import Figure
+from tierwise.governance import Figure, wilson
 from tierwise.report import AccountPage, AccountsPage, account_page, accounts_page, message_page, review_page, run_page
 from tierwise.report.accounts import direction, steps_of
 from tierwise.report.charts import (
@@ -33,7 +33,6 @@ from tierwise.report.charts import (
     stacked_months,
     trend,
     waterfall,
-    wilson,
 )
 from tierwise.report.quality import quality_part
 from tierwise.report.review import drift_words, review_dict

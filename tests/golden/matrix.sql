@@ -1347,7 +1347,13 @@ WITH barred AS (
 SELECT
   s.account_id,
   s.as_of,
-  MIN(x.reason) AS reason
+  MIN(
+    CASE
+      WHEN ARRAY_CONTAINS($reasons, REGEXP_REPLACE(LOWER(TRIM(x.reason)), '[^a-z0-9]+', '_', 'g'))
+      THEN REGEXP_REPLACE(LOWER(TRIM(x.reason)), '[^a-z0-9]+', '_', 'g')
+      ELSE 'other'
+    END
+  ) AS reason
 FROM spine AS s
 JOIN barred AS x
   ON x.account_id = s.account_id

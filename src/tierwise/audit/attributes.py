@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from scipy import stats
@@ -25,10 +26,10 @@ OWN_FIELDS = frozenset(
     | {"model_version", "policy_version", "run_id"}
 )
 """Columns that tierwise publishes, and that a CRM may hand back."""
-PERSONAL = frozenset(
-    {"email", "mail", "phone", "mobile", "fax", "contact", "person", "firstname", "lastname", "surname"}
-)
-"""Words in the name of a column that holds a person's data."""
+PERSONAL = frozenset({"email", "mail", "phone", "telephone", "mobile", "fax", "contact", "person", "surname"})
+"""Words in the name of a column that holds a person's data;"""
+NAMES = frozenset({"first", "last", "full", "given", "family", "middle"})
+"""and those that do so before `name`."""
 NO_HISTORY = "today's value, no history: may have been filled after the outcome"
 
 
@@ -45,10 +46,18 @@ def is_own(name: str) -> bool:
 def is_personal(name: str) -> bool:
     """Whether a column is named like a person's data (law 10).
 
-    >>> is_personal("billing_email"), is_personal("Primary_Contact__c"), is_personal("industry")
-    (True, True, False)
+    >>> [is_personal(n) for n in ("billing_email", "PhoneNumber", "first_name", "contacts__c", "industry")]
+    [True, True, True, True, False]
     """
-    return bool(set(re.split(r"[^a-z]+", name.lower())) & PERSONAL)
+    words = [w.lower().removesuffix("s") for w in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
+    before_name = {a for a, b in pairwise(words) if b == "name"}
+    return bool(set(words) & PERSONAL or before_name & NAMES)
+
+
+def personal(warehouse: Warehouse, names: Iterable[str]) -> set[str]:
+    """The text attributes of accounts that are named like a person's data, or hold e-mail addresses."""
+    texts = [n for n in names if warehouse.attributes("accounts").get(n, "text") == "text"]
+    return {n for n in texts if is_personal(n)} | personal_values(warehouse, texts)
 
 
 def personal_values(warehouse: Warehouse, names: Iterable[str]) -> set[str]:
@@ -56,7 +65,7 @@ def personal_values(warehouse: Warehouse, names: Iterable[str]) -> set[str]:
     texts = [n for n in names if warehouse.attributes("accounts").get(n) == "text"]
     if not texts:
         return set()
-    found = warehouse.frame(sql.holding(texts, "@")).iloc[0]
+    found = warehouse.frame(sql.holding(texts, r"[^\s@]@[^\s@]+\.[^\s@]")).iloc[0]
     return {n for n in texts if found[n]}
 
 
@@ -65,14 +74,14 @@ def of_attributes(warehouse: Warehouse, plan: Plan, data_through: datetime, rule
     present = [c for c in warehouse.frame(sql.columns("accounts"))["name"].tolist() if c not in IDENTITY]
     filled = warehouse.frame(sql.filled(present)).iloc[0]
     declared = {a.attribute: a for a in plan.features.fit}
-    personal = {n for n in present if is_personal(n)} | personal_values(warehouse, present)
+    of_people = personal(warehouse, present)
     found = [_undeclared(n, filled) for n in present if n not in declared and filled[f"filled_{n}"] > 0]
     for attribute in plan.features.fit:
         if attribute.attribute not in present or filled[f"filled_{attribute.attribute}"] == 0:
             found.append(_absent(attribute, attribute.attribute in present))
         elif is_own(attribute.attribute):
             found.append(_own(attribute))
-        elif attribute.attribute in personal:
+        elif attribute.attribute in of_people:
             found.append(_personal(attribute))
         elif attribute.clock == "tracked":
             found += _tracked(warehouse, attribute, rules)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tierwise.audit.attributes import is_own, is_personal, personal_values
+from tierwise.audit.attributes import is_own, personal
 from tierwise.audit.finding import refused
+from tierwise.audit.roles import role_clock
 from tierwise.audit.sweep import audit
 from tierwise.clock import instant
 from tierwise.config import parse_plan
@@ -96,12 +97,12 @@ def _attributes(warehouse: Warehouse, first: datetime) -> tuple[list[Line], list
     since = dict(zip(history["field"], history["since"], strict=True))
     lines, left_out = [], []
     further = sorted(warehouse.attributes("accounts"))
-    personal = {n for n in further if is_personal(n)} | personal_values(warehouse, further)
+    of_people = personal(warehouse, further)
     for name in (*CLOCKS, *further):
         n = warehouse.frame(Query(f'SELECT count("{name}") AS n FROM accounts'))["n"][0]
         if not n or is_own(name):
             continue
-        if name in personal:
+        if name in of_people:
             left_out.append((name, "named like a person's data, or holding e-mail addresses"))
             continue
         kind = KINDS.get(name) or ("number" if warehouse.attributes("accounts").get(name) == "number" else "category")
@@ -160,22 +161,6 @@ def _channels(warehouse: Warehouse) -> tuple[list[str], list[str]]:
     return lines, triggers
 
 
-def _role_clock(warehouse: Warehouse) -> tuple[str, str]:
-    """Whether contacts' roles can be rebuilt as of each date, and why."""
-    found = warehouse.frame(
-        Query("""
-        SELECT count(*) AS n, count(*) FILTER (WHERE first_old IS NULL) AS blank FROM (
-            SELECT contact_id, arg_min([old_value], changed_at)[1] AS first_old
-            FROM contact_history WHERE field = 'role' GROUP BY contact_id)
-        """)
-    ).iloc[0]
-    if not found["n"]:
-        return "untracked", "contact_history holds no changes of role: today's roles serve tiers, no feature"
-    if found["blank"] > LEAST_SHARE * found["n"]:
-        return "untracked", "first changes of role carry no old value: roles were filled in later"
-    return "tracked", "contact_history holds the changes of role"
-
-
 def _model(
     warehouse: Warehouse,
     plan: str,
@@ -189,7 +174,7 @@ def _model(
     new = [t for t in types["type"].dropna() if "new" in t.lower()]
     roles = set(warehouse.frame(Query("SELECT DISTINCT role FROM contacts WHERE role IS NOT NULL"))["role"])
     group = [r for r in ("champion", "exec_buyer") if r in roles] or sorted(roles)[:2] or ["champion", "exec_buyer"]
-    clock, because = _role_clock(warehouse)
+    clock, because = role_clock(warehouse)
     channels, triggers = _channels(warehouse)
     start = (first + min(timedelta(days=180), (last - first) / 4)).date()
     fit = [f"    - {line.text}  # {line.comment}" for line in lines]

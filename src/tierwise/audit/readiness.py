@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from tierwise.config.plan import Plan
     from tierwise.data import Warehouse
 
+LEAST_UNDATED = 0.01
+"""The share of contacts without any date from which it is a warning."""
+
 
 def of_readiness(warehouse: Warehouse, plan: Plan, data_through: datetime, rules: AuditRules) -> list[Finding]:
     """Every finding on what the data can support."""
@@ -95,10 +98,13 @@ def _contacts(warehouse: Warehouse) -> list[Finding]:
     n, unlinked, undated = int(row["n"]), int(row["no_linked_at"]), int(row["no_date"])
     if not unlinked:
         return []
-    words = f"{unlinked} of {n} contacts have no linked_at: they count from created_at, and {undated} have neither"
+    words = f"{unlinked} of {n} contacts have no linked_at: they count from created_at"
+    if undated:
+        words += f"; {undated} have neither, so that they and what they do reach no account"
     do = "Export when each contact joined its account: a contact moved later would count too early"
     figures = {**_share(unlinked, n), "no_date": undated}
-    return [Finding("no_linked_at", "notes", "contacts", "since when a contact counts", words, do, figures)]
+    severity: Severity = "warns" if undated > LEAST_UNDATED * n else "notes"
+    return [Finding("no_linked_at", severity, "contacts", "since when a contact counts", words, do, figures)]
 
 
 def _currencies(warehouse: Warehouse) -> list[Finding]:

@@ -27,10 +27,12 @@ def filled(attributes: list[str]) -> Query:
     return Query(f"SELECT count(*) AS accounts{counts} FROM accounts a")
 
 
-def holding(attributes: list[str], text: str) -> Query:
-    """For each attribute whether any value holds a text."""
-    columns = ", ".join(f"coalesce(bool_or(contains({quoted(n)}, $text)), FALSE) AS {quoted(n)}" for n in attributes)
-    return Query(f"SELECT {columns} FROM accounts", {"text": text})
+def holding(attributes: list[str], pattern: str) -> Query:
+    """For each attribute whether any value holds a pattern."""
+    columns = ", ".join(
+        f"coalesce(bool_or(regexp_matches({quoted(n)}, $pattern)), FALSE) AS {quoted(n)}" for n in attributes
+    )
+    return Query(f"SELECT {columns} FROM accounts", {"pattern": pattern})
 
 
 def outcome_events(outcome: Outcome, data_through: datetime) -> Query:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tierwise.audit.attributes import of_attributes
 from tierwise.audit.finding import DEFAULT_AUDIT_RULES, AuditRules, Finding, ordered
 from tierwise.audit.readiness import of_readiness
+from tierwise.audit.roles import of_roles
 
 if TYPE_CHECKING:
     from tierwise.config.plan import Plan
@@ -22,5 +23,9 @@ def audit(
     A finding that blocks means that the plan must not be trained as it is.
     """
     return ordered(
-        (*of_attributes(warehouse, plan, data_through, rules), *of_readiness(warehouse, plan, data_through, rules))
+        (
+            *of_attributes(warehouse, plan, data_through, rules),
+            *of_roles(warehouse, plan),
+            *of_readiness(warehouse, plan, data_through, rules),
+        )
     )

@@ -171,7 +171,32 @@ def train(
         )
     else:
         tables.trained(result)
-    context.close(0, following=context.command(f"score --as-of {result.as_of.date()}"))
+    following = f"score --as-of {result.as_of.date()}" if result.live else "promote"
+    context.close(0, following=context.command(following))
+
+
+@app.command()
+def promote() -> None:
+    """Make the challenger the live model."""
+    from tierwise.jobs import promote as run_promote
+
+    _promoted(run_promote(context.workspace(), context.plan))
+
+
+@app.command()
+def rollback() -> None:
+    """Make the model before the live one live again."""
+    from tierwise.jobs import rollback as run_rollback
+
+    _promoted(run_rollback(context.workspace(), context.plan))
+
+
+def _promoted(result: Any) -> None:
+    if context.as_json:
+        show.emit({"plan": result.plan, "version": result.number, "model_version": result.model_version})
+    else:
+        print(f"Version {result.number} ({result.model_version[:12]}), trained as of {result.trained_as_of}, is live.")
+    context.close(0, following=context.command("score --as-of DATE"))
 
 
 @app.command()
@@ -318,6 +343,11 @@ def run() -> None:
         code = _said(EnvironmentFault.exit_code, f"the disk or network refused: {error.strerror or error}{named}")
     except KeyboardInterrupt:
         code = _said(130, "stopped; what was published is whole")
+    except Exception as error:
+        if os.environ.get("TIERWISE_TRACEBACK"):
+            raise
+        told = f"a fault of tierwise's own: {type(error).__name__}: {error}"
+        code = _said(1, f"{told}. Set TIERWISE_TRACEBACK=1 to see where")
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # the libraries' own threads may abort an orderly end

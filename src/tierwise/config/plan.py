@@ -70,6 +70,22 @@ class Cohort(Frozen):
     industries: tuple[str, ...] = ()
     min_age_days: Annotated[int, Field(ge=0)] = 0
     active_within_days: Days | None = None
+    exclusion_reasons: tuple[Name, ...] = (
+        "bankrupt",
+        "competitor",
+        "compliance",
+        "do_not_contact",
+        "duplicate",
+        "gdpr_request",
+        "internal",
+        "legal_hold",
+        "opt_out",
+        "partner",
+        "partner_conflict",
+        "sanctions",
+        "trade_restriction",
+    )
+    """The reasons of exclusions that are published, as lower-case words; any other may name a person: `other`."""
     ended_by: tuple[str, ...] = ()
     """Activity kinds after which an account is out for good (an application decided, a contract ended)."""
 

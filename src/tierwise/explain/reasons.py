@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tierwise.features.matrix import Matrix
     from tierwise.learning.model import PropensityModel
 
-NOT_KNOWN = "not known"
 COLUMNS = ("account_id", "as_of", "side", "feature", "value", "value_as_of", "log_odds", "words")
 NOTHING = 1e-12
 """A contribution of no more than this is rounding, and is left out."""
@@ -85,7 +84,7 @@ def top_reasons(said: pd.DataFrame, n: int = 5) -> pd.DataFrame:
 def format_value(feature: Feature, value: Any) -> str:
     """A value as a reader expects it: 12,300, 3.25, yes or no, a level, or `not known`."""
     if value is None or value != value:
-        return NOT_KNOWN
+        return feature.absent
     if feature.kind == "category":
         return str(value)
     number = float(value)
@@ -93,14 +92,8 @@ def format_value(feature: Feature, value: Any) -> str:
         return "yes" if number else "no"
     if not math.isfinite(number):
         return str(number)
-    if feature.unit == "days":
-        return (
-            "less than 1"
-            if number < 1
-            else f"{number:.0f} or more, or never"
-            if number >= LONGEST_AGO
-            else f"{int(number)}"
-        )
+    if feature.unit.startswith("days"):
+        return _days(feature, number)
     if feature.unit == "log ratio":
         return f"{math.exp(number):.1f}"
     if number == int(number) or abs(number) >= 1000:
@@ -108,11 +101,18 @@ def format_value(feature: Feature, value: Any) -> str:
     return f"{number:.3g}"
 
 
+def _days(feature: Feature, days: float) -> str:
+    """Days ago in whole days; the longest that counts may stand for never, where the feature's unit says so."""
+    if days >= LONGEST_AGO:
+        return f"{LONGEST_AGO} or more, or never" if feature.unit == "days or never" else f"{LONGEST_AGO} or more"
+    return "less than 1" if days < 1 else str(int(days))
+
+
 def speak(feature: Feature, value: Any) -> str:
     """A feature's words with its value; a template that opens with the value is turned round where it is not known."""
     said = format_value(feature, value)
-    if said == NOT_KNOWN and feature.words.startswith("{value}"):
-        return f"{feature.words.removeprefix('{value}').strip()}: {NOT_KNOWN}"
+    if said == feature.absent and feature.words.startswith("{value}"):
+        return f"{feature.words.removeprefix('{value}').strip()}: {feature.absent}"
     return feature.words.replace("{value}", said)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -111,7 +110,12 @@ def matrix_steps(
     """Every step of the matrix, in the order in which they run."""
     steps = [activity.touch(), *spine.spine(plan.cohort, as_ofs, max(as_ofs)), activity.signals(plan.features.signal)]
     steps += [attributes.contact_roles(), *activity.rolled_up(plan), deals.opportunity_history()]
-    steps += [*attributes.tracked(plan), attributes.owner(), facts.excluded(), facts.negative_triggers(negative)]
+    steps += [
+        *attributes.tracked(plan),
+        attributes.owner(),
+        facts.excluded(plan.cohort.exclusion_reasons),
+        facts.negative_triggers(negative),
+    ]
     steps.append(spine.status(plan.cohort))
     if outcomes_through is not None:
         steps.append(deals.outcomes(plan.outcome, outcomes_through))
@@ -244,7 +248,6 @@ def _fact_columns(plan: Plan) -> Columns:
 def _typed(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """Fixed dtypes, so that a column without values keeps its kind: float64, datetime64[us], or object for text."""
     kinds = {f.name: f.kind for f in catalogue(plan)}
-    frame = frame.assign(excluded_by=frame["excluded_by"].map(_code))
     typed = {}
     for name in frame.columns:
         column = frame[name]
@@ -257,12 +260,6 @@ def _typed(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     return pd.DataFrame(typed)
 
 
-def _code(reason: object) -> object:
-    """An exclusion's reason, if it is a code; free text may name a person (law 10), and becomes `other`."""
-    return reason if not isinstance(reason, str) or CODE.fullmatch(reason) else "other"
-
-
-CODE = re.compile(r"[a-z][a-z0-9_ -]{0,39}")
 _NUMBERS = {"days_since_signal", "signals_7d", "signals_prior_weekly", "contacts_7d", "channels_7d", "outcome"}
 
 

@@ -113,9 +113,10 @@ def _activity(plan: Plan) -> list[Feature]:
                 _number(f"{measure}_decayed_{h}d", "activities", fading.format(h), 4 * h)
                 for h in signal.half_lives_days
             ]
-            features.append(_number(f"{measure}_days_since", "days", f"days since the newest {words}"))
+            said = f"days since the newest {words}"
+            features.append(_number(f"{measure}_days_since", "days or never", said, absent="none seen yet"))
     for w in trend_windows(plan):
-        words = f"buyer activity in {w} days, times that of the {w} before"
+        words = f"buyer activity of {w} days over the {w} before, one added to each"
         features.append(_number(f"signals_trend_{w}d", "log ratio", words, 2 * w))
     for kind in signal.value_of:
         features += [
@@ -125,9 +126,9 @@ def _activity(plan: Plan) -> list[Feature]:
     return features
 
 
-def _number(name: str, unit: str, words: str, window: int | None = None) -> Feature:
+def _number(name: str, unit: str, words: str, window: int | None = None, absent: str = "not known") -> Feature:
     """A number of the signal side, said as `words: value`."""
-    return Feature(name, "signal", "number", unit, f"{words}: {{value}}", window)
+    return Feature(name, "signal", "number", unit, f"{words}: {{value}}", window, absent=absent)
 
 
 def _people(plan: Plan) -> list[Feature]:
@@ -162,6 +163,16 @@ def _opportunities(plan: Plan) -> list[Feature]:
         _number("opportunities_before", "opportunities", "opportunities opened before"),
         _number("opportunities_won_before", "opportunities", "opportunities won before"),
         _number("opportunities_lost_before", "opportunities", "opportunities lost before"),
-        _number("days_since_opportunity_opened", "days", "days since the last opportunity was opened"),
-        _number("days_since_opportunity_closed", "days", "days since the last opportunity was closed"),
+        _number(
+            "days_since_opportunity_opened",
+            "days",
+            "days since the last opportunity was opened",
+            absent="there was none",
+        ),
+        _number(
+            "days_since_opportunity_closed",
+            "days",
+            "days since the last opportunity was closed",
+            absent="there was none",
+        ),
     ]

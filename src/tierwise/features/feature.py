@@ -24,3 +24,5 @@ class Feature:
     words: str
     window_days: int | None = None
     missing: Literal["value", "never"] = "value"
+    absent: str = "not known"
+    """What a missing value is called."""

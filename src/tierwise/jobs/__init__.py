@@ -3,6 +3,7 @@
 from tierwise.jobs.demo import DemoResult, demo
 from tierwise.jobs.explain import Explained, explain
 from tierwise.jobs.govern import GovernResult, govern
+from tierwise.jobs.promote import PromoteResult, promote, rollback
 from tierwise.jobs.score import ScoreResult, score
 from tierwise.jobs.train import TrainResult, train
 from tierwise.jobs.workspace import CheckResult, InitResult, check, init
@@ -13,6 +14,7 @@ __all__ = [
     "Explained",
     "GovernResult",
     "InitResult",
+    "PromoteResult",
     "ScoreResult",
     "TrainResult",
     "check",
@@ -20,6 +22,8 @@ __all__ = [
     "explain",
     "govern",
     "init",
+    "promote",
+    "rollback",
     "score",
     "train",
 ]

@@ -127,9 +127,11 @@ def _published(runs: dict[str, PublishedRun], ledger: pd.DataFrame) -> pd.DataFr
     return pd.concat(parts, ignore_index=True)
 
 
-def _current(matrix: Matrix, runs: dict[str, PublishedRun]) -> pd.DataFrame:
-    """The newest run's cohort with its features and its scores, for drift."""
+def _current(matrix: Matrix, runs: dict[str, PublishedRun]) -> pd.DataFrame | None:
+    """The newest run's cohort with its features and its scores, for drift; None where only backfills were published."""
     forecasts = [run for run in runs.values() if run.meta["kind"] != "backfill"]
+    if not forecasts:
+        return None
     newest = max(enumerate(forecasts), key=lambda run: (str(run[1].meta["as_of"]), run[0]))[1]
     scores = newest.frame("scores")
     return matrix.eligible().frame.merge(scores[scores["propensity"].notna()], on=["account_id", "as_of"])

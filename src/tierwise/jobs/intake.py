@@ -111,7 +111,7 @@ def check_question(files: PlanFiles, bundle: Bundle) -> None:
     """
     if bundle.meta.get("question") != question(files):
         raise UsageError(
-            f"plan '{files.plan.plan}' was to be scored with the model trained as of {bundle.meta['trained_as_of']}",
+            f"plan '{files.plan.plan}' was to be used with the model trained as of {bundle.meta['trained_as_of']}",
             found="outcome, cohort or features in model.yaml have changed since it was trained",
             do="Run `tierwise train`, and `tierwise promote` once it is to go live; or undo the change",
         )

@@ -35,7 +35,7 @@ SCORES = ("propensity", "account_score", "fit_score", "signal_score")
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training gave: the registered version, the evidence, the findings, and the test slice's rows.
+    """What a training gave: the registered version (live, or a challenger), evidence, findings, the test slice's rows.
 
     unseen: account_id, as_of, family_id, outcome, propensity; from a model that was trained before them.
     """
@@ -43,6 +43,7 @@ class TrainResult:
     plan: str
     as_of: datetime
     number: int
+    live: bool
     model_version: str
     evaluation: dict[str, Any]
     findings: tuple[Finding, ...]
@@ -87,10 +88,14 @@ def train(
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "bundle"
         version = write_bundle(trained.model, matrix.frame.tail(50), meta, bundle)
-        card = files.folder / "card.md"
-        card.write_text(model_card(meta | {"model_version": version}, meta["evaluation"]), encoding="utf-8")
+        text = model_card(meta | {"model_version": version}, meta["evaluation"])
         number = registry.register(files.plan.plan, bundle, _headline(meta["evaluation"]), _params(meta))
-    return TrainResult(files.plan.plan, stand, number, version, meta["evaluation"], findings, card, trained.unseen)
+    card = files.folder / "card.md"
+    card.write_text(text, encoding="utf-8")
+    live = any("champion" in v.aliases for v in registry.versions(files.plan.plan) if v.number == number)
+    return TrainResult(
+        files.plan.plan, stand, number, live, version, meta["evaluation"], findings, card, trained.unseen
+    )
 
 
 def _refuse_blocked(files: PlanFiles, findings: tuple[Finding, ...]) -> None:
@@ -129,11 +134,17 @@ def _meta(
             {"name": f.name, "side": f.side, "unit": f.unit, "words": f.words} for f in trained.model.features
         ],
         "refused": [list(pair) for pair in refused(findings)],
-        "accepted": [a.attribute for a in files.plan.features.fit if a.clock == "accepted"],
+        "accepted": _accepted(files),
         "notes": [f.words for f in findings if f.severity != "blocks" and not f.refuses],
         "evaluation": trained.evaluation.to_dict(),
         "reference": _reference(trained, matrix),
     }
+
+
+def _accepted(files: PlanFiles) -> list[str]:
+    """What the plan takes today's value of for all dates, by name, though nothing proves when it was known."""
+    names = [a.attribute for a in files.plan.features.fit if a.clock == "accepted"]
+    return [*names, *(["contacts' roles"] if files.plan.features.signal.buying_group.clock == "accepted" else [])]
 
 
 def _reference(trained: Trained, matrix: Matrix) -> dict[str, Any]:

@@ -59,23 +59,6 @@ def chance(log_odds: float) -> float:
     return 1 / (1 + math.exp(-log_odds)) if log_odds >= 0 else math.exp(log_odds) / (1 + math.exp(log_odds))
 
 
-def wilson(outcomes: float, n: int) -> tuple[float, float]:
-    """The 95% score interval of a share, for a figure that came without its own; (0, 1) where n is 0.
-
-    Source: E. B. Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22.
-
-    >>> [round(x, 4) for x in wilson(8, 10)]
-    [0.4902, 0.9433]
-    """
-    if n <= 0:
-        return 0.0, 1.0
-    z, share = 1.959963984540054, outcomes / n
-    middle = share + z * z / (2 * n)
-    spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    low, high = (max(0.0, min(1.0, (middle + side * spread) / (1 + z * z / n))) for side in (-1, 1))
-    return min(low, share), max(high, share)
-
-
 def ceiling(value: float) -> float:
     """The least round number at or above a positive value whose quarters are round too.
 

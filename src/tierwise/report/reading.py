@@ -22,7 +22,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tierwise.report.charts import Point, wilson
+from tierwise.governance.intervals import wilson
+from tierwise.report.charts import Point
 from tierwise.report.words import absent
 
 METRICS = ("auc", "average_precision", "log_loss", "brier")

@@ -9,6 +9,9 @@ from datetime import datetime
 
 import pandas as pd
 
+from tierwise.config.policy import STATUSES as STATUSES
+from tierwise.config.policy import TIERS as TIERS
+
 TIER_WORDS = {
     "tier_1": "Focus",
     "tier_2": "Growth",
@@ -19,8 +22,6 @@ TIER_WORDS = {
     "customer": "Customer",
     "not_eligible": "Not eligible",
 }
-TIERS = ("tier_1", "tier_2", "tier_3", "recycle", "suppress")
-STATUSES = ("in_pipeline", "customer", "not_eligible")
 MOTIONS = {
     "tier_1": "1:1 account-based marketing, executive alignment",
     "tier_2": "1:few account-based marketing, coordinated outbound",

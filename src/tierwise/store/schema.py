@@ -82,6 +82,7 @@ outbox = Table(
     Column("as_of", DateTime, nullable=False),
     Column("run_id", String(80), ForeignKey("runs.run_id"), nullable=False),
     Column("status", String(20), nullable=False),
+    Column("withdrawn_by", String(80), nullable=True),
     Column("payload", Text, nullable=False),
     Index("outbox_by_status", "plan", "status"),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 from sqlalchemy import Connection, and_, delete, insert, select, update
 
@@ -14,6 +16,8 @@ from tierwise.store.record import RunRecord
 
 KEYS = ("plan", "account_id", "as_of", "run_id")
 SUPPRESS = "suppress"
+NO_OUTREACH = "none"
+"""The motion of an action that approaches nobody."""
 
 
 def write_state(connection: Connection, record: RunRecord, state: pd.DataFrame) -> None:
@@ -48,9 +52,10 @@ def write_actions(connection: Connection, record: RunRecord, movements: pd.DataF
     for action_id, row in there.items():
         status = row["status"]
         if action_id in owed and status == "withdrawn":
-            values = {"status": "owed", "run_id": record.run_id, "payload": canonical(owed[action_id])}
+            values = {"status": "owed", "withdrawn_by": None, "run_id": record.run_id}
+            values["payload"] = canonical(owed[action_id])
         elif action_id not in owed and status == "owed" and row["account_id"] in moved:
-            values = {"status": "withdrawn"}
+            values = {"status": "withdrawn", "withdrawn_by": record.run_id}
         else:
             continue
         connection.execute(update(schema.outbox).where(o.action_id == action_id).values(**values))
@@ -66,17 +71,33 @@ def write_actions(connection: Connection, record: RunRecord, movements: pd.DataF
 
 
 def withdraw(connection: Connection, record: RunRecord, state: pd.DataFrame) -> None:
-    """What earlier runs owe to an account that is now suppressed or out of the cohort is owed no longer."""
-    out = sorted(state.loc[state["tier"].isin([SUPPRESS, *STATUSES]), "account_id"].astype(str))
-    o = schema.outbox.c
-    for start in range(0, len(out), 500):
-        late = and_(
-            o.plan == record.plan,
-            o.status == "owed",
-            o.as_of < naive(record.as_of),
-            o.account_id.in_(out[start : start + 500]),
-        )
-        connection.execute(update(schema.outbox).where(late).values(status="withdrawn"))
+    """What earlier dates owe to an account that is out now is owed no longer.
+
+    Out of the cohort, or suppressed: outreach is withdrawn. What stops outreach stands as long as the suppression. What
+    a run that this one revises had withdrawn of earlier dates is owed again first.
+    """
+    o, r = schema.outbox.c, schema.runs.c
+    earlier = and_(o.plan == record.plan, o.as_of < naive(record.as_of))
+    revised = select(r.run_id).where(r.plan == record.plan, r.as_of == naive(record.as_of))
+    again = update(schema.outbox).where(earlier, o.status == "withdrawn", o.withdrawn_by.in_(revised))
+    connection.execute(again.values(status="owed", withdrawn_by=None))
+    tiers = dict(zip(state["account_id"].astype(str), state["tier"].astype(str), strict=True))
+    query = select(o.action_id, o.account_id, o.payload).where(earlier, o.status == "owed")
+    late = [
+        row["action_id"]
+        for row in connection.execute(query).mappings()
+        if _is_late(json.loads(row["payload"]).get("motion"), tiers.get(row["account_id"]))
+    ]
+    for start in range(0, len(late), 500):
+        these = update(schema.outbox).where(o.action_id.in_(late[start : start + 500]))
+        connection.execute(these.values(status="withdrawn", withdrawn_by=record.run_id))
+
+
+def _is_late(motion: str | None, tier: str | None) -> bool:
+    """Whether an action owed earlier has lost its ground in the tier or status of now."""
+    if motion == NO_OUTREACH:
+        return tier != SUPPRESS
+    return tier in (SUPPRESS, *STATUSES)
 
 
 def _elsewhere(connection: Connection, action_ids: set[str]) -> set[str]:

@@ -8,12 +8,17 @@ from tierwise.data import Query
 from tierwise.features.sql.spine import Step, known
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
-def excluded() -> Step:
-    """The reason of an exclusion in force, by the narrowest of account, domain and country that it names."""
-    return "excluded", Query(f"""
+def excluded(reasons: Sequence[str]) -> Step:
+    """The reason of an exclusion in force, by the narrowest of account, domain and country that it names.
+
+    A reason outside the vocabulary may name a person (law 10), and reads `other`.
+    """
+    said = "regexp_replace(lower(trim(x.reason)), '[^a-z0-9]+', '_', 'g')"
+    return "excluded", Query(
+        f"""
         WITH barred AS (
             SELECT a.account_id, x.reason, x.recorded_at, x.starts_on, x.ends_on
             FROM accounts a JOIN exclusions x ON x.account_id = a.account_id
@@ -25,13 +30,16 @@ def excluded() -> Step:
             FROM accounts a JOIN exclusions x
                  ON x.country = a.country AND x.account_id IS NULL AND x.domain IS NULL
         )
-        SELECT s.account_id, s.as_of, min(x.reason) AS reason
+        SELECT s.account_id, s.as_of,
+               min(CASE WHEN list_contains($reasons, {said}) THEN {said} ELSE 'other' END) AS reason
         FROM spine s JOIN barred x ON x.account_id = s.account_id
         WHERE (x.recorded_at IS NULL OR {known("x.recorded_at")})
           AND (x.starts_on IS NULL OR x.starts_on <= s.as_of)
           AND (x.ends_on IS NULL OR x.ends_on > s.as_of)
         GROUP BY s.account_id, s.as_of
-    """)
+        """,
+        {"reasons": list(reasons)},
+    )
 
 
 def negative_triggers(kinds: Mapping[str, int]) -> Step:
