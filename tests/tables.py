@@ -14,6 +14,8 @@ ARROW = {
     "flag": pa.bool_(),
     "list": pa.list_(pa.string()),
 }
+FURTHER = {"accounts": ("segment",)}
+"""Columns beyond the contract's that a table without any row has too."""
 
 
 def as_tables(rows: dict[str, list[dict]]) -> dict[str, pa.Table]:
@@ -21,7 +23,7 @@ def as_tables(rows: dict[str, list[dict]]) -> dict[str, pa.Table]:
     tables = {}
     for name, found in rows.items():
         kinds = {c.name: ARROW[c.type] for c in TABLES[name].columns}
-        names = list(dict.fromkeys(k for r in found for k in r)) or list(kinds)
+        names = list(dict.fromkeys(k for r in found for k in r)) or [*kinds, *FURTHER.get(name, ())]
         schema = pa.schema([(n, kinds.get(n, pa.string())) for n in names])
         tables[name] = pa.Table.from_pylist(found, schema=schema)
     return tables
