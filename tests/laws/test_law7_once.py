@@ -49,7 +49,7 @@ def run(root: Path, store: Store, day: int, inputs: Inputs) -> tuple[str, bool]:
         actions = pd.DataFrame({"action_id": name[:8] + owed["account_id"] + owed["tier"]})
         actions["account_id"] = owed["account_id"]
         record = RunRecord(name, "p", as_of, kind, "m1", "v1", fingerprint, state_hash(prior))
-        files = {"run.json": json.dumps({"run_id": name, "tiers": inputs, "files": {}}).encode()}
+        files = {"run.json": json.dumps({"run_id": name, "tiers": inputs, "files": {}}, sort_keys=True).encode()}
         new = publish(
             root, "p", name, files, lambda: store.commit_run(record, state, moves, actions), kind != "backfill"
         )
