@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import pandas as pd
 
@@ -40,7 +41,7 @@ class Inputs:
         """The plan's name."""
         return self.files.plan.plan
 
-    @property
+    @cached_property
     def versions(self) -> dict[str, str]:
         """The versions that published rows name, with the run's id, which hashes all of this (law 7)."""
         model, policy, state = self.bundle.version, self.files.policy.version(), state_hash(self.prior)
@@ -56,7 +57,7 @@ class Inputs:
             identity = run_id(self.plan, self.stand, self.hash, state, model, policy, last.run_id if last else None)
         return {"model_version": model, "policy_version": policy, "run_id": identity}
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 over tables, plan and plays."""
         return inputs_hash(self.intake, self.files)
