@@ -34,7 +34,7 @@ from tierwise.config.policy import (
     TimeInTier,
 )
 from tierwise.config.schema import json_schema
-from tierwise.config.workspace import Quarantine, Settings
+from tierwise.config.workspace import Expects, Formats, Quarantine, Settings, Source
 from tierwise.config.write import plays_text
 
 __all__ = [
@@ -48,7 +48,9 @@ __all__ = [
     "BuyingGroup",
     "Channel",
     "Cohort",
+    "Expects",
     "Features",
+    "Formats",
     "Grid",
     "Icp",
     "IcpPoints",
@@ -63,6 +65,7 @@ __all__ = [
     "Quarantine",
     "Settings",
     "Signals",
+    "Source",
     "Stale",
     "Surge",
     "TierRow",

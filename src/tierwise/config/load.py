@@ -64,8 +64,8 @@ class Workspace:
 
     @property
     def tables(self) -> Path:
-        """The folder of tables."""
-        return self.folder / self.settings.tables
+        """The folder of the contract's own tables."""
+        return self.folder / (self.settings.tables or "tables")
 
     @property
     def published(self) -> Path:

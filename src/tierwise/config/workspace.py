@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
-from tierwise.config.plan import Frozen
+from tierwise.config.plan import Frozen, Name
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
 class Quarantine(Frozen):
@@ -16,10 +19,75 @@ class Quarantine(Frozen):
     max_share: Annotated[float, Field(ge=0, le=1)] = 0.01
 
 
+class Formats(Frozen):
+    """How a source writes its files; what is declared is read so, and nothing else."""
+
+    encoding: Literal["utf-8", "utf-16", "windows-1252", "iso-8859-1", "iso-8859-15", "shift_jis", "gb18030"] = "utf-8"
+    delimiter: Literal[",", ";", "\t", "|"] = ","
+    dates: Literal["iso", "day_first", "month_first"] = "iso"
+    """iso: 2026-03-01T09:30:00Z; day_first: 1/3/2026 or 01.03.2026 09:30; month_first: 3/1/2026 9:30 PM."""
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ",", ".", " ", "'"] = ""
+    time_zone: str = "UTC"
+    """The IANA zone of instants that name none."""
+    nulls: tuple[str, ...] = ("NULL", "null", "None", "N/A", "n/a", "#N/A")
+    """Cells that mean nothing, besides the empty one. NA is a value: Namibia."""
+    footer: str | None = None
+    """Words with which a report export's closing block begins; it is left out."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"'{value}' is no IANA time zone, as Europe/Berlin")
+        return value
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Formats:
+        if self.decimal == self.thousands:
+            raise ValueError(f"decimal and thousands are both '{self.decimal}'; they must differ")
+        return self
+
+
+class Expects(Frozen):
+    """When and how much of a source's activities arrive; a late or short source stops demotions."""
+
+    lag_days: Annotated[int, Field(ge=0)] = 2
+    """An activity is in the source at most so many days after it was known."""
+    volume: dict[Weekday, Annotated[float, Field(ge=0)]] = {}
+    """Rows of a usual weekday; empty: nothing is expected."""
+    short_below: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """The newest 7 days are short below this share of what is expected of them."""
+
+
+class Source(Frozen):
+    """One place that tables come from.
+
+    kind: `tables` (the contract's own names), `salesforce`, `hubspot`, or a mapping of the workspace
+    (`mappings/<kind>.yaml`). The first source that holds accounts names them; accounts of later ones join it.
+    """
+
+    name: Name
+    kind: str = "tables"
+    at: str
+    """A folder, relative to the workspace, or the URL of an SQL database."""
+    formats: Formats = Formats()
+    expects: Expects | None = None
+    look_back_days: Annotated[int, Field(ge=0)] = 7
+    """SQL only: how far before the watermark rows are read again."""
+
+    @property
+    def is_database(self) -> bool:
+        """Whether it is an SQL database."""
+        return "://" in self.at
+
+
 class Settings(Frozen):
     """The settings of a workspace; relative paths and SQLite files are relative to the workspace's folder."""
 
-    tables: str = "tables"
+    tables: str | None = None
+    """A folder of the contract's tables: short for one source of kind tables; `tables/` if no source is named."""
+    sources: tuple[Source, ...] = ()
     data_through: date | None = None
     """How far the data reach; by default each table's newest known_at."""
     store: str = "sqlite:///state/tierwise.db"
@@ -31,3 +99,17 @@ class Settings(Frozen):
     quarantine: Quarantine = Quarantine()
     environments: dict[str, dict[str, object]] = Field(default_factory=dict)
     """Overlays by name, applied with `--env NAME`."""
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Settings:
+        names = [source.name for source in self.all_sources]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two sources have one name: {', '.join(names)}")
+        return self
+
+    @property
+    def all_sources(self) -> tuple[Source, ...]:
+        """Every source, `tables` first."""
+        if self.tables is None and self.sources:
+            return self.sources
+        return (Source(name="tables", at=self.tables or "tables"), *self.sources)

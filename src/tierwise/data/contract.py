@@ -55,6 +55,12 @@ class Table:
         return tuple(column.name for column in self.columns)
 
 
+KINDS_OF_NUMBER = ("exact", "range", "at_least")
+"""How a number was written: as it is, as `51-200`, or as `1,000+`."""
+MODIFIED = Column("modified_at", "instant")
+"""When the row was last changed where it comes from: of two exports' rows with one key the newer counts; no fact."""
+
+
 def _must(name: str, type: ColumnType = "text", references: str | None = None, nullable: bool = False) -> Column:
     return Column(name, type, required=True, nullable=nullable, references=references)
 
@@ -71,15 +77,21 @@ _ALL = (
             _may("name"),
             _may("domain"),
             _may("parent_account_id", references="accounts"),
+            _may("master_account_id"),
+            _may("sync_id"),
             _may("industry"),
             _may("employee_count", "number"),
+            Column("employee_count_kind", values=KINDS_OF_NUMBER),
             _may("annual_revenue", "number"),
+            Column("annual_revenue_kind", values=KINDS_OF_NUMBER),
+            _may("currency"),
             _may("country"),
             _may("region"),
             _may("technologies", "list"),
             _may("created_at", "instant"),
             _may("owner_id", references="owners"),
             _may("deleted_at", "instant"),
+            MODIFIED,
         ),
         key=("account_id",),
         open=True,
@@ -100,15 +112,18 @@ _ALL = (
         "contacts",
         (
             _must("contact_id"),
-            _must("account_id", references="accounts"),
+            _may("account_id", references="accounts"),
             _may("title"),
             _may("role"),
             _may("email_domain"),
             _may("created_at", "instant"),
             _may("linked_at", "instant"),
             _may("unlinked_at", "instant"),
+            _may("sync_id"),
+            MODIFIED,
         ),
         key=("contact_id",),
+        one_of=("account_id", "email_domain"),
         clock=("created_at", "linked_at"),
     ),
     Table(
@@ -138,6 +153,7 @@ _ALL = (
             Column("initiator", values=("buyer", "seller")),
             _may("value", "number"),
             _may("topic"),
+            MODIFIED,
         ),
         key=("activity_id",),
         one_of=("account_id", "contact_id", "lead_id", "identity_id", "domain"),
@@ -152,6 +168,7 @@ _ALL = (
             _may("converted_at", "instant"),
             _may("converted_account_id", references="accounts"),
             _may("title"),
+            MODIFIED,
         ),
         key=("lead_id",),
         clock=("created_at", "converted_at"),
@@ -180,6 +197,7 @@ _ALL = (
             _may("capacity_tier_1", "integer"),
             _may("capacity_tier_2", "integer"),
             _may("capacity_tier_3", "integer"),
+            MODIFIED,
         ),
         key=("owner_id",),
     ),
@@ -199,6 +217,8 @@ _ALL = (
             _may("pipeline"),
             _may("product"),
             _may("source"),
+            _may("sync_id"),
+            MODIFIED,
         ),
         key=("opportunity_id",),
         clock=("created_at",),
