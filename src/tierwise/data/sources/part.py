@@ -49,7 +49,7 @@ class Part:
     names: tuple[str, ...]
     chunks: Callable[[], Iterator[Chunk]]
     digest: Callable[[], str]
-    formats: Formats = Formats()
+    formats: Formats = field(default_factory=Formats)
     shown: Mapping[str, str] = field(default_factory=dict)
 
 
