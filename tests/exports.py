@@ -157,7 +157,8 @@ def _opportunity(rng: np.random.Generator, n: int, ids: list[str], as_of: dateti
     closed_at = created + timedelta(days=int(rng.choice([0, 5, 30, 90]))) if rng.random() < 0.5 else _near(rng, as_of)
     return {"opportunity_id": f"p{n}", "account_id": str(rng.choice(ids)), "created_at": created,
             "closed_at": max(closed_at, created), "stage": "won" if won else "lost" if closed else "open",
-            "is_closed": closed, "is_won": won, "amount": 100.0, "type": "New Business"}  # fmt: skip
+            "is_closed": closed, "is_won": won, "amount": 100.0, "type": "New Business",
+            "deleted_at": _near(rng, as_of) if rng.random() < 0.2 else None}  # fmt: skip
 
 
 def known_at(activity: dict, rows: Rows) -> datetime:
@@ -171,14 +172,17 @@ def known_at(activity: dict, rows: Rows) -> datetime:
         gone = contact and contact["unlinked_at"] and contact["unlinked_at"] <= activity["occurred_at"]
         return max(own, link) if link and not gone else datetime.max.replace(tzinfo=UTC)
     links = {
-        "lead_id": {r["lead_id"]: r["converted_at"] for r in rows["leads"]},
+        "lead_id": {r["lead_id"]: max(r["created_at"], r["converted_at"]) for r in rows["leads"]},
         "identity_id": {r["identity_id"]: r["linked_at"] for r in rows["identities"]},
         "domain": {(a["domain"] or "").lower(): a["created_at"] for a in rows["accounts"]},
     }
+    held = {(a["domain"] or "").lower(): a["deleted_at"] for a in rows["accounts"]}
     for key, at in links.items():
         if activity[key] is not None:
             value = activity[key].lower() if key == "domain" else activity[key]
-            return max(own, at.get(value) or own)
+            known = max(own, at.get(value) or own)
+            over = held.get(value) if key == "domain" else None
+            return datetime.max.replace(tzinfo=UTC) if over and over <= known else known
     return own
 
 
@@ -208,12 +212,14 @@ def rewound(rows: Rows, as_of: datetime) -> Rows:
     for o in rows["opportunities"]:
         if o["is_closed"] and o["closed_at"] >= as_of:
             o.update(is_closed=False, is_won=False, stage="open")
+        if o["deleted_at"] is not None and o["deleted_at"] >= as_of:
+            o["deleted_at"] = None
     keep = {
         "accounts": lambda r: r["created_at"] is None or r["created_at"] < as_of,
         "contacts": lambda r: (r["linked_at"] or r["created_at"] or as_of) < as_of,
         "account_history": lambda r: r["changed_at"] < as_of,
         "contact_history": lambda r: r["changed_at"] < as_of,
-        "leads": lambda r: r["converted_at"] < as_of,
+        "leads": lambda r: max(r["created_at"], r["converted_at"]) < as_of,
         "identities": lambda r: r["linked_at"] < as_of,
         "activities": lambda r: max(r["occurred_at"], r["recorded_at"] or r["occurred_at"]) < as_of,
         "opportunities": lambda r: r["created_at"] < as_of,
@@ -255,6 +261,8 @@ def scrambled(rows: Rows, as_of: datetime, seed: int) -> Rows:
     for o in past["opportunities"]:
         if not o["is_closed"] and rng.random() < 0.5:
             o.update(is_closed=True, is_won=bool(rng.random() < 0.5), closed_at=later(), stage="won")
+        if o["deleted_at"] is None and rng.random() < 0.3:
+            o["deleted_at"] = later()
     if ids:
         past["activities"] += [r | {"activity_id": f"z{n}", "account_id": str(rng.choice(ids)), "recorded_at": later()}
                                for n, r in enumerate(noise["activities"])]  # fmt: skip

@@ -11,6 +11,10 @@ import pandas as pd
 from tierwise.report import ReviewPage, RunPage
 
 AS_OF = datetime(2026, 11, 1, tzinfo=UTC)
+LATE = (
+    "crm: late: its newest activity is of 2026-10-22, 10 days before 2026-11-01; at most 3 are expected",
+    "web_events: short: the newest 7 days that should be in hold 1,204 activities; 4,310 are usual",
+)
 LABELS = {"signal": "engagement", "movement": "tier change"}
 FEATURES = (
     ("industry", "fit", "Industry: {v}", ("software", "logistics", "banking", "retail")),

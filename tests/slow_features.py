@@ -131,6 +131,7 @@ def _people(rows, plan, account, acts, as_of, tracked, within, newest) -> dict:
 
 def _deals(rows: Rows, account: dict, as_of: datetime) -> dict:
     mine = [o for o in rows["opportunities"] if o["account_id"] == account["account_id"] and o["created_at"] < as_of]
+    mine = [o for o in mine if o["deleted_at"] is None or o["deleted_at"] >= as_of]
     closed = [o for o in mine if o["is_closed"] and o["closed_at"] < as_of]
 
     def since(instants: list[datetime]) -> float:

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierwise.config import Quarantine, Settings
+from tierwise.config import Formats, Quarantine, Settings
 from tierwise.data import TABLES, Intake, Query, Warehouse, inspect_tables, read_tables, survivors
-from tierwise.data.sources.csv_text import CsvFault, read_csv
+from tierwise.data.sources.csv_text import read_csv
+from tierwise.data.sources.part import SourceFault
 from tierwise.errors import ContractError
 
 LENIENT = Settings(quarantine=Quarantine(max_share=1), threads=1)
@@ -134,7 +135,10 @@ def parquet(text: str, **types: pa.DataType) -> pa.Table:
             ],
         ),
         ({"accounts.csv": ""}, ["accounts.csv: the file is empty"]),
-        ({"accounts.csv": b"account_id,name\n1,\xff\n"}, ["accounts.csv:2: not UTF-8; export it as UTF-8"]),
+        (
+            {"accounts.csv": b"account_id,name\n1,\xff\n"},
+            ["accounts.csv:2: not UTF-8 from this line on (byte 0xff); if it is windows-1252, declare formats"],
+        ),
         (
             {"accounts.csv": 'account_id,name\n1,a\n2,"b\n3,c\n'},
             ["accounts.csv:3: the quote that opens here is never closed; the file may be cut short"],
@@ -231,10 +235,11 @@ def test_every_bad_row_has_its_line_and_its_reason(tmp_path: Path) -> None:
         "e8,008,2024-01-01,web,visit,buyer,1,"
     )
     taken = read_tables(folder(tmp_path, {"activities.csv": text}), LENIENT)
+    declare = "declare formats: {dates: day_first} or {dates: month_first}"
     assert [tuple(row) for row in taken.quarantine.itertuples(index=False)] == [
         ("activities", "activities.csv", n, column, code, reason)
         for n, column, code, reason in [
-            (4, "occurred_at", "not_an_instant", "'01/02/2024' is not an ISO 8601 instant"),
+            (4, "occurred_at", "not_an_instant", f"'01/02/2024' could be 1 February or 2 January: {declare}"),
             (6, "activity_id", "null", "activity_id is empty, and must not be"),
             (9, "initiator", "not_allowed", "'robot' is not one of: buyer, seller"),
             (10, "", "ragged", "the record has 5 fields and the header 8"),
@@ -250,13 +255,21 @@ def test_every_bad_row_has_its_line_and_its_reason(tmp_path: Path) -> None:
 
 
 def test_too_many_bad_rows_refuse_the_file(tmp_path: Path) -> None:
-    at = folder(tmp_path, {"activities.csv": ACTIVITIES + "e4,007,soon,web,visit,buyer,\n"})
+    late = "e4,007,soon,web,visit,buyer,\n"
+    at = folder(tmp_path, {"activities.csv": ACTIVITIES + late + late.replace("e4", "e5")})
     assert refusal(at) == [
-        "activities.csv: 1 of 4 rows would be quarantined, over the 1.00% that quarantine.max_share allows; "
+        "activities.csv: 2 of 5 rows would be quarantined, over the 1.00% that quarantine.max_share allows; "
         "the first, line 5: 'soon' is not an ISO 8601 instant"
     ]
     counts = inspect_tables(at, STRICT).counts.set_index("table")
-    assert counts.loc["activities"].tolist() == ["activities.csv", 4, 0, 0, 4]
+    assert counts.loc["activities"].tolist() == ["activities.csv", 5, 0, 0, 5, 0]
+
+
+def test_one_bad_row_refuses_no_file_unless_none_is_allowed(tmp_path: Path) -> None:
+    at = folder(tmp_path, {"activities.csv": ACTIVITIES + "e4,007,soon,web,visit,buyer,\n"})
+    assert read_tables(at, STRICT).quarantine["line"].tolist() == [5]
+    says = "activities.csv: 1 of 4 rows would be quarantined, over the 0.00% that quarantine.max_share allows"
+    assert refusal(at, Settings(quarantine=Quarantine(max_share=0), threads=1))[0].startswith(says)
 
 
 @pytest.mark.parametrize(
@@ -353,14 +366,17 @@ def test_attributes_of_a_csv_have_the_type_that_all_values_have(tmp_path: Path) 
     }
 
 
-def test_duplicates_are_found_across_parts(tmp_path: Path) -> None:
+def test_the_same_row_in_another_part_is_superseded(tmp_path: Path) -> None:
     part = parquet(ACTIVITIES)
     at = folder(tmp_path, {"activities/a.parquet": part, "activities/b.parquet": part.slice(2)})
     (at / "activities.csv").unlink()
-    taken = read_tables(at, LENIENT)
-    assert taken.quarantine[["file", "line", "code"]].to_numpy().tolist() == [
-        ["activities/b.parquet", 1, "exact_duplicate"]
+    taken = read_tables(at, STRICT)
+    assert taken.counts[["file", "accepted", "superseded"]].to_numpy().tolist() == [
+        ["accounts.csv", 2, 0],
+        ["activities/a.parquet", 3, 0],
+        ["activities/b.parquet", 1, 1],
     ]
+    assert len(rows(taken, "activities")) == 3
 
 
 def test_rows_of_unknown_accounts_are_kept_and_noted(tmp_path: Path) -> None:
@@ -450,7 +466,8 @@ def test_no_good_row_is_lost_and_every_bad_one_is_named(
         writer.writerow([row[name] for name in names][: 5 if fault == "ragged" else None])
         good += [] if fault else [f"e{i}"]
         bad += [line] if fault else []
-    text = out.getvalue() if ended else out.getvalue().removesuffix(newline)
+    whole = ended or (faults[-1] == "ragged")
+    text = out.getvalue() if whole else out.getvalue().removesuffix(newline)
     taken = read_tables(folder(tmp_path_factory.mktemp("t"), {"activities.csv": text}), LENIENT)
     assert sorted(good) == [row["activity_id"] for row in rows(taken, "activities", "activity_id")]
     assert taken.quarantine["line"].tolist() == bad
@@ -497,19 +514,19 @@ def test_csv_is_read_as_the_csv_module_reads_it(table: list[list[str]], newline:
     out = io.StringIO()
     csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator=newline).writerows([["x", "y"], *table])
     for bom in ("", "\ufeff"):
-        found = read_csv((bom + out.getvalue()).encode(), threads=1)
-        assert [list(row.values()) for row in found.frame.to_pylist()] == table
-        assert found.ragged == ()
+        [chunk] = read_csv(io.BytesIO((bom + out.getvalue()).encode()), Formats()).chunks
+        assert [list(row.values()) for row in chunk.frame.to_pylist()] == table
+        assert chunk.ragged == ()
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.one_of(st.binary(max_size=60), st.text(alphabet='a,"\n\r\t;é', max_size=40).map(str.encode)))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     try:
-        found = read_csv(data, threads=1)
-    except CsvFault:
+        chunks = list(read_csv(io.BytesIO(data), Formats()).chunks)
+    except SourceFault:
         return
-    assert found.frame.num_rows == len(found.lines)
+    assert [chunk.frame.num_rows for chunk in chunks] == [len(chunk.lines) for chunk in chunks]
 
 
 @pytest.mark.parametrize("column", ["account_id", "name", "employee_count", "technologies", "created_at", "extra"])
@@ -537,4 +554,7 @@ def test_any_parquet_type_is_read_or_refused(tmp_path: Path, column: str, values
     (at / "accounts.csv").unlink()
     seen = inspect_tables(at, LENIENT)
     assert reconciles(seen.counts)
-    assert seen.findings or seen.tables["accounts"].num_rows + len(seen.quarantine) == 2
+    accepted = int(seen.counts.set_index("table").loc["accounts", "accepted"])
+    assert seen.findings or accepted + len(seen.quarantine) == 2
+    if not seen.findings:
+        assert len(rows(read_tables(at, LENIENT), "accounts")) == accepted

@@ -195,7 +195,7 @@ def test_a_person_s_data_are_no_feature(workspace: Workspace) -> None:
     model = workspace.folder / "models" / PLAN / "model.yaml"
     line = "    - {attribute: billing, kind: category, clock: accepted}\n  signal:"
     model.write_text(model.read_text().replace("  signal:", line, 1))
-    with pytest.raises(ContractError, match=r"billing: .*named like a person's data"):
+    with pytest.raises(ContractError, match=r"billing: .*look like e-mail addresses"):
         tierwise.train(tierwise.load_workspace(workspace.folder))
 
 

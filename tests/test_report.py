@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tierwise.audit import Finding
 from tierwise.cli import tables
 from tierwise.governance import Figure, wilson
 from tierwise.report import AccountPage, AccountsPage, account_page, accounts_page, message_page, review_page, run_page
@@ -658,15 +659,26 @@ def test_an_account_is_compared_with_the_run_it_names(capsys: pytest.CaptureFixt
 
 @pytest.mark.usefixtures("narrow")
 def test_findings_are_printed_with_their_severity_in_words(capsys: pytest.CaptureFixture[str]) -> None:
-    counts = pd.DataFrame([("a", 1, 1, 0, 0)], columns=["table", "read", "accepted", "quarantined", "refused"])
     findings = [
-        SimpleNamespace(severity=s, subject="x", words="the channel news. it is late. known_at is absent")
-        for s in ("notes", "warns", "blocks")
+        Finding("late_news", s, "x", "the channel news", "it is late", "known_at is absent. export it")
+        for s in ("blocks", "warns", "notes")
     ]
-    intake = SimpleNamespace(counts=counts, quarantine=counts.head(0), notes=())
-    tables.checked(SimpleNamespace(intake=intake, findings=findings))  # type: ignore[arg-type]
+    tables.findings(findings)
     rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "severity about what" in rows
-    assert "note x The channel news. It is late. known_at is absent" in rows
-    assert any(r.startswith("warning x") for r in rows)
-    assert any(r.startswith("BLOCKS x") for r in rows)
+    assert rows[rows.index("Findings: 1 block, 1 warn, 1 note") + 1 :] == [
+        row for severity in ("BLOCKS", "warning", "note")
+        for row in ("", f"{severity}: late news", "x: it is late.", "-> known_at is absent. Export it.")
+    ] + [""]  # fmt: skip
+
+
+def test_held_demotions_stand_in_a_banner_with_their_sources_and_how_many_were_spared(run: Any) -> None:
+    tiers = run.tiers.assign(guardrails=["inputs_late", "stale;inputs_late", *[""] * (len(run.tiers) - 2)])
+    page = run_page(dataclasses.replace(run, tiers=tiers, late=("crm: late: <b>", "web: short: few")))
+    assert "demotions are held" in page
+    assert "2 accounts would stand lower by what is known" in page
+    assert "crm: late: &lt;b&gt;." in page
+    assert "when the sources are complete" in page
+    nobody = run_page(dataclasses.replace(run, tiers=run.tiers.assign(guardrails=""), late=("crm: late: x",)))
+    assert "no account would have stood lower" in nobody
+    assert "when the source is complete" in nobody
+    assert "demotions are held" not in run_page(run)

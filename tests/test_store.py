@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
 import sqlite3
-import subprocess
-import tempfile
 from collections.abc import ItemsView, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from servers import psql
 from tierwise.clock import instant
 from tierwise.errors import EnvironmentFault, UsageError
 from tierwise.store import Kind, RunRecord, Store, movements_difference, state_hash
@@ -26,45 +22,6 @@ from tierwise.store import Kind, RunRecord, Store, movements_difference, state_h
 D1, D2, D3 = (instant(f"2026-0{month}-01") for month in (3, 4, 5))
 MOVEMENTS = ["account_id", "previous_tier", "tier", "movement", "cause"]
 ACTIONS = ["action_id", "account_id", "play", "due_at"]
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """A PostgreSQL server of our own in a temporary folder, on a socket, without a port."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[4]))
-    if not found:
-        pytest.skip("PostgreSQL is not installed: no initdb under /usr/lib/postgresql")
-    home = Path(tempfile.mkdtemp(prefix="tierwise-pg-"))
-    become: list[str] = []
-    if os.geteuid() == 0:
-        try:
-            user = pwd.getpwnam("postgres")
-        except KeyError:
-            pytest.skip("PostgreSQL refuses root, and there is no user postgres to become")
-        os.chown(home, user.pw_uid, user.pw_gid)
-        become = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    data, binaries = home / "data", found[-1].parent
-
-    def run(*command: str) -> None:
-        done = subprocess.run([*become, *command], cwd=home, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    run(str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
-    options = f"-c listen_addresses= -k {home} -c fsync=off -c max_connections=20"
-    run(str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(home / "log"), "-o", options, "start")
-    try:
-        yield f"host={home}"
-    finally:
-        run(str(binaries / "pg_ctl"), "-D", str(data), "-w", "-m", "immediate", "stop")
-        shutil.rmtree(home)
-
-
-@pytest.fixture
-def postgresql_url(postgresql: str, tmp_path: Path) -> str:
-    """An empty PostgreSQL database."""
-    name = "t" + "".join(c for c in tmp_path.name.lower() if c.isalnum())[-40:]
-    _psql(postgresql, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
-    return f"postgresql+psycopg://postgres:hidden@/{name}?{postgresql}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -77,14 +34,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def _name(url: str) -> str:
     return url.split("@/")[1].split("?")[0]
-
-
-def _psql(server: str, *statements: str, database: str = "postgres") -> None:
-    import psycopg
-
-    with psycopg.connect(f"{server} user=postgres dbname={database}", autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement)  # type: ignore[call-overload]
 
 
 @pytest.fixture
@@ -331,7 +280,7 @@ def test_another_schema_version_is_refused(url: str, request: pytest.FixtureRequ
         connection.commit()
         connection.close()
     else:
-        _psql(request.getfixturevalue("postgresql"), "UPDATE meta SET version = 2", database=_name(url))
+        psql(request.getfixturevalue("postgresql"), "UPDATE meta SET version = 2", database=_name(url))
     with pytest.raises(EnvironmentFault) as caught:
         Store.open(url)
     assert "its schema is version 2, and this tierwise reads version 1" in str(caught.value)
@@ -382,14 +331,14 @@ def test_a_file_that_is_no_database_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_a_user_without_rights_is_a_fault(postgresql: str, postgresql_url: str) -> None:
-    _psql(postgresql, "DROP ROLE IF EXISTS visitor", "CREATE ROLE visitor LOGIN")
+    psql(postgresql, "DROP ROLE IF EXISTS visitor", "CREATE ROLE visitor LOGIN")
     visitor = postgresql_url.replace("postgres:hidden@", "visitor:s3cret@")
     with pytest.raises(EnvironmentFault, match="permission denied") as caught:
         Store.open(visitor)
     assert "s3cret" not in str(caught.value)
     Store.open(postgresql_url).close()
     grant = "GRANT SELECT ON ALL TABLES IN SCHEMA public TO visitor"
-    _psql(postgresql, grant, database=_name(postgresql_url))
+    psql(postgresql, grant, database=_name(postgresql_url))
     with Store.open(visitor) as store:
         assert len(store.prior_state("p", D1)) == 0
         with pytest.raises(EnvironmentFault, match="permission denied"):
@@ -403,7 +352,7 @@ def test_a_server_that_goes_away_is_a_fault_and_leaves_nothing(postgresql: str, 
         """Counts that cut the connection while they are read: in the middle of the transaction."""
 
         def items(self) -> ItemsView[str, int]:
-            _psql(postgresql, end)
+            psql(postgresql, end)
             return super().items()
 
     with Store.open(postgresql_url) as store:

@@ -58,8 +58,8 @@ def account(**facts: Any) -> dict[str, Any]:
 
 def one(state: pd.DataFrame = NO_STATE, policy: Policy | None = None, as_of: datetime = AS_OF, **facts: Any) -> Any:
     """The decision on one account, and in `.next` the state it leaves."""
-    model = facts.pop("model_version", "m1")
-    decided = decide(pd.DataFrame([account(**facts)]), state, policy or Policy(), as_of, model_version=model)
+    said = {"model_version": facts.pop("model_version", "m1"), "hold_demotions": facts.pop("hold_demotions", "")}
+    decided = decide(pd.DataFrame([account(**facts)]), state, policy or Policy(), as_of, **said)
     row = decided.iloc[0].copy()
     row["next"] = next_state(decided)
     return row
@@ -320,6 +320,72 @@ def test_time_in_tier_keeps_by_margin_and_by_minimum_stay() -> None:
     over = one(inside.next, as_of=later(28), **(TALL | {"signal_score": 5.0, "coverage": "none"}))
     assert (over.tier, over.movement) == ("tier_3", "down")
     assert one(start.next, as_of=later(1), **(TALL | {"fit_score": 39.0})).tier == "recycle"
+
+
+LATE = {"hold_demotions": "crm is late"}
+FELL = {"signal_score": 5.0, "coverage": "none"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "otherwise", "guardrails"),
+    [
+        (FELL, "tier 3", "inputs_late"),
+        (TALL | FELL | {"days_since_signal": 130.0}, "recycle", "stale;inputs_late"),
+        ({"fit_score": 20.0, "signal_score": 5.0}, "recycle", "minimum_fit;inputs_late"),
+    ],
+)
+def test_a_demotion_is_held_while_inputs_are_late(facts: dict[str, Any], otherwise: str, guardrails: str) -> None:
+    start = one(**TALL)
+    held = one(start.next, as_of=later(40), **(TALL | facts | LATE))
+    assert (held.tier, held.movement, held.decided_by, held.guardrails) == ("tier_1", "", "inputs_late", guardrails)
+    assert held.why == (
+        f"Stays in tier 1: demotions are held, as crm is late; by what is known it would be in {otherwise}."
+    )
+    assert (held.tier_since, held.held_since) == (start.tier_since, start.held_since)
+    then = one(held.next, as_of=later(41), **(TALL | facts))
+    assert (then.tier, then.movement) == (otherwise.replace(" ", "_"), "down")
+
+
+def test_after_a_held_run_the_words_say_what_fell_since_the_last_whole_one() -> None:
+    start = one(**TALL)
+    held = one(start.next, as_of=later(40), **(TALL | {"signal_score": 0.0} | LATE))
+    then = one(held.next, as_of=later(47), **(TALL | {"signal_score": 61.0}))
+    assert then.why.startswith("Tier 1 to tier 2 on 17 Apr 2026: fit 82 is high and signal fell from 93 to 61")
+    kept = one(held.next, as_of=later(47), **(TALL | {"signal_score": 86.0}))
+    assert (kept.tier, kept.decided_by) == ("tier_1", "stay_margin"), "a held run takes no margin away"
+
+
+def test_suppression_and_status_act_at_once_and_promotions_go_on_while_inputs_are_late() -> None:
+    start = one(fit_score=80.0, signal_score=78.0)
+    assert start.tier == "tier_2"
+    assert one(start.next, as_of=later(7), **(TALL | LATE)).movement == "up"
+    out = one(start.next, as_of=later(7), status="customer", fit_score=80.0, **LATE)
+    assert (out.tier, out.movement) == ("customer", "left")
+    stopped = one(start.next, as_of=later(7), fit_score=80.0, excluded_by="legal", **LATE)
+    assert (stopped.tier, stopped.decided_by, stopped.guardrails) == ("suppress", "excluded", "excluded")
+
+
+def test_a_surge_that_ends_while_inputs_are_late_is_held_and_its_end_acts_on_the_next_whole_run() -> None:
+    lifted = one(fit_score=80.0, **JUMP)
+    held = one(lifted.next, as_of=later(22), fit_score=80.0, **LATE)
+    assert (held.tier, held.held, held.decided_by) == ("tier_2", "tier_3", "inputs_late")
+    assert pd.isna(held.surge_until)
+    then = one(held.next, as_of=later(23), fit_score=80.0)
+    assert (then.tier, then.movement, then.cause) == ("tier_3", "down", "ageing")
+    assert "its surge ended on 22 Mar 2026" in then.why
+
+
+def test_capacity_displaces_nobody_while_inputs_are_late() -> None:
+    policy = Policy(capacity={"tier_1": 1})
+    start = next_state(
+        decide(pd.DataFrame([account(account_id="a", **(TALL | {"propensity": 0.2}))]), NO_STATE, policy, AS_OF)
+    )
+    two = pd.DataFrame([account(account_id=i, **(TALL | {"propensity": p})) for i, p in (("a", 0.2), ("b", 0.9))])
+    plain = decide(two, start, policy, later(40))
+    held = decide(two, start, policy, later(40), **LATE)
+    assert plain["tier"].tolist() == ["tier_2", "tier_1"]
+    assert held["tier"].tolist() == ["tier_1", "tier_2"]
+    assert held["guardrails"].tolist() == ["inputs_late", "capacity"]
 
 
 def test_the_margin_of_a_lower_tier_counts_on_the_way_down() -> None:

@@ -25,6 +25,7 @@ _HOME = {
     "rollback": "jobs",
     "score": "jobs",
     "simulate": "synthetic",
+    "tables_as_of": "jobs",
     "train": "jobs",
 }
 __all__ = sorted(_HOME)

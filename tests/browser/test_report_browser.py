@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -75,6 +76,7 @@ def pages() -> dict[str, str]:
         "run_long_names": run_page(
             type(run)(**{f: getattr(run, f) for f in run.__dataclass_fields__ if f != "names"}, names=long)
         ),
+        "run_late": run_page(replace(run, late=sample.LATE)),
         "review": review_page(sample.review_values()),
         "account": account_page(AccountPage(*head, row, run.reasons, run.labels, run.names)),
         "accounts": accounts_page(AccountsPage(*head, best, len(best), counts, page=1, pages=2, names=long)),
@@ -107,7 +109,7 @@ def probed(page: str, width: int, tmp_path: Path) -> tuple[dict[str, object], li
 
 
 @pytest.mark.parametrize("width", [400, 1280])
-@pytest.mark.parametrize("name", ["run", "run_long_names", "review", "account", "accounts"])
+@pytest.mark.parametrize("name", ["run", "run_long_names", "run_late", "review", "account", "accounts"])
 def test_no_sideways_scroll_no_console_message_nothing_cut(
     pages: dict[str, str], name: str, width: int, tmp_path: Path
 ) -> None:

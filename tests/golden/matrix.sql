@@ -1,15 +1,266 @@
--- touch
-WITH by_domain AS (
+-- family
+WITH RECURSIVE up(account_id, ancestor, depth) AS (
   SELECT
-    LOWER(domain) AS domain,
-    ARG_MIN(account_id, (created_at, account_id)) AS account_id,
-    MIN(created_at) AS linked_at
+    account_id,
+    account_id,
+    0
   FROM accounts
+  UNION ALL
+  SELECT
+    up.account_id,
+    a.parent_account_id,
+    up.depth + 1
+  FROM up
+  JOIN accounts AS a
+    ON a.account_id = up.ancestor
   WHERE
-    NOT domain IS NULL AND NOT created_at IS NULL
+    NOT a.parent_account_id IS NULL
+    AND a.parent_account_id <> a.account_id
+    AND up.depth < 20
+), deepest AS (
+  SELECT
+    account_id,
+    MAX(depth) AS depth
+  FROM up
   GROUP BY
-    LOWER(domain)
-), by_identity AS (
+    account_id
+)
+SELECT
+  up.account_id,
+  CASE
+    WHEN d.depth = 20
+    THEN MIN(up.ancestor)
+    ELSE MIN(up.ancestor) FILTER(WHERE
+      up.depth = d.depth)
+  END AS family_id
+FROM up
+JOIN deepest AS d
+  ON d.account_id = up.account_id
+GROUP BY
+  up.account_id,
+  d.depth;
+
+-- claims
+WITH family AS (
+  WITH RECURSIVE up(account_id, ancestor, depth) AS (
+    SELECT
+      account_id,
+      account_id,
+      0
+    FROM accounts
+    UNION ALL
+    SELECT
+      up.account_id,
+      a.parent_account_id,
+      up.depth + 1
+    FROM up
+    JOIN accounts AS a
+      ON a.account_id = up.ancestor
+    WHERE
+      NOT a.parent_account_id IS NULL
+      AND a.parent_account_id <> a.account_id
+      AND up.depth < 20
+  ), deepest AS (
+    SELECT
+      account_id,
+      MAX(depth) AS depth
+    FROM up
+    GROUP BY
+      account_id
+  )
+  SELECT
+    up.account_id,
+    CASE
+      WHEN d.depth = 20
+      THEN MIN(up.ancestor)
+      ELSE MIN(up.ancestor) FILTER(WHERE
+        up.depth = d.depth)
+    END AS family_id
+  FROM up
+  JOIN deepest AS d
+    ON d.account_id = up.account_id
+  GROUP BY
+    up.account_id,
+    d.depth
+), held AS (
+  SELECT
+    CASE
+      WHEN REGEXP_FULL_MATCH(
+        RTRIM(
+          REGEXP_REPLACE(
+            REGEXP_REPLACE(
+              REGEXP_REPLACE(LOWER(TRIM(a.domain)), '^[a-z][a-z0-9+.-]*://', ''),
+              '[/?#:\s].*$',
+              ''
+            ),
+            '^www\d?\.',
+            ''
+          ),
+          '.'
+        ),
+        '[^.@]+(\.[^.@]+)+'
+      )
+      THEN RTRIM(
+        REGEXP_REPLACE(
+          REGEXP_REPLACE(
+            REGEXP_REPLACE(LOWER(TRIM(a.domain)), '^[a-z][a-z0-9+.-]*://', ''),
+            '[/?#:\s].*$',
+            ''
+          ),
+          '^www\d?\.',
+          ''
+        ),
+        '.'
+      )
+    END AS domain,
+    a.account_id,
+    a.created_at,
+    a.deleted_at,
+    f.family_id,
+    COALESCE(a.created_at, CAST('0001-01-01' AS TIMESTAMP)) AS arrived_at,
+    STARTS_WITH(a.account_id, 'lead:') AS provisional
+  FROM accounts AS a
+  JOIN family AS f
+    ON f.account_id = a.account_id
+  WHERE
+    NOT a.domain IS NULL
+), arrived AS (
+  SELECT
+    *,
+    LEAD(arrived_at) OVER by_arrival AS next_at,
+    MAX(COALESCE(deleted_at, CAST('9999-12-31' AS TIMESTAMP))) OVER (by_arrival ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS others_until
+  FROM held
+  WHERE
+    NOT domain IS NULL AND NOT ARRAY_CONTAINS($nobodys, domain)
+  WINDOW by_arrival AS (PARTITION BY domain ORDER BY arrived_at, account_id)
+), relatives AS (
+  SELECT
+    domain,
+    family_id,
+    arrived_at,
+    ROW_NUMBER() OVER by_arrival AS place,
+    FIRST_VALUE(family_id) OVER by_arrival AS first_family
+  FROM arrived
+  WHERE
+    NOT provisional
+  WINDOW by_arrival AS (PARTITION BY domain ORDER BY arrived_at, account_id)
+), shared AS (
+  SELECT
+    domain,
+    ANY_VALUE(first_family) AS account_id,
+    MIN(arrived_at) FILTER(WHERE
+      place = 2) AS from_at,
+    MIN(arrived_at) FILTER(WHERE
+      family_id <> first_family) AS until_at
+  FROM relatives
+  GROUP BY
+    domain
+), claims AS (
+  SELECT
+    domain,
+    account_id,
+    created_at AS from_at,
+    LEAST(next_at, deleted_at) AS until_at
+  FROM arrived
+  WHERE
+    NOT created_at IS NULL
+    AND (
+      others_until IS NULL OR others_until <= created_at
+    )
+  UNION ALL
+  SELECT
+    s.domain,
+    s.account_id,
+    GREATEST(s.from_at, a.created_at),
+    LEAST(s.until_at, a.deleted_at)
+  FROM shared AS s
+  JOIN accounts AS a
+    ON a.account_id = s.account_id
+  WHERE
+    NOT s.from_at IS NULL AND NOT a.created_at IS NULL
+)
+SELECT
+  domain,
+  account_id,
+  MIN(from_at) AS from_at,
+  NULLIF(
+    MAX(COALESCE(until_at, CAST('9999-12-31' AS TIMESTAMP))),
+    CAST('9999-12-31' AS TIMESTAMP)
+  ) AS until_at
+FROM claims
+WHERE
+  until_at IS NULL OR from_at < until_at
+GROUP BY
+  domain,
+  account_id;
+
+-- lead_links
+WITH named AS (
+  SELECT
+    l.lead_id,
+    c.account_id,
+    GREATEST(l.created_at, c.from_at) AS from_at,
+    LEAST(l.converted_at, l.deleted_at) AS until_at
+  FROM leads AS l
+  JOIN claims AS c
+    ON c.domain = CASE
+      WHEN REGEXP_FULL_MATCH(
+        RTRIM(
+          REGEXP_REPLACE(
+            REGEXP_REPLACE(
+              REGEXP_REPLACE(LOWER(TRIM(l.domain)), '^[a-z][a-z0-9+.-]*://', ''),
+              '[/?#:\s].*$',
+              ''
+            ),
+            '^www\d?\.',
+            ''
+          ),
+          '.'
+        ),
+        '[^.@]+(\.[^.@]+)+'
+      )
+      THEN RTRIM(
+        REGEXP_REPLACE(
+          REGEXP_REPLACE(
+            REGEXP_REPLACE(LOWER(TRIM(l.domain)), '^[a-z][a-z0-9+.-]*://', ''),
+            '[/?#:\s].*$',
+            ''
+          ),
+          '^www\d?\.',
+          ''
+        ),
+        '.'
+      )
+    END
+    AND (
+      c.until_at IS NULL OR GREATEST(l.created_at, c.from_at) < c.until_at
+    )
+  WHERE
+    NOT l.created_at IS NULL
+  UNION ALL
+  SELECT
+    l.lead_id,
+    l.converted_account_id,
+    GREATEST(l.converted_at, l.created_at),
+    NULL
+  FROM leads AS l
+  WHERE
+    NOT l.converted_account_id IS NULL AND NOT l.converted_at IS NULL
+)
+SELECT
+  lead_id,
+  account_id,
+  MIN(from_at) AS from_at,
+  CASE WHEN COUNT(*) = COUNT(until_at) THEN MAX(until_at) END AS until_at
+FROM named
+WHERE
+  until_at IS NULL OR from_at < until_at
+GROUP BY
+  lead_id,
+  account_id;
+
+-- touch
+WITH by_identity AS (
   SELECT
     identity_id,
     ARG_MIN(account_id, (linked_at, account_id)) AS account_id,
@@ -24,7 +275,7 @@ WITH by_domain AS (
     a.kind,
     a.initiator,
     a.value,
-    COALESCE(a.account_id, c.account_id, l.converted_account_id, i.account_id, d.account_id) AS account_id,
+    COALESCE(a.account_id, c.account_id, l.account_id, i.account_id, d.account_id) AS account_id,
     CASE
       WHEN NOT a.account_id IS NULL
       THEN a.known_at
@@ -36,11 +287,11 @@ WITH by_domain AS (
         )
         THEN GREATEST(a.known_at, COALESCE(c.linked_at, c.created_at))
       END
-      WHEN NOT l.converted_account_id IS NULL
-      THEN GREATEST(a.known_at, l.converted_at)
+      WHEN NOT l.account_id IS NULL
+      THEN GREATEST(a.known_at, l.from_at)
       WHEN NOT i.account_id IS NULL
       THEN GREATEST(a.known_at, i.linked_at)
-      ELSE GREATEST(a.known_at, d.linked_at)
+      ELSE GREATEST(a.known_at, d.from_at)
     END AS known_at,
     c.contact_id,
     COALESCE(c.linked_at, c.created_at) AS contact_linked_at,
@@ -48,12 +299,54 @@ WITH by_domain AS (
   FROM activities AS a
   LEFT JOIN contacts AS c
     ON c.contact_id = a.contact_id
-  LEFT JOIN leads AS l
+  LEFT JOIN lead_links AS l
     ON l.lead_id = a.lead_id
+    AND a.account_id IS NULL
+    AND c.account_id IS NULL
+    AND (
+      l.until_at IS NULL OR a.known_at < l.until_at
+    )
   LEFT JOIN by_identity AS i
     ON i.identity_id = a.identity_id
-  LEFT JOIN by_domain AS d
-    ON d.domain = LOWER(a.domain)
+  LEFT JOIN claims AS d
+    ON d.domain = CASE
+      WHEN REGEXP_FULL_MATCH(
+        RTRIM(
+          REGEXP_REPLACE(
+            REGEXP_REPLACE(
+              REGEXP_REPLACE(LOWER(TRIM(a.domain)), '^[a-z][a-z0-9+.-]*://', ''),
+              '[/?#:\s].*$',
+              ''
+            ),
+            '^www\d?\.',
+            ''
+          ),
+          '.'
+        ),
+        '[^.@]+(\.[^.@]+)+'
+      )
+      THEN RTRIM(
+        REGEXP_REPLACE(
+          REGEXP_REPLACE(
+            REGEXP_REPLACE(LOWER(TRIM(a.domain)), '^[a-z][a-z0-9+.-]*://', ''),
+            '[/?#:\s].*$',
+            ''
+          ),
+          '^www\d?\.',
+          ''
+        ),
+        '.'
+      )
+    END
+    AND a.account_id IS NULL
+    AND c.account_id IS NULL
+    AND l.account_id IS NULL
+    AND i.account_id IS NULL
+    AND (
+      d.until_at IS NULL OR GREATEST(a.known_at, d.from_at) < d.until_at
+    )
+  WHERE
+    a.noise IS NULL
 )
 SELECT
   account_id,
@@ -102,48 +395,6 @@ LEFT JOIN (
     account_id
 ) AS f
   ON f.account_id = a.account_id;
-
--- family
-WITH RECURSIVE up(account_id, ancestor, depth) AS (
-  SELECT
-    account_id,
-    account_id,
-    0
-  FROM accounts
-  UNION ALL
-  SELECT
-    up.account_id,
-    a.parent_account_id,
-    up.depth + 1
-  FROM up
-  JOIN accounts AS a
-    ON a.account_id = up.ancestor
-  WHERE
-    NOT a.parent_account_id IS NULL
-    AND a.parent_account_id <> a.account_id
-    AND up.depth < 20
-), deepest AS (
-  SELECT
-    account_id,
-    MAX(depth) AS depth
-  FROM up
-  GROUP BY
-    account_id
-)
-SELECT
-  up.account_id,
-  CASE
-    WHEN d.depth = 20
-    THEN MIN(up.ancestor)
-    ELSE MIN(up.ancestor) FILTER(WHERE
-      up.depth = d.depth)
-  END AS family_id
-FROM up
-JOIN deepest AS d
-  ON d.account_id = up.account_id
-GROUP BY
-  up.account_id,
-  d.depth;
 
 -- spine
 WITH stand AS (
@@ -257,7 +508,11 @@ SELECT
   s.account_id,
   s.as_of,
   c.contact_id,
-  CASE WHEN h.to_at IS NULL AND h.from_at IS NULL THEN c.role ELSE h.value END AS role
+  CASE
+    WHEN h.to_at IS NULL AND h.from_at IS NULL
+    THEN c.role
+    ELSE NULLIF(h.value, '')
+  END AS role
 FROM spine AS s
 JOIN contacts AS c
   ON c.account_id = s.account_id
@@ -1110,7 +1365,11 @@ SELECT
   ) / 86400000000.0 AS days_since_closed
 FROM spine AS s
 JOIN opportunities AS o
-  ON o.account_id = s.account_id AND o.created_at < s.as_of
+  ON o.account_id = s.account_id
+  AND o.created_at < s.as_of
+  AND (
+    o.deleted_at IS NULL OR NOT o.deleted_at < s.as_of
+  )
 GROUP BY
   s.account_id,
   s.as_of;
@@ -1391,41 +1650,56 @@ GROUP BY
   s.as_of;
 
 -- status
-SELECT
-  s.account_id,
-  s.as_of,
-  CASE
-    WHEN COALESCE(a.deleted_at < s.as_of, FALSE)
-    OR NOT COALESCE(r.last_occurred >= s.as_of - TO_DAYS($active), FALSE)
-    OR COALESCE(e.ended_at < s.as_of, FALSE)
-    THEN 'not_eligible'
-    WHEN COALESCE(o.n_open, 0) > 0
-    THEN 'in_pipeline'
-    WHEN COALESCE(o.n_won, 0) > 0
-    THEN 'customer'
-    ELSE 'eligible'
-  END AS status
-FROM spine AS s
-JOIN accounts AS a
-  ON a.account_id = s.account_id
-LEFT JOIN opportunity_history AS o
-  ON o.account_id = s.account_id AND o.as_of = s.as_of
-LEFT JOIN recency AS r
-  ON r.account_id = s.account_id AND r.as_of = s.as_of
-LEFT JOIN (
+WITH ruled AS (
   SELECT
-    account_id,
-    MIN(known_at) AS ended_at
-  FROM touch
-  WHERE
-    ARRAY_CONTAINS($ended_by, kind)
-  GROUP BY
-    account_id
-) AS e
-  ON e.account_id = s.account_id;
+    s.account_id,
+    s.as_of,
+    CASE
+      WHEN COALESCE(a.deleted_at < s.as_of, FALSE)
+      THEN 'deleted'
+      WHEN NOT COALESCE(r.last_occurred >= s.as_of - TO_DAYS($active), FALSE)
+      THEN 'inactive'
+      WHEN COALESCE(e.ended_at < s.as_of, FALSE)
+      THEN 'ended'
+      WHEN COALESCE(o.n_open, 0) > 0
+      THEN 'in_pipeline'
+      WHEN COALESCE(o.n_won, 0) > 0
+      THEN 'customer'
+    END AS rule
+  FROM spine AS s
+  JOIN accounts AS a
+    ON a.account_id = s.account_id
+  LEFT JOIN opportunity_history AS o
+    ON o.account_id = s.account_id AND o.as_of = s.as_of
+  LEFT JOIN recency AS r
+    ON r.account_id = s.account_id AND r.as_of = s.as_of
+  LEFT JOIN (
+    SELECT
+      account_id,
+      MIN(known_at) AS ended_at
+    FROM touch
+    WHERE
+      ARRAY_CONTAINS($ended_by, kind)
+    GROUP BY
+      account_id
+  ) AS e
+    ON e.account_id = s.account_id
+)
+SELECT
+  account_id,
+  as_of,
+  rule,
+  CASE
+    WHEN rule IS NULL
+    THEN 'eligible'
+    WHEN rule IN ('in_pipeline', 'customer')
+    THEN rule
+    ELSE 'not_eligible'
+  END AS status
+FROM ruled;
 
 -- outcomes
-WITH event AS (
+WITH own AS (
   SELECT
     account_id,
     happened_at
@@ -1435,10 +1709,31 @@ WITH event AS (
       e.created_at AS happened_at
     FROM opportunities AS e
     WHERE
-      TRUE
+      TRUE AND e.deleted_at IS NULL
   )
   WHERE
     NOT happened_at IS NULL
+), became AS (
+  SELECT DISTINCT
+    p.account_id AS provisional_id,
+    l.account_id
+  FROM lead_links AS p
+  JOIN lead_links AS l
+    ON l.lead_id = p.lead_id
+  WHERE
+    STARTS_WITH(p.account_id, 'lead:') AND NOT STARTS_WITH(l.account_id, 'lead:')
+), event AS (
+  SELECT
+    account_id,
+    happened_at
+  FROM own
+  UNION ALL
+  SELECT
+    b.provisional_id,
+    o.happened_at
+  FROM own AS o
+  JOIN became AS b
+    ON b.account_id = o.account_id
 )
 SELECT
   s.account_id,

@@ -291,3 +291,101 @@ def _row_by_hand(fit: str, signal: str, coverage: str) -> str:
     if coverage != "none":
         return "scaled_unknown"
     return "target" if fit == "high" else "no_match"
+
+
+HELD = "crm is late"
+
+
+@pytest.mark.parametrize("capacity", [{}, {"tier_1": N // 50, "tier_2": N // 10}], ids=["room", "capacity"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_while_demotions_are_held_only_suppression_and_status_lower_a_tier(seed: int, capacity: dict[str, int]) -> None:
+    rng = np.random.default_rng(seed)
+    policy, accounts = random_policy(rng, capacity), random_accounts(rng)
+    state = a_past(rng, accounts, policy)
+    plain = decide(accounts, state, policy, AS_OF)
+    held = decide(accounts, state, policy, AS_OF, hold_demotions=HELD)
+    both = held.merge(state, on="account_id", suffixes=("", "_was"))
+    was, now = both["tier_was"].map(LEVEL).fillna(-9), levels(both)
+    lawful = both["row"].isin(["excluded", "negative_trigger", "status"])
+    assert (now >= was)[~lawful].all()
+    assert (now < was)[lawful].any()
+    normally = plain.set_index("account_id").loc[both["account_id"]]
+    spared = (levels(normally) < was.to_numpy()) & ~lawful.to_numpy()
+    assert spared.sum() > 300
+    assert both.loc[spared, "guardrails"].str.contains("inputs_late").all()
+    stands = both[spared & (now == was.to_numpy())]
+    assert stands["why"].str.contains(HELD).all()
+    assert (both["why"].str.len() <= 200).all()
+    same = stands["held"] == stands["held_was"]
+    assert (stands["held"].map(LEVEL) >= stands["held_was"].map(LEVEL))[~same].all(), "it may earn what a surge lent"
+    assert same.mean() > 0.9
+    assert (stands["held_since"] == stands["held_since_was"])[same].all()
+    assert (stands["tier_since"] == stands["tier_since_was"]).all()
+    if not capacity:
+        assert (levels(held) >= levels(plain)).all()
+        raised = (levels(plain) > plain["previous_tier"].map(LEVEL).fillna(99)).to_numpy()
+        assert (levels(held) >= levels(plain))[raised].all(), "a promotion was held too"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("side", ["fit_score", "signal_score", "coverage"])
+def test_while_demotions_are_held_raising_one_side_alone_never_lowers_a_tier(seed: int, side: str) -> None:
+    rng = np.random.default_rng(seed)
+    policy, accounts = random_policy(rng), random_accounts(rng)
+    state = a_past(rng, accounts, policy)
+    raised = accounts.assign(**{side: "reached" if side == "coverage" else accounts["fit_score"] * 0 + 100.0})
+    before = levels(decide(accounts, state, policy, AS_OF, hold_demotions=HELD))
+    after = levels(decide(raised, state, policy, AS_OF, hold_demotions=HELD))
+    assert (after >= before).all()
+    assert (after > before).any()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_while_demotions_are_held_raising_one_account_never_lowers_it_under_capacity(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    policy = random_policy(rng, {"tier_1": 5, "tier_2": 8})
+    accounts = random_accounts(rng, 60)
+    state = a_past(rng, accounts, policy)
+    before = levels(decide(accounts, state, policy, AS_OF, hold_demotions=HELD))
+    for i, side in itertools.product(range(60), ("fit_score", "signal_score")):
+        raised = accounts.copy()
+        raised.loc[i, side] = 100.0
+        assert levels(decide(raised, state, policy, AS_OF, hold_demotions=HELD))[i] >= before[i]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_held_misfit_is_not_lifted_and_a_held_surge_still_ends(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    policy = random_policy(rng).model_copy(update={"surge": Surge(days=10, cool_down_days=25)})
+    state = pd.DataFrame()
+    for week in range(6):
+        accounts = random_accounts(rng, 3000).assign(signals_7d=50.0, contacts_7d=9.0)
+        late = HELD if week % 2 else ""
+        decided = decide(accounts, state, policy, AS_OF + timedelta(days=7 * week), hold_demotions=late)
+        if late:
+            was = decided["previous_tier"].map(LEVEL).fillna(-9).to_numpy()
+            misfit = (decided["row"] == "low_fit").to_numpy()
+            assert (levels(decided) <= np.maximum(was, 0))[misfit].all()
+        running = decided[decided["surge_until"].notna()]
+        assert (running["surge_until"] > decided["as_of"].iloc[0]).all()
+        assert (levels(decided) <= decided["held"].map(LEVEL).fillna(-9) + 1).all()
+        state = next_state(decided)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_after_a_held_run_the_next_whole_one_decides_as_if_it_had_not_been(seed: int) -> None:
+    """On the same facts a week later; but for surges, stays and staleness, whose days go on."""
+    rng = np.random.default_rng(seed)
+    policy = random_policy(rng).model_copy(update={"surge": None, "time_in_tier": TimeInTier(minimum_stay_days=0)})
+    accounts, starved = random_accounts(rng), random_accounts(rng)
+    starved[["status", "excluded_by", "negative_trigger"]] = accounts[["status", "excluded_by", "negative_trigger"]]
+    starved["fit_score"], starved["coverage"] = accounts["fit_score"], accounts["coverage"]
+    starved["signal_score"], starved["days_since_signal"] = 0.0, accounts["days_since_signal"]
+    state = a_past(rng, accounts, policy)
+    ids = set(state["account_id"])
+    then = AS_OF + timedelta(days=7)
+    held = next_state(decide(starved, state, policy, AS_OF, hold_demotions=HELD))
+    with_it = decide(accounts, held, policy, then)
+    without = decide(accounts, state, policy, then)
+    mine = with_it["account_id"].isin(ids).to_numpy()
+    assert with_it.loc[mine, "tier"].equals(without.loc[mine, "tier"])

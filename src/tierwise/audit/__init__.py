@@ -1,19 +1,51 @@
 """Leakage and readiness findings: what the data can and cannot support, before anything is learned."""
 
-from tierwise.audit.attributes import is_own, missingness
-from tierwise.audit.draft import Draft, draft_plan
-from tierwise.audit.finding import DEFAULT_AUDIT_RULES, AuditRules, Finding, Severity, refused
+from __future__ import annotations
+
+from tierwise.audit.attributes import is_own, not_to_keep
+from tierwise.audit.coverage import Coverage, outcome_coverage
+from tierwise.audit.drafting import Candidate, Draft, draft_plan, drafted_roles
+from tierwise.audit.finding import (
+    DEFAULT_AUDIT_RULES,
+    NEVER_ACCEPTED,
+    AuditRules,
+    Finding,
+    Severity,
+    accepted,
+    in_words,
+    ordered,
+    refused,
+)
+from tierwise.audit.flat import audit_table
+from tierwise.audit.ladder import of_ladder, plan_ladder
+from tierwise.audit.matrix import audit_matrix
+from tierwise.audit.missing import missingness
+from tierwise.audit.sample import sampled
 from tierwise.audit.sweep import audit
 
 __all__ = [
     "DEFAULT_AUDIT_RULES",
+    "NEVER_ACCEPTED",
     "AuditRules",
+    "Candidate",
+    "Coverage",
     "Draft",
     "Finding",
     "Severity",
+    "accepted",
     "audit",
+    "audit_matrix",
+    "audit_table",
     "draft_plan",
+    "drafted_roles",
+    "in_words",
     "is_own",
     "missingness",
+    "not_to_keep",
+    "of_ladder",
+    "ordered",
+    "outcome_coverage",
+    "plan_ladder",
     "refused",
+    "sampled",
 ]

@@ -1,25 +1,33 @@
-"""Leakage: which attributes of accounts may not be features, or tell the future by being missing."""
+"""Leakage: which attributes of accounts may not be features, and which tell the outcome by what they hold."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from scipy import stats
+import numpy as np
+import pandas as pd
 
 import tierwise.audit.sql as sql
-from tierwise.audit.finding import AuditRules, Finding
+from tierwise.audit.columns import ADMISSION, Evidence, measure, weigh
+from tierwise.audit.finding import AuditRules, Finding, Severity
+from tierwise.audit.history import of_history
+from tierwise.audit.owners import of_owners
+from tierwise.data import OwnField, own_fields
 
 if TYPE_CHECKING:
     from tierwise.config.plan import Attribute, Plan
     from tierwise.data import Warehouse
 
-IDENTITY = frozenset({"account_id", "name", "domain", "parent_account_id", "owner_id", "created_at", "deleted_at"})
-"""Columns of accounts that name or date an account; they are no attributes."""
+IDENTITY = frozenset(
+    {"account_id", "name", "domain", "parent_account_id", "master_account_id", "owner_id", "created_at", "deleted_at"}
+    | {"sync_id", "modified_at", "currency", "employee_count_kind", "annual_revenue_kind"}
+)
+"""Columns of accounts that name or date an account, or say how another is written; they are no attributes."""
 OWN_FIELDS = frozenset(
     {"account_score", "fit_score", "signal_score", "fit_log_odds", "signal_log_odds", "propensity", "expected_value"}
     | {"tier", "tier_since", "previous_tier", "movement", "decided_by", "guardrails", "roles_reached"}
@@ -31,6 +39,8 @@ PERSONAL = frozenset({"email", "mail", "phone", "telephone", "mobile", "fax", "c
 NAMES = frozenset({"first", "last", "full", "given", "family", "middle"})
 """and those that do so before `name`."""
 NO_HISTORY = "today's value, no history: may have been filled after the outcome"
+SAMPLE = 20_000
+"""Accounts whose attributes are read for what they hold; of more, a fixed sample."""
 
 
 def is_own(name: str) -> bool:
@@ -69,47 +79,140 @@ def personal_values(warehouse: Warehouse, names: Iterable[str]) -> set[str]:
     return {n for n in texts if found[n]}
 
 
+def not_to_keep(warehouse: Warehouse) -> set[str]:
+    """The attributes of accounts that our own history does not keep: a person's data, and what tierwise wrote."""
+    names = warehouse.attributes("accounts")
+    return {n for n in names if is_own(n)} | personal(warehouse, names)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What accounts hold: the attributes there are, how many accounts hold each, and what that says by name."""
+
+    present: tuple[str, ...]
+    filled: dict[str, int]
+    accounts: int
+    evidence: dict[str, list[Evidence]]
+
+
 def of_attributes(warehouse: Warehouse, plan: Plan, data_through: datetime, rules: AuditRules) -> list[Finding]:
     """Every finding on the attributes of accounts, declared by the plan or not."""
-    present = [c for c in warehouse.frame(sql.columns("accounts"))["name"].tolist() if c not in IDENTITY]
-    filled = warehouse.frame(sql.filled(present)).iloc[0]
+    held = _held(warehouse, plan, data_through, rules)
     declared = {a.attribute: a for a in plan.features.fit}
-    of_people = personal(warehouse, present)
-    found = [_undeclared(n, filled) for n in present if n not in declared and filled[f"filled_{n}"] > 0]
+    own = own_fields(warehouse)
+    found: list[Finding] = [_holds_mail(name) for name in sorted(_mails(warehouse, declared, held))]
+    for name in held.present:
+        if name not in declared and held.filled[name] > 0:
+            found += _undeclared(name, held, own)
     for attribute in plan.features.fit:
-        if attribute.attribute not in present or filled[f"filled_{attribute.attribute}"] == 0:
-            found.append(_absent(attribute, attribute.attribute in present))
-        elif is_own(attribute.attribute):
+        name = attribute.attribute
+        if not held.filled.get(name):
+            found.append(_absent(attribute, name in held.present))
+            continue
+        if is_own(name):
             found.append(_own(attribute))
-        elif attribute.attribute in of_people:
-            found.append(_personal(attribute))
-        elif attribute.clock == "tracked":
-            found += _tracked(warehouse, attribute, rules)
+        elif is_personal(name):
+            found.append(_named_like_a_person(attribute))
+        history = of_history(warehouse, attribute, plan, data_through, rules)
+        found += history
+        if attribute.clock == "tracked":
+            found += _who(name, held)
         else:
-            found += _by_outcome(warehouse, attribute, plan, data_through, rules)
-    return found
+            found += _today(attribute, held, has_history=any(f.code == "history_there" for f in history))
+    return [f for f in found if f.code != "history_there"]
 
 
-def _undeclared(name: str, filled: Any) -> Finding:
-    figures = {"accounts": int(filled["accounts"]), "filled": int(filled[f"filled_{name}"])}
+def _mails(warehouse: Warehouse, declared: Iterable[str], held: Held) -> set[str]:
+    """Declared attributes of which some account beyond the sample holds an e-mail address."""
+    told = {n for n in declared if any(e.code == "personal_values" for e in held.evidence.get(n, ()))}
+    return personal_values(warehouse, declared) - told
+
+
+def _holds_mail(name: str) -> Finding:
+    return Finding(
+        "personal_values", "blocks", name, f"{name} as a feature", "some of its values look like e-mail addresses",
+        "Leave it out: no person's data enter a model", refuses=True,
+    )  # fmt: skip
+
+
+def told_apart(warehouse: Warehouse) -> list[str]:
+    """The attributes of accounts that hold anything; lists apart, whose members are features of their own."""
+    present = [c for c in warehouse.frame(sql.columns("accounts"))["name"].tolist() if c not in IDENTITY]
+    counts = warehouse.frame(sql.filled(present)).iloc[0]
+    return [n for n in present if counts[f"filled_{n}"] and n not in _lists_of(warehouse)]
+
+
+def _lists_of(warehouse: Warehouse) -> set[str]:
+    return {n for n, kind in warehouse.attributes("accounts").items() if kind == "list"} | {"technologies"}
+
+
+def _held(warehouse: Warehouse, plan: Plan, data_through: datetime, rules: AuditRules) -> Held:
+    present = [c for c in warehouse.frame(sql.columns("accounts"))["name"].tolist() if c not in IDENTITY]
+    counts = warehouse.frame(sql.filled(present)).iloc[0]
+    filled = {n: int(counts[f"filled_{n}"]) for n in present}
+    lists = _lists_of(warehouse)
+    read = [n for n in present if filled[n] and n not in lists]
+    frame = warehouse.frame(sql.attribute_values(read, plan.outcome, data_through, SAMPLE))
+    y = frame["has_outcome"].to_numpy(np.float64)
+    evidence: dict[str, list[Evidence]] = {n: [] for n in present}
+    if len(frame) and 0 < y.sum() < len(y):
+        values = frame[[f"value_{n}" for n in read]].set_axis(read, axis=1)
+        evidence |= weigh(measure(values, y), rules)
+        for name, owned in of_owners(values, frame["owner_id"], rules).items():
+            evidence[name].append(owned)
+    evidence |= {n: [*evidence[n], *_lists(warehouse, plan, data_through, rules, n)] for n in lists & set(present)}
+    return Held(tuple(present), filled, int(counts["accounts"]), evidence)
+
+
+def _lists(warehouse: Warehouse, plan: Plan, data_through: datetime, rules: AuditRules, name: str) -> list[Evidence]:
+    """Whether an account has a list at all, beside the outcome; its members are features of their own."""
+    frame = warehouse.frame(sql.attribute_values([name], plan.outcome, data_through, SAMPLE))
+    y = frame["has_outcome"].to_numpy(np.float64)
+    if not len(frame) or not 0 < y.sum() < len(y):
+        return []
+    there = pd.Series(np.where(frame[f"value_{name}"].notna(), 1.0, np.nan), name=name)
+    return [e for e in weigh(measure(there.to_frame(), y), rules)[name] if e.code.startswith("missing")]
+
+
+def _who(name: str, held: Held) -> list[Finding]:
+    return [_weighed(name, e, "blocks") for e in held.evidence[name] if e.code in ADMISSION]
+
+
+def _weighed(name: str, evidence: Evidence, strong: Severity) -> Finding:
+    severity: Severity = strong if evidence.strong else "warns"
+    return Finding(
+        evidence.code, severity, name, f"{name} as a feature", evidence.found, evidence.do, evidence.figures,
+        refuses=evidence.strong,
+    )  # fmt: skip
+
+
+def _undeclared(name: str, held: Held, own: Mapping[str, OwnField]) -> list[Finding]:
+    """What the plan leaves out: what the data say of it if that is grave, else that nothing dates it."""
+    if not is_own(name):
+        grave = [_weighed(name, e, "warns") for e in held.evidence[name] if e.strong]
+        if grave:
+            return grave
+    figures = {"accounts": held.accounts, "filled": held.filled[name]}
     if is_own(name):
         why, do = "named like a field that tierwise writes: its own answer come back", ""
     else:
         why = f"not declared tracked, fixed, slow or accepted: {NO_HISTORY}"
         do = "To use it, declare it under features.fit with its clock"
-    return Finding("refused_attribute", "notes", name, f"{name} as a feature", why, do, figures, refuses=True)
+    if name in own and not is_own(name):
+        since, changes = own[name].since.date(), own[name].changes
+        do = (
+            f"Own history since {since}; usable as tracked from then (clock: tracked, tracked_since: {since}): "
+            f"{changes:,} changes so far"
+        )
+    return [Finding("refused_attribute", "notes", name, f"{name} as a feature", why, do, figures, refuses=True)]
 
 
-def _personal(attribute: Attribute) -> Finding:
+def _named_like_a_person(attribute: Attribute) -> Finding:
+    name = attribute.attribute
     return Finding(
-        "personal_attribute",
-        "blocks",
-        attribute.attribute,
-        f"{attribute.attribute} as a feature",
-        "it is named like a person's data, or holds e-mail addresses",
-        "Take it out of features.fit: no person's data enter a model",
-        refuses=True,
-    )
+        "named_like_a_person", "warns", name, f"{name} as a feature", "it is named like a person's data",
+        "Take it out of features.fit if it is: no person's data enter a model",
+    )  # fmt: skip
 
 
 def _absent(attribute: Attribute, present: bool) -> Finding:
@@ -129,74 +232,17 @@ def _own(attribute: Attribute) -> Finding:
     )  # fmt: skip
 
 
-def _tracked(warehouse: Warehouse, attribute: Attribute, rules: AuditRules) -> list[Finding]:
+def _today(attribute: Attribute, held: Held, *, has_history: bool) -> list[Finding]:
+    """Today's value of an attribute, taken for all dates."""
     name = attribute.attribute
-    row = warehouse.frame(sql.history_of(attribute, rules.creation_days)).iloc[0]
-    figures = {k: int(row[k]) for k in ("changed", "counted", "blank", "untouched", "held")}
-    asked = f"the plan declares {name} as tracked"
-    if figures["changed"] == 0:
-        found = f"account_history has no row for the field {name}"
-        do = f"Export the history of {name}, or declare it slow, fixed or accepted"
-        return [Finding("tracked_without_history", "blocks", name, asked, found, do, figures, refuses=True)]
-    blank = figures["blank"] / max(figures["counted"], 1)
-    held = figures["held"] / max(figures["untouched"], 1)
-    if blank > rules.blank_first_changes and held > rules.held_untouched:
-        found = (
-            f"{figures['blank']} of {figures['counted']} first changes carry no old value, while {figures['held']} of "
-            f"{figures['untouched']} accounts without a change hold one: being missing on a date would tell that a "
-            "change is still to come"
-        )
-        do = "Export the history with old values, set tracked_since to when they began, or remove the attribute"
-        return [Finding("blank_old_values", "blocks", name, asked, found, do, figures, refuses=True)]
-    return []
-
-
-def _by_outcome(
-    warehouse: Warehouse, attribute: Attribute, plan: Plan, data_through: datetime, rules: AuditRules
-) -> list[Finding]:
-    name = attribute.attribute
-    row = warehouse.frame(sql.missing_by_outcome(name, plan.outcome, data_through)).iloc[0]
-    counts = {k: int(row[k]) for k in ("n_with", "missing_with", "n_without", "missing_without")}
+    figures = {"accounts": held.accounts, "filled": held.filled[name]}
     asked = f"the plan declares {name} as {attribute.clock}, which admits today's value"
-    found = []
+    found = [_weighed(name, e, "blocks") for e in held.evidence[name]]
     if attribute.clock == "accepted":
         words = f"accepted by name although it is {NO_HISTORY}"
-        found.append(Finding("accepted_attribute", "warns", name, asked, words, "Every report says so", counts))
-    if counts["n_with"] == 0 or counts["n_without"] == 0:
-        return found
-    figures = {**counts, **missingness(**counts)}
-    if figures["p_value"] >= rules.missing_p or abs(figures["difference"]) <= rules.missing_difference:
-        return found
-    words = (
-        f"it is missing today for {counts['missing_with']} of {counts['n_with']} accounts with an outcome and "
-        f"{counts['missing_without']} of {counts['n_without']} without: being missing tells the outcome "
-        f"(AUC {figures['auc']:.2f})"
-    )
-    if figures["auc"] > rules.missing_auc:
-        do = "Remove it, or track it: values filled because of an outcome tell as much as their being missing"
-        found.append(Finding("missing_tells_outcome", "blocks", name, asked, words, do, figures, refuses=True))
-    else:
-        do = "Nothing: where it is missing it is imputed, so that its being missing informs no score"
-        found.append(Finding("missing_differs", "warns", name, asked, words, do, figures))
+        found.append(Finding("accepted_attribute", "warns", name, asked, words, "Every report says so", figures))
+    elif not has_history:
+        words = "no clock proves that it was known before the outcome"
+        do = "Export its history to track it"
+        found.append(Finding("timing_unknown", "warns", name, asked, words, do, figures))
     return found
-
-
-def missingness(n_with: int, missing_with: int, n_without: int, missing_without: int) -> dict[str, float]:
-    """How far being missing tells the outcome: difference of shares with its 95 % interval, z, p-value and AUC.
-
-    z is the pooled two-proportion statistic, two-sided. AUC is that of the indicator, in its better direction:
-    0.5 + |difference| / 2.
-    """
-    p, q = missing_with / n_with, missing_without / n_without
-    pooled = (missing_with + missing_without) / (n_with + n_without)
-    error = math.sqrt(pooled * (1 - pooled) * (1 / n_with + 1 / n_without))
-    z = (p - q) / error if error > 0 else 0.0
-    half = float(stats.norm.ppf(0.975)) * math.sqrt(p * (1 - p) / n_with + q * (1 - q) / n_without)
-    return {
-        "difference": p - q,
-        "low": max(-1.0, p - q - half),
-        "high": min(1.0, p - q + half),
-        "z": z,
-        "p_value": float(2 * stats.norm.sf(abs(z))),
-        "auc": 0.5 + abs(p - q) / 2,
-    }

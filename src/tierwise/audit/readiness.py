@@ -9,9 +9,10 @@ import pandas as pd
 
 import tierwise.audit.sql as sql
 from tierwise.audit.finding import AuditRules, Finding, Severity
+from tierwise.clock import instant
 
 if TYPE_CHECKING:
-    from tierwise.config.plan import Plan
+    from tierwise.config.plan import Channel, Plan
     from tierwise.data import Warehouse
 
 LEAST_UNDATED = 0.01
@@ -27,6 +28,8 @@ def of_readiness(warehouse: Warehouse, plan: Plan, data_through: datetime, rules
         *_contacts(warehouse),
         *_currencies(warehouse),
         *_accounts(warehouse),
+        *_loaded(warehouse, rules),
+        *_matured(warehouse, plan, data_through),
     ]
 
 
@@ -76,21 +79,33 @@ def _channels(warehouse: Warehouse, plan: Plan, rules: AuditRules) -> list[Findi
     for row in table.itertuples(index=False):
         days = (row.first - table["first"].min()).days
         figures = {"n": int(row.n), "first": _date(row.first), "days_after_first": int(days)}
-        if row.channel not in planned:
-            if row.channel not in outcome_only:
-                words = f"the plan does not count it, so its {row.n} activities are no signal"
-                do = "Add it to features.signal.channels, if it is what buyers do"
-                asked = f"the channel {row.channel}"
-                found.append(Finding("uncounted_channel", "notes", row.channel, asked, words, do, figures))
-        elif planned[row.channel].tracked_from is None and days > rules.late_channel_days:
-            words = (
-                f"its first activity is of {figures['first']}, {days} days after the first of all channels: this looks "
-                "like a change of tracking, and windows that reach before it would read zero"
-            )
-            do = f"Set tracked_from: {figures['first']} on the channel, if it was not tracked before"
-            asked = f"the plan counts the channel {row.channel} without tracked_from"
-            found.append(Finding("late_channel", "warns", row.channel, asked, words, do, figures))
+        if row.channel in planned:
+            found += _tracking(row.channel, planned[row.channel], row.first, figures, rules)
+        elif row.channel not in outcome_only:
+            words = f"the plan does not count it, so its {row.n} activities are no signal"
+            do = "Add it to features.signal.channels, if it is what buyers do"
+            asked = f"the channel {row.channel}"
+            found.append(Finding("uncounted_channel", "notes", row.channel, asked, words, do, figures))
     return found
+
+
+def _tracking(
+    name: str, channel: Channel, first: pd.Timestamp, figures: dict[str, Any], rules: AuditRules
+) -> list[Finding]:
+    """A channel that begins long after the others: a change of tracking, which the plan knows of or does not."""
+    days = figures["days_after_first"]
+    if days <= rules.late_channel_days:
+        return []
+    words = f"its first activity is of {figures['first']}, {days} days after the first of all channels"
+    known = channel.tracked_from
+    if known is not None and (first.date() - known).days <= rules.late_channel_days:
+        asked = f"the plan counts the channel {name} from {known}"
+        words += ": its tracking changed, and windows that reach before are missing, not zero"
+        return [Finding("tracking_change", "notes", name, asked, words, "", figures)]
+    asked = f"the plan counts the channel {name} " + ("without tracked_from" if known is None else f"from {known}")
+    words += ": this looks like a change of tracking, and windows that reach before it would read zero"
+    do = f"Set tracked_from: {figures['first']} on the channel, if it was not tracked before"
+    return [Finding("tracking_change", "warns", name, asked, words, do, figures)]
 
 
 def _contacts(warehouse: Warehouse) -> list[Finding]:
@@ -108,17 +123,12 @@ def _contacts(warehouse: Warehouse) -> list[Finding]:
 
 
 def _currencies(warehouse: Warehouse) -> list[Finding]:
-    table = warehouse.frame(sql.currencies())
-    if len(table) < 2:
+    """What the amounts are in: one currency, once the tables are taken in; several are refused or converted there."""
+    figures = {str(r.currency): int(r.n) for r in warehouse.frame(sql.currencies()).itertuples(index=False)}
+    if not figures:
         return []
-    figures = {str(r.currency): int(r.n) for r in table.itertuples(index=False)}
-    without = [str(r.currency) for r in table.itertuples(index=False) if not r.has_rate]
-    words = f"opportunities are in {len(table)} currencies ({', '.join(figures)})"
-    asked = "amounts in one currency"
-    if len(without) < 2:
-        return [Finding("currencies", "notes", "opportunities", asked, words, "", figures)]
-    found = f"{words}, and fx_rates has no rate for {', '.join(without)}"
-    return [Finding("currency_mix", "warns", "opportunities", asked, found, "Add them to fx_rates", figures)]
+    words = f"amounts of opportunities are in {', '.join(f'{c} ({n})' for c, n in figures.items())}"
+    return [Finding("currencies", "notes", "opportunities", "what amounts are in", words, "", figures)]
 
 
 def _accounts(warehouse: Warehouse) -> list[Finding]:
@@ -129,6 +139,39 @@ def _accounts(warehouse: Warehouse) -> list[Finding]:
     words = f"{undated} of {n} accounts have no created_at: they are eligible from the first fact known of them"
     asked = "since when an account is known"
     return [Finding("no_created_at", "notes", "accounts", asked, words, "Export created_at", _share(undated, n))]
+
+
+def _loaded(warehouse: Warehouse, rules: AuditRules) -> list[Finding]:
+    """Whether most accounts bear one created_at: the instant of a load, not of their beginning."""
+    table = warehouse.frame(sql.commonest_instant("accounts", "created_at"))
+    if table.empty:
+        return []
+    row = table.iloc[0]
+    n, same = int(row["n"]), int(row["same"])
+    if n < rules.least_rows or same <= rules.load_share * n:
+        return []
+    words = (
+        f"{same} of {n} accounts bear one created_at ({str(row['instant'])[:19]}): they were loaded then, and no "
+        "cohort before it holds them"
+    )
+    do = "Export when each account was first known, or leave created_at out: then its first fact counts"
+    figures = _share(same, n)
+    return [Finding("load_instant", "warns", "accounts", "since when an account is known", words, do, figures)]
+
+
+def _matured(warehouse: Warehouse, plan: Plan, data_through: datetime) -> list[Finding]:
+    """Whether one horizon has closed since the data begin: else nothing is ever a label (law 2)."""
+    first = warehouse.frame(sql.first_fact())["first"][0]
+    if pd.isna(first):
+        return []
+    days, horizon = (data_through - instant(first.to_pydatetime())).days, plan.outcome.horizon_days
+    if days >= horizon:
+        return []
+    words = f"the data reach from {_date(first)} to {data_through.date()}, {days} days: no horizon has closed in them"
+    do = f"Bring older history, or set horizon_days below {max(days, 1)}"
+    figures = {"days": days, "horizon_days": horizon}
+    asked = f"outcomes within {horizon} days to learn from"
+    return [Finding("nothing_matured", "blocks", "outcome", asked, words, do, figures)]
 
 
 def _share(part: int, n: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tierwise.clock import instant, naive
 from tierwise.data import Query, quoted
+from tierwise.features.sql.attributes import intervals
 
 if TYPE_CHECKING:
     from tierwise.config.plan import Attribute, Outcome
@@ -65,6 +66,18 @@ def outcome_events(outcome: Outcome, data_through: datetime) -> Query:
     else:
         source = "(SELECT p.*, p.created_at AS event_at FROM opportunities p) o"
     return Query(f"SELECT o.account_id, o.event_at FROM {source} WHERE {' AND '.join(tests)}", params)
+
+
+def outcome_days(outcome: Outcome, data_through: datetime, most: int) -> Query:
+    """The first outcome of each account on each day (of more than `most`, a fixed sample): account_id, event_at."""
+    events = outcome_events(outcome, data_through)
+    return Query(
+        f"""
+        SELECT account_id, min(event_at) AS event_at FROM ({events.sql})
+        GROUP BY account_id, date_trunc('day', event_at) ORDER BY hash(account_id), account_id, event_at LIMIT $most
+        """,
+        {**events.params, "most": most},
+    )
 
 
 def outcomes(outcome: Outcome, data_through: datetime) -> Query:
@@ -156,11 +169,188 @@ def accounts() -> Query:
 
 
 def currencies() -> Query:
-    """A row for each currency of an opportunity with an amount: currency, n, and whether fx_rates holds it."""
+    """A row for each currency of an opportunity with an amount: currency, n."""
     return Query(
         """
-        SELECT o.currency, count(*) AS n, bool_or(o.currency IN (SELECT currency FROM fx_rates)) AS has_rate
-        FROM opportunities o WHERE o.amount IS NOT NULL AND o.currency IS NOT NULL
-        GROUP BY o.currency ORDER BY o.currency
+        SELECT currency, count(*) AS n FROM opportunities WHERE amount IS NOT NULL AND currency IS NOT NULL
+        GROUP BY currency ORDER BY currency
         """
+    )
+
+
+def attribute_values(attributes: list[str], outcome: Outcome, data_through: datetime, most: int) -> Query:
+    """A row for each account (of more than `most`, a fixed sample): owner_id, value_<attribute>..., has_outcome."""
+    events = outcome_events(outcome, data_through)
+    values = "".join(f", a.{quoted(name)} AS {quoted('value_' + name)}" for name in attributes)
+    return Query(
+        f"""
+        SELECT a.owner_id{values}, h.account_id IS NOT NULL AS has_outcome
+        FROM accounts a LEFT JOIN (SELECT DISTINCT account_id FROM ({events.sql})) h ON h.account_id = a.account_id
+        ORDER BY hash(a.account_id), a.account_id LIMIT $most
+        """,
+        {**events.params, "most": most},
+    )
+
+
+def first_changes(field: str, creation_days: int) -> Query:
+    """When each account's history of a field begins, later than its creation: account_id, happened_at."""
+    return Query(
+        """
+        SELECT h.account_id, min(h.changed_at) AS happened_at
+        FROM account_history h JOIN accounts a ON a.account_id = h.account_id
+        WHERE h.field = $field GROUP BY h.account_id
+        HAVING any_value(a.created_at) IS NULL OR min(h.changed_at) > any_value(a.created_at) + to_days($days)
+        ORDER BY h.account_id
+        """,
+        {"field": field, "days": creation_days},
+    )
+
+
+def changes(field: str) -> Query:
+    """Every day on which a field of an account changed: account_id, happened_at, was_blank."""
+    return Query(
+        """
+        SELECT account_id, min(changed_at) AS happened_at,
+               bool_or(nullif(CAST(old_value AS VARCHAR), '') IS NULL) AS was_blank
+        FROM account_history WHERE field = $field GROUP BY account_id, date_trunc('day', changed_at)
+        ORDER BY account_id, happened_at
+        """,
+        {"field": field},
+    )
+
+
+def commonest_instant(table: str, column: str, field: str | None = None) -> Query:
+    """One row: the commonest instant of a column, how many rows bear it (same), and how many have one (n)."""
+    where, params = ("AND field = $field", {"field": field}) if field is not None else ("", {})
+    return Query(
+        f"""
+        SELECT {column} AS instant, count(*) AS same, sum(count(*)) OVER () AS n FROM {table}
+        WHERE {column} IS NOT NULL {where} GROUP BY {column} ORDER BY same DESC, instant LIMIT 1
+        """,
+        params,
+    )
+
+
+def first_fact() -> Query:
+    """One row: the first activity or opportunity there is."""
+    return Query(
+        "SELECT least((SELECT min(occurred_at) FROM activities), (SELECT min(created_at) FROM opportunities)) AS first"
+    )
+
+
+def linked_contacts() -> Query:
+    """When contacts joined their accounts, by instant: account_id, happened_at."""
+    return Query(
+        """
+        SELECT account_id, linked_at AS happened_at FROM contacts WHERE linked_at IS NOT NULL AND account_id IS NOT NULL
+        GROUP BY account_id, linked_at ORDER BY account_id, happened_at
+        """
+    )
+
+
+def lateness(days: int) -> Query:
+    """A row for each channel with rows that say when they were written: channel, n, late (more than so many days)."""
+    return Query(
+        """
+        SELECT channel, count(*) AS n,
+               count(*) FILTER (WHERE recorded_at > occurred_at + to_days($days)) AS late,
+               coalesce(median(date_diff('day', occurred_at, recorded_at))
+                   FILTER (WHERE recorded_at > occurred_at + to_days($days)), 0) AS usual
+        FROM activities WHERE recorded_at IS NOT NULL AND channel IS NOT NULL GROUP BY channel ORDER BY channel
+        """,
+        {"days": days},
+    )
+
+
+def late_activities(channel: str, days: int, most: int) -> Query:
+    """Activities of a channel that were written late (of more than `most`, a fixed sample): account_id, low, high."""
+    return Query(
+        """
+        SELECT coalesce(v.account_id, c.account_id) AS account_id, v.occurred_at AS low, v.recorded_at AS high
+        FROM activities v LEFT JOIN contacts c ON c.contact_id = v.contact_id
+        WHERE v.channel = $channel AND v.recorded_at > v.occurred_at + to_days($days)
+              AND coalesce(v.account_id, c.account_id) IS NOT NULL
+        ORDER BY hash(v.activity_id), v.activity_id LIMIT $most
+        """,
+        {"channel": channel, "days": days, "most": most},
+    )
+
+
+def initiators() -> Query:
+    """A row for each channel: channel, n (activities that say who began them), seller (of these)."""
+    return Query(
+        """
+        SELECT channel, count(initiator) AS n, count(*) FILTER (WHERE initiator = 'seller') AS seller
+        FROM activities WHERE channel IS NOT NULL GROUP BY channel ORDER BY channel
+        """
+    )
+
+
+def effort(channels: list[str], attributes: list[str], data_through: datetime, most: int) -> Query:
+    """How each account was worked before its first opportunity: seller activities (n), days, value_<attribute>...
+
+    Accounts that could be worked for 90 days or more; of more than `most`, a fixed sample.
+    """
+    values = "".join(f", a.{quoted(name)} AS {quoted('value_' + name)}" for name in attributes)
+    return Query(
+        f"""
+        WITH start AS (SELECT min(occurred_at) AS first FROM activities WHERE initiator = 'seller'),
+        opened AS (SELECT account_id, min(created_at) AS first FROM opportunities GROUP BY account_id),
+        spans AS (
+            SELECT a.*, greatest(coalesce(a.created_at, s.first), s.first) AS begins,
+                   least(coalesce(o.first, $through), $through, coalesce(a.deleted_at, $through)) AS ends
+            FROM accounts a CROSS JOIN start s LEFT JOIN opened o ON o.account_id = a.account_id),
+        chosen AS (
+            SELECT * FROM spans WHERE ends >= begins + to_days(90) ORDER BY hash(account_id), account_id LIMIT $most),
+        worked AS (
+            SELECT a.account_id, count(*) AS n
+            FROM (SELECT coalesce(v.account_id, c.account_id) AS account_id, v.occurred_at FROM activities v
+                  LEFT JOIN contacts c ON c.contact_id = v.contact_id
+                  WHERE v.initiator = 'seller' AND list_contains($channels, v.channel)) v
+            JOIN chosen a ON a.account_id = v.account_id AND v.occurred_at >= a.begins AND v.occurred_at < a.ends
+            GROUP BY a.account_id)
+        SELECT coalesce(w.n, 0) AS n, date_diff('day', a.begins, a.ends) AS days{values}
+        FROM chosen a LEFT JOIN worked w ON w.account_id = a.account_id ORDER BY a.account_id
+        """,
+        {"channels": channels, "through": naive(data_through), "most": most},
+    )
+
+
+def closes(data_through: datetime) -> Query:
+    """When opportunities were closed, up to data_through: account_id, event_at."""
+    return Query(
+        "SELECT account_id, closed_at AS event_at FROM opportunities "
+        "WHERE is_closed AND closed_at <= $through AND account_id IS NOT NULL ORDER BY account_id, event_at",
+        {"through": naive(data_through)},
+    )
+
+
+def fill_around(field: str, outcome: Outcome, data_through: datetime, days: int) -> Query:
+    """One row: n outcomes that are `days` old; how many accounts held a value just before (before), `days` after
+    (after), only after (gained), only before (lost); rebuilt from account_history, else today's."""
+    events = outcome_events(outcome, data_through)
+
+    def at(instant_: str, alias: str) -> str:
+        return (
+            f"LEFT JOIN h {alias} ON {alias}.account_id = e.account_id "
+            f"AND ({alias}.from_at IS NULL OR {alias}.from_at < {instant_}) "
+            f"AND ({alias}.to_at IS NULL OR NOT {alias}.to_at < {instant_})"
+        )
+
+    after = "e.event_at + to_days($days)"
+    held = f"CASE WHEN b.account_id IS NULL THEN CAST(a.{quoted(field)} AS VARCHAR) ELSE {{}}.value END"
+    return Query(
+        f"""
+        WITH h AS (SELECT * FROM ({intervals("account_history", "account_id")}) WHERE field = $field),
+        around AS (
+            SELECT nullif({held.format("b")}, '') IS NOT NULL AS was,
+                   nullif({held.format("f")}, '') IS NOT NULL AS is_now
+            FROM ({events.sql}) e JOIN accounts a ON a.account_id = e.account_id
+            {at("e.event_at", "b")} {at(after, "f")}
+            WHERE {after} <= $through)
+        SELECT count(*) AS n, count(*) FILTER (was) AS before, count(*) FILTER (is_now) AS after,
+               count(*) FILTER (is_now AND NOT was) AS gained, count(*) FILTER (was AND NOT is_now) AS lost
+        FROM around
+        """,
+        {**events.params, "through": naive(data_through), "field": field, "days": days},
     )

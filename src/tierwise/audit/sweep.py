@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tierwise.audit.attributes import of_attributes
+from tierwise.audit.attributes import of_attributes, told_apart
+from tierwise.audit.effort import of_effort
 from tierwise.audit.finding import DEFAULT_AUDIT_RULES, AuditRules, Finding, ordered
+from tierwise.audit.links import of_links
 from tierwise.audit.readiness import of_readiness
 from tierwise.audit.roles import of_roles
 
@@ -20,12 +22,13 @@ def audit(
 ) -> tuple[Finding, ...]:
     """Leakage and readiness findings on the data as they are, gravest first; nothing after data_through is an outcome.
 
-    A finding that blocks means that the plan must not be trained as it is.
+    A finding that blocks means that the plan must not be trained as it is, unless it accepts it (see `accepted`).
     """
-    return ordered(
-        (
-            *of_attributes(warehouse, plan, data_through, rules),
-            *of_roles(warehouse, plan),
-            *of_readiness(warehouse, plan, data_through, rules),
-        )
+    found = (
+        *of_attributes(warehouse, plan, data_through, rules),
+        *of_roles(warehouse, plan),
+        *of_links(warehouse, plan, data_through, rules),
+        *of_effort(warehouse, plan, data_through, told_apart(warehouse), rules),
+        *of_readiness(warehouse, plan, data_through, rules),
     )
+    return ordered(found)

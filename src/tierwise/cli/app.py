@@ -7,7 +7,7 @@ import shlex
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +15,8 @@ from typing import Annotated, Any
 import typer
 
 from tierwise.cli import show
-from tierwise.errors import EnvironmentFault, TierwiseError, UsageError
+from tierwise.cli.as_of import check_as_of
+from tierwise.errors import EnvironmentFault, InputsLate, TierwiseError, UsageError
 
 app = typer.Typer(
     name="tierwise",
@@ -106,29 +107,67 @@ def demo(
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to make the workspace.")],
-    tables: Annotated[Path, typer.Option(help="The folder of tables, Parquet or CSV.")],
+    tables: Annotated[str | None, typer.Option(help="A folder of tables, or the URL of a database.")] = None,
+    salesforce: Annotated[str | None, typer.Option(help="A folder of Salesforce exports, or a URL.")] = None,
+    hubspot: Annotated[str | None, typer.Option(help="A folder of HubSpot exports, or a URL.")] = None,
     name: Annotated[str, typer.Option("--name", help="What to call the plan.")] = "new_business",
 ) -> None:
-    """Make a workspace on tables, with a drafted plan."""
+    """Make a workspace on one source or several, with a drafted plan.
+
+    A URL names its password as ${VARIABLE}, in single quotes.
+    """
+    from tierwise.cli import tables as printed
     from tierwise.jobs import init as run_init
 
-    result = run_init(folder, tables, plan=name, say=context.say)
+    result = run_init(
+        folder, tables, salesforce=salesforce, hubspot=hubspot, plan=name, now=context.now, say=context.say
+    )
     files = result.workspace.plan(name)
     if context.as_json:
-        show.emit({"workspace": folder, "plan": name, "left_out": dict(result.left_out)})
+        found = result.draft
+        show.emit(
+            {
+                "workspace": folder,
+                "plan": name,
+                "tables": result.counts.to_dict("records"),
+                "matches": result.matches.to_dict("records"),
+                "notes": result.notes,
+                "outcome": asdict(found.outcome) | {"outcome": found.outcome.outcome.model_dump(mode="json")},
+                "tried": [candidate.counted for candidate in found.tried],
+                "ladder": asdict(found.ladder) | {"possible": found.ladder.possible},
+                "attributes": dict(found.attributes),
+                "left_out": dict(result.left_out),
+            }
+        )
     else:
-        if result.left_out:
-            show.table("Attributes left out of the draft", ("attribute", "why"), result.left_out)
+        printed.taken_in(result.counts, result.matches)
+        printed.drafted(result.draft)
         print(f"Plan: {files.folder / 'model.yaml'}")
     context.close(0, following=context.command("check", folder))
 
 
 @app.command()
-def check() -> None:
+def check(
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="YYYY-MM-DD: show the tables as they would have been read then.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(help="With --as-of: a new folder to write those tables to.")] = None,
+    file: Annotated[Path | None, typer.Option(help="One CSV or Parquet table instead of the workspace.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="With --file: the column of the outcome.")] = None,
+    positive: Annotated[str | None, typer.Option(help="With --file: its value that counts.")] = None,
+    order: Annotated[str | None, typer.Option(help="With --file: a column that rises with time.")] = None,
+    dated: Annotated[
+        list[str] | None, typer.Option(help="With --file: COLUMN=DATES, the column that says when another was filled.")
+    ] = None,
+) -> None:
     """Check the tables, the plan, and what would leak."""
+    if file is not None or outcome is not None:
+        _check_file(file, outcome, positive, order, dated or [])
     from tierwise.cli import tables
     from tierwise.jobs import check as run_check
 
+    if check_as_of(context, as_of, to):
+        return
     result = run_check(context.workspace(), context.plan, now=context.now, say=context.say)
     if context.as_json:
         show.emit(
@@ -136,7 +175,11 @@ def check() -> None:
                 "plan": result.plan,
                 "tables": result.intake.counts.to_dict("records"),
                 "quarantine": result.intake.quarantine.to_dict("records"),
+                "noise": result.intake.noise.to_dict("records"),
+                "duplicates": result.intake.duplicates.to_dict("records"),
+                "coverage": result.coverage.frame.to_dict("records"),
                 "notes": result.intake.notes,
+                "ladder": asdict(result.ladder) | {"possible": result.ladder.possible},
                 "findings": [f.to_dict() for f in result.findings],
             }
         )
@@ -145,6 +188,29 @@ def check() -> None:
     code = 2 if result.blocked else 0
     following = "mend what blocks in models/, then check again" if result.blocked else context.command("train")
     context.close(code, following=following)
+    raise typer.Exit(code)
+
+
+def _check_file(
+    file: Path | None, outcome: str | None, positive: str | None, order: str | None, dated: list[str]
+) -> None:
+    """Check one table; ends the command."""
+    from tierwise.cli import tables
+    from tierwise.jobs import check_file
+
+    if file is None or outcome is None:
+        raise UsageError("one table was to be checked", do="Give both --file and --outcome")
+    pairs = [pair.partition("=") for pair in dated]
+    if wrong := [a + b for a, b, c in pairs if not (a and c)]:
+        raise UsageError(f"--dated {wrong[0]} was given", do="Write it as COLUMN=DATES, two columns of the table")
+    dates = {a: c for a, _, c in pairs}
+    findings = check_file(file, outcome, positive=positive, order=order, dates=dates)
+    if context.as_json:
+        show.emit({"file": str(file), "outcome": outcome, "findings": [f.to_dict() for f in findings]})
+    else:
+        tables.findings(findings)
+    code = 2 if any(f.severity == "blocks" for f in findings) else 0
+    context.close(code, following="leave out what blocks, and date the rest" if code else "")
     raise typer.Exit(code)
 
 
@@ -224,6 +290,7 @@ def score(
                 "tiers": result.tiers["tier"].value_counts().sort_index().to_dict(),
                 "movements": len(result.movements),
                 "actions": result.actions,
+                "late": result.late,
             }
         )
     else:
@@ -232,7 +299,18 @@ def score(
             tables.by_owner(result)
         if result.folder is not None:
             print(f"Report: {result.folder / 'report.html'}")
-    context.close(0, run=result.run_id, following=context.command("govern"))
+    if not result.late:
+        context.close(0, run=result.run_id, following=context.command("govern"))
+        return
+    for words in result.late.values():
+        context.say(words)
+    done = "published" if result.folder is not None else "would be published"
+    whole = f"{' and '.join(result.late)} {'is' if len(result.late) == 1 else 'are'} complete"
+    context.close(
+        InputsLate.exit_code, run=result.run_id,
+        following=f"{done} with demotions held; run it again when {whole}",
+    )  # fmt: skip
+    raise typer.Exit(InputsLate.exit_code)
 
 
 @app.command()
@@ -293,12 +371,26 @@ def doctor() -> None:
 
 @app.command()
 def schema(
-    kind: Annotated[str, typer.Argument(help="tierwise, model, policy, plays or icp.")] = "model",
+    kind: Annotated[str, typer.Argument(help="tierwise, model, policy, plays, icp or mapping.")] = "model",
 ) -> None:
     """Print the JSON Schema of a workspace file."""
     from tierwise.config import json_schema
 
     show.emit(json_schema(kind))
+
+
+@app.command()
+def recipe(
+    kind: Annotated[str, typer.Argument(help="salesforce, hubspot or snowplow.")],
+) -> None:
+    """Print the queries to export a source with."""
+    from tierwise.data.recipes import recipe as read_recipe
+
+    text = read_recipe(kind)
+    if context.as_json:
+        show.emit({"kind": kind, "recipe": text})
+    else:
+        print(text, end="")
 
 
 @app.command()

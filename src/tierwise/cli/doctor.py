@@ -15,7 +15,7 @@ LEAST_FREE_GB = 2
 
 
 def findings(folder: Path, env: str | None) -> list[tuple[str, bool, str]]:
-    """(check, whether it holds, what it says): Python, libraries, cores, disk, a workspace's store and registry."""
+    """(check, whether it holds, what it says): Python, libraries, cores, disk, sources, store and registry."""
     found = [("Python", True, platform.python_version())]
     for name in LIBRARIES:
         try:
@@ -28,12 +28,15 @@ def findings(folder: Path, env: str | None) -> list[tuple[str, bool, str]]:
     if (folder / "tierwise.yaml").is_file():
         found += _workspace(folder, env)
     else:
-        found.append(("workspace", True, f"none in {folder}: name one with -C to check its store and registry"))
+        found.append(
+            ("workspace", True, f"none in {folder}: name one with -C to check its sources, store and registry")
+        )
     return found
 
 
 def _workspace(folder: Path, env: str | None) -> list[tuple[str, bool, str]]:
     from tierwise.config import load_workspace
+    from tierwise.data.sources.opening import reached
     from tierwise.registry import Registry
     from tierwise.store import Store
 
@@ -42,7 +45,11 @@ def _workspace(folder: Path, env: str | None) -> list[tuple[str, bool, str]]:
     except TierwiseError as error:
         return [("workspace", False, str(error))]
     found = [("workspace", True, f"plans: {', '.join(workspace.plans)}")]
-    found.append(("tables", workspace.tables.is_dir(), str(workspace.tables)))
+    for source in workspace.settings.all_sources:
+        try:
+            found.append((f"source: {source.name}", True, reached(folder, source)))
+        except TierwiseError as error:
+            found.append((f"source: {source.name}", False, str(error)))
     for plan in workspace.plans:
         try:
             versions = Registry(workspace.registry, folder / "state" / "models").versions(plan)

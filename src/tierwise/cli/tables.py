@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from tierwise.cli.show import line, percent, table
 from tierwise.config import STATUSES, TIERS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
-    from tierwise.jobs import CheckResult, Explained, GovernResult, ScoreResult, TrainResult
+    from tierwise.audit import Coverage, Draft, Finding
+    from tierwise.jobs import CheckResult, Explained, GovernResult, ScoreResult, TablesAsOf, TrainResult
+    from tierwise.learning import Ladder
 
 FIGURES = ("auc", "average_precision", "log_loss")
 SEVERITIES = {"notes": "note", "warns": "warning", "blocks": "BLOCKS"}
@@ -100,24 +105,110 @@ def review(result: GovernResult) -> None:
         line(f"  - {reason.words}", indent="    ")
 
 
+def taken_in(counts: pd.DataFrame, matches: pd.DataFrame) -> None:
+    """Rows by table, and how the accounts of several sources were joined."""
+    names = ["table"] if counts["table"].is_unique else ["table", "file"]
+    numbers = [c for c in counts.columns if c not in ("table", "file")]
+    rows = [(*(r[c] for c in names), *(f"{r[c]:,}" for c in numbers)) for r in counts.to_dict("records")]
+    table("Tables", (*names, *numbers), rows, right=range(len(names), len(names) + len(numbers)))
+    if len(matches):
+        joined = [
+            (r["source"], r["rule"], f"{r['accounts']:,}", percent(r["share"])) for r in matches.to_dict("records")
+        ]
+        table("Accounts joined", ("source", "by", "accounts", "share of its own"), joined, right=(2, 3))
+
+
+def drafted(draft: Draft) -> None:
+    """What a draft was made of: outcomes counted, the ladder of dates, attributes by clock, and what is left out."""
+    rows = []
+    for candidate in draft.tried:
+        chosen = candidate.words == draft.outcome.words
+        name = f"{candidate.words} *" if chosen else candidate.words
+        rows.append((name, f"{candidate.events:,}", f"{candidate.accounts:,}", candidate.against))
+    table("Outcomes found (* drafted)", ("outcome", "events", "accounts", ""), rows, right=(1, 2))
+    dates(draft.ladder)
+    clocks = Counter(clock for _, clock in draft.attributes)
+    listed = [(c, n, ", ".join(a for a, of in draft.attributes if of == c)) for c, n in sorted(clocks.items())]
+    table("Attributes drafted", ("clock", "n", "attributes"), listed, right=(1,))
+    if draft.left_out:
+        table("Attributes left out", ("attribute", "why"), draft.left_out)
+
+
+def dates(ladder: Ladder) -> None:
+    """The ladder of dates, and why no model is possible yet where none is."""
+    table(f"Dates for a horizon of {ladder.horizon_days} days", ("serves for", "from", "to", "what"), ladder.steps)
+    if ladder.words:
+        line(f"{ladder.words}.", indent="  ")
+
+
 def checked(result: CheckResult) -> None:
     """Rows by table, the first quarantined ones, notes and findings."""
-    from tierwise.report.words import sentences
 
     intake = result.intake
-    counts = [
-        (r["table"], *(f"{r[c]:,}" for c in ("read", "accepted", "quarantined", "refused")))
-        for r in intake.counts.to_dict("records")
-    ]
-    table("Tables", ("table", "read", "accepted", "quarantined", "refused"), counts, right=(1, 2, 3, 4))
+    taken_in(intake.counts, intake.matches)
     if len(intake.quarantine):
         shown = intake.quarantine.head(10)
         rows = [(f"{r['file']}:{r['line']}", r["column"], r["reason"]) for r in shown.to_dict("records")]
         table(f"Quarantined ({len(rows)} of {len(intake.quarantine):,})", ("where", "column", "why"), rows)
     for note in intake.notes:
         line(f"note: {note}", indent="  ")
-    findings = [(SEVERITIES.get(f.severity, f.severity), f.subject, sentences(f.words)) for f in result.findings]
-    table("Findings", ("severity", "about", "what"), findings)
+    if len(intake.noise):
+        noise = [(r["rule"], f"{r['rows']:,}", f"{r['accounts']:,}") for r in intake.noise.to_dict("records")]
+        table("Noise, kept out of signals", ("rule", "activities", "accounts"), noise, right=(1, 2))
+    dates(result.ladder)
+    covered(result.coverage)
+    findings(result.findings)
+
+
+def findings(found: Sequence[Finding]) -> None:
+    """Findings of the audit, gravest first: what is at fault, why in one sentence, and what to do in another."""
+    from tierwise.report.words import sentences
+
+    counted = [sum(f.severity == severity for f in found) for severity in ("blocks", "warns", "notes")]
+    print("Findings: {} block, {} warn, {} note".format(*counted))
+    alike: dict[tuple[str, str, str], dict[str, list[str]]] = {}
+    for f in found:
+        alike.setdefault((f.severity, f.code, f.do), {}).setdefault(f.found, []).append(f.subject)
+    for (severity, code, do), said in alike.items():
+        print(f"\n{SEVERITIES[severity]}: {code.replace('_', ' ')}")
+        for words, subjects in said.items():
+            line(f"  {', '.join(subjects)}: {words}.", indent="    ")
+        if do:
+            line(f"  -> {sentences(do)}.", indent="     ")
+    print()
+
+
+def as_of(result: TablesAsOf) -> None:
+    """Rows by table on a date and today, and how each column that may change was rebuilt."""
+    rows = [
+        (
+            r["table"],
+            f"{r['then']:,}",
+            f"{r['now']:,}",
+            "-" if r["newest"] != r["newest"] else f"{r['newest']:%Y-%m-%d}",
+        )
+        for r in result.rows.astype({"newest": object}).to_dict("records")
+    ]
+    title = f"Tables as of {result.as_of.date()}"
+    table(title, ("table", "rows then", "rows now", "newest fact known then"), rows, right=(1, 2))
+    said: dict[tuple[str, str], list[str]] = {}
+    for r in result.attributes:
+        said.setdefault((r.table, r.words), []).append(r.column)
+    table(
+        "How their columns were rebuilt", ("table", "columns", "value"),
+        [(name, ", ".join(columns), words) for (name, words), columns in said.items()],
+    )  # fmt: skip
+    print("Merges and parents are identity: as they are today, on all dates.")
+    if result.folder is not None:
+        print(f"Tables: {result.folder}")
+
+
+def covered(coverage: Coverage) -> None:
+    """How many of the last year's outcomes the cohort would have seen coming, and why not the rest."""
+    rows = [(r["words"], f"{r['outcomes']:,}", percent(r["share"])) for r in coverage.frame.to_dict("records")]
+    since, through = coverage.since.date(), coverage.through.date()
+    title = f"Outcomes from {since} to {through}: {coverage.covered:,} of {coverage.outcomes:,} could be foreseen"
+    table(title, ("account", "outcomes", "share"), rows, right=(1, 2))
 
 
 def explained(result: Explained) -> None:

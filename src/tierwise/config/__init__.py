@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tierwise.config.load import PlanFiles, Workspace, load_workspace, merged, parse_plan
+from tierwise.config.icp import Headcount, Icp, IcpPoints
+from tierwise.config.load import PlanFiles, Workspace, load_workspace, merged, parse_icp, parse_plan, parse_settings
+from tierwise.config.noise import NoiseRules, RoundTheClock
 from tierwise.config.plan import (
     Attribute,
     BuyingGroup,
@@ -22,8 +24,6 @@ from tierwise.config.policy import (
     STATUSES,
     TIERS,
     Bands,
-    Icp,
-    IcpPoints,
     NegativeTrigger,
     Play,
     Plays,
@@ -52,10 +52,12 @@ __all__ = [
     "Features",
     "Formats",
     "Grid",
+    "Headcount",
     "Icp",
     "IcpPoints",
     "Learning",
     "NegativeTrigger",
+    "NoiseRules",
     "Outcome",
     "Plan",
     "PlanFiles",
@@ -63,6 +65,7 @@ __all__ = [
     "Plays",
     "Policy",
     "Quarantine",
+    "RoundTheClock",
     "Settings",
     "Signals",
     "Source",
@@ -74,6 +77,8 @@ __all__ = [
     "json_schema",
     "load_workspace",
     "merged",
+    "parse_icp",
     "parse_plan",
+    "parse_settings",
     "plays_text",
 ]

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from tierwise.config.icp import Icp
 from tierwise.config.plan import Plan
-from tierwise.config.policy import Icp, Plays, Policy
+from tierwise.config.policy import Plays, Policy
 from tierwise.config.workspace import Settings
 from tierwise.config.yaml_lines import Document, Fault, dotted, read_yaml
 from tierwise.errors import ConfigError, UsageError
@@ -145,11 +146,47 @@ def load_workspace(folder: Path | str, env: str | None = None, environ: Mapping[
 
 def parse_plan(text: str, file: str = "model.yaml") -> Plan:
     """Read one model.yaml from its text; raises ConfigError with every fault."""
+    return parse_file(Plan, text, file)
+
+
+def parse_file(
+    model: type[M],
+    text: str,
+    file: str,
+    base: Mapping[str, Any] | None = None,
+    check: Callable[[M], Iterable[tuple[Loc, str]]] = lambda _instance: (),
+) -> M:
+    """Read one YAML file of a model from its text, merged over `base`; `check` may find more (path, words).
+
+    Raises
+    ------
+    ConfigError : with every fault.
+    """
     faults: list[str] = []
-    plan = _model(Plan, read_yaml(text), file, {}, faults)
-    if plan is None:
+    document = read_yaml(text)
+    if base is not None and isinstance(document.value, dict):
+        document.value = merged(base, document.value)
+    instance = _model(model, document, file, {}, faults)
+    if instance is not None:
+        found = sorted((Fault(document.line(path), path, says) for path, says in check(instance)), key=lambda f: f.line)
+        faults += [fault.text(file) for fault in found]
+    if instance is None or faults:
         raise _all(faults)
-    return plan
+    return instance
+
+
+def parse_settings(text: str, file: str = SETTINGS_FILE, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read a tierwise.yaml from its text, its `${VAR}` resolved; raises ConfigError with every fault."""
+    faults: list[str] = []
+    settings = _model(Settings, read_yaml(text), file, os.environ if environ is None else environ, faults)
+    if settings is None:
+        raise _all(faults)
+    return settings
+
+
+def parse_icp(text: str, file: str = "icp.yaml") -> Icp:
+    """Read one icp.yaml from its text; raises ConfigError with every fault."""
+    return parse_file(Icp, text, file)
 
 
 def _all(faults: list[str]) -> ConfigError:
@@ -333,12 +370,14 @@ def _keys_at(model: Any, loc: Loc) -> list[str]:
     for part in loc:
         model = _inner(model)
         if isinstance(model, type) and issubclass(model, BaseModel):
-            field = model.model_fields.get(str(part))
+            field = {f.alias or name: f for name, f in model.model_fields.items()}.get(str(part))
             model = field.annotation if field else None
         elif get_origin(model) in (tuple, dict):
             model = get_args(model)[0 if get_origin(model) is tuple else 1]
     model = _inner(model)
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return []
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _inner(annotation: Any) -> Any:

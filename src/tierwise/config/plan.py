@@ -181,6 +181,22 @@ class Learning(Frozen):
     seed: int = 7
 
 
+class Acceptance(Frozen):
+    """One finding of the audit that the plan accepts by name; every report says so."""
+
+    finding: Name
+    """The finding's code, as `tierwise check --json` names it."""
+    subject: Annotated[str, Field(min_length=1, max_length=200)]
+    """The attribute, feature, channel or table it is about."""
+    because: Annotated[str, Field(min_length=3, max_length=300)]
+
+
+class Audit(Frozen):
+    """What the plan says to the audit."""
+
+    accept: tuple[Acceptance, ...] = ()
+
+
 class Plan(Frozen):
     """One question asked of the data."""
 
@@ -190,3 +206,4 @@ class Plan(Frozen):
     cohort: Cohort = Cohort()
     features: Features = Features()
     model: Learning = Learning()
+    audit: Audit = Audit()

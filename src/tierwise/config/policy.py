@@ -1,4 +1,4 @@
-"""models/<plan>/policy.yaml, plays.yaml and icp.yaml: bands, tiers, guardrails, time-in-tier, and plays."""
+"""models/<plan>/policy.yaml and plays.yaml: bands, tiers, guardrails, time-in-tier, and plays."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ RESERVED_ROWS = (
     "stay_margin",
     "minimum_stay",
     "capacity",
+    "inputs_late",
 )
 """What `decided_by` says where no tier row of the policy decides; no row may take one of these names."""
 MESSAGE_FIELDS = ("account_id", "name", "tier", "tier_words", "why")
@@ -213,21 +214,3 @@ class Plays(Frozen):
         if len(names) != len(set(names)):
             raise ValueError("each play needs a name of its own")
         return self
-
-
-class IcpPoints(Frozen):
-    """Points of the hand-made rubric: for an attribute's value, or for a number's range `[at_least, below)`."""
-
-    attribute: Name
-    equals: tuple[str, ...] = ()
-    at_least: float | None = None
-    below: float | None = None
-    points: int
-
-
-class Icp(Frozen):
-    """models/<plan>/icp.yaml: the ideal customer profile, as a rubric and as titles by role."""
-
-    roles: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    """Role -> words in a contact's title that name it."""
-    rubric: tuple[IcpPoints, ...] = ()

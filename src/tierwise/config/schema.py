@@ -1,4 +1,4 @@
-"""JSON Schemas of the five YAML files, for editors."""
+"""JSON Schemas of the six kinds of YAML file, for editors."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from tierwise.config.icp import Icp
+from tierwise.config.mapping import SourceMapping
 from tierwise.config.plan import Plan
-from tierwise.config.policy import Icp, Plays, Policy
+from tierwise.config.policy import Plays, Policy
 from tierwise.config.workspace import Settings
 from tierwise.errors import UsageError
 
@@ -16,13 +18,14 @@ KINDS: dict[str, tuple[type[BaseModel], str, str]] = {
     "model": (Plan, "models/<plan>/model.yaml", "One question asked of the data: outcome, cohort, features, model"),
     "policy": (Policy, "models/<plan>/policy.yaml", "Bands, tier rows, guardrails, surge and time-in-tier"),
     "plays": (Plays, "models/<plan>/plays.yaml", "What a tier, stage and movement call for"),
-    "icp": (Icp, "models/<plan>/icp.yaml", "The ideal customer profile: roles by title, and the rubric"),
+    "icp": (Icp, "models/<plan>/icp.yaml", "The ideal customer profile: workbook, roles by title, and the rubric"),
+    "mapping": (SourceMapping, "mappings/<kind>.yaml", "How the objects of a kind of source become tables"),
 }
 """By kind (the file's stem): the model, the file, and what it holds."""
 
 
 def json_schema(kind: str) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of one kind of file: tierwise, model, policy, plays or icp.
+    """The JSON Schema (draft 2020-12) of one kind of file: tierwise, model, policy, plays, icp or mapping.
 
     Raises
     ------

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import date
+from functools import cache
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from tierwise.config.noise import NoiseRules
 from tierwise.config.plan import Frozen, Name
 
+
+def _three_letters(value: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", value):
+        raise ValueError("the three letters of a currency are wanted, as EUR")
+    return value
+
+
+Currency = Annotated[str, AfterValidator(_three_letters)]
+"""The three letters of a currency, as ISO 4217 has them."""
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
@@ -19,26 +32,45 @@ class Quarantine(Frozen):
     max_share: Annotated[float, Field(ge=0, le=1)] = 0.01
 
 
+@cache
+def _zones() -> set[str]:
+    return available_timezones()
+
+
 class Formats(Frozen):
     """How a source writes its files; what is declared is read so, and nothing else."""
 
     encoding: Literal["utf-8", "utf-16", "windows-1252", "iso-8859-1", "iso-8859-15", "shift_jis", "gb18030"] = "utf-8"
     delimiter: Literal[",", ";", "\t", "|"] = ","
-    dates: Literal["iso", "day_first", "month_first"] = "iso"
-    """iso: 2026-03-01T09:30:00Z; day_first: 1/3/2026 or 01.03.2026 09:30; month_first: 3/1/2026 9:30 PM."""
+    dates: Literal["iso", "day_first", "month_first", "epoch_ms", "epoch_s"] = "iso"
+    """iso: 2026-03-01T09:30:00Z; day_first: 1/3/2026 or 01.03.2026 09:30; month_first: 3/1/2026 9:30 PM; epoch_ms and
+    epoch_s: milliseconds or seconds since 1970."""
     decimal: Literal[".", ","] = "."
-    thousands: Literal["", ",", ".", " ", "'"] = ""
+    thousands: Literal["", ",", ".", " ", "'"] | None = None
+    """The mark between thousands; "" says that there is none, and that 1.234 is not a thousand."""
     time_zone: str = "UTC"
-    """The IANA zone of instants that name none."""
+    """The IANA zone of instants that name none; a date without a time is a day, and has no zone."""
+    symbols: dict[str, Currency] = Field(default_factory=dict)
+    """What a currency symbol of this source means, as `{$: CAD, kr: SEK}`; by default $ is USD and ¥ JPY."""
     nulls: tuple[str, ...] = ("NULL", "null", "None", "N/A", "n/a", "#N/A")
     """Cells that mean nothing, besides the empty one. NA is a value: Namibia."""
     footer: str | None = None
     """Words with which a report export's closing block begins; it is left out."""
 
+    @field_validator("delimiter", "decimal", "thousands", mode="before")
+    @classmethod
+    def _is_a_mark(cls, value: object, info: ValidationInfo) -> object:
+        marks = {"delimiter": (",", ";", "\t", "|"), "decimal": (".", ","), "thousands": ("", ",", ".", " ", "'", None)}
+        known = marks[info.field_name or ""]
+        if value not in known:
+            shown = ", ".join(json.dumps(mark) for mark in known if mark is not None)
+            raise ValueError(f"one of {shown} is wanted, in quotes")
+        return value
+
     @field_validator("time_zone")
     @classmethod
     def _is_a_zone(cls, value: str) -> str:
-        if value not in available_timezones():
+        if value not in _zones():
             raise ValueError(f"'{value}' is no IANA time zone, as Europe/Berlin")
         return value
 
@@ -96,7 +128,16 @@ class Settings(Frozen):
     max_lag_days: Annotated[int, Field(ge=0)] = 7
     """How far behind an as_of the activities may end before scoring waits for newer ones (exit 7)."""
     threads: Annotated[int, Field(ge=1, le=64)] = 2
+    memory: Annotated[str, Field(pattern=r"^\d+(MB|GB)$")] = "1500MB"
+    """How much the warehouse may hold in memory; the rest of it stands in a temporary folder."""
     quarantine: Quarantine = Quarantine()
+    currency: Currency | None = None
+    """What all amounts are converted to; by default the commonest currency of the opportunities."""
+    amounts: Literal["convert", "ignore"] = "convert"
+    """What is done with amounts in several currencies: converted by fx_rates, or ignored."""
+    noise: NoiseRules = NoiseRules()
+    provisional_accounts: bool = True
+    """Whether leads of a company that has no account yet make one, `lead:<domain>`, until it has."""
     environments: dict[str, dict[str, object]] = Field(default_factory=dict)
     """Overlays by name, applied with `--env NAME`."""
 

@@ -2,23 +2,68 @@
 
 from __future__ import annotations
 
+from tierwise.data.as_of import AsOfView, Rebuilt, as_of_view
 from tierwise.data.contract import OUTCOME_TABLES, TABLES, Column, Table
-from tierwise.data.identity import apply_merges, survivors
+from tierwise.data.domains import bare_domain
+from tierwise.data.flat import read_flat
+from tierwise.data.freshness import Freshness, draft_expects, expects_lines, freshness
+from tierwise.data.identity import Resolved, domain_claims, families, resolve, survivors
 from tierwise.data.intake import Inspection, Intake, inspect_tables, read_tables
+from tierwise.data.noise import Flagged, flag_noise
+from tierwise.data.own_history import (
+    OwnField,
+    attributes_seen,
+    changes,
+    digest,
+    join_own_history,
+    list_parts,
+    own_fields,
+    part_name,
+    read_parts,
+)
+from tierwise.data.roles import Named, name_roles, role_of
+from tierwise.data.sources.opening import open_sources
 from tierwise.data.warehouse import Query, Warehouse, quoted
 
 __all__ = [
     "OUTCOME_TABLES",
     "TABLES",
+    "AsOfView",
     "Column",
+    "Flagged",
+    "Freshness",
     "Inspection",
     "Intake",
+    "Named",
+    "OwnField",
     "Query",
+    "Rebuilt",
+    "Resolved",
     "Table",
     "Warehouse",
-    "apply_merges",
+    "as_of_view",
+    "attributes_seen",
+    "bare_domain",
+    "changes",
+    "digest",
+    "domain_claims",
+    "draft_expects",
+    "expects_lines",
+    "families",
+    "flag_noise",
+    "freshness",
     "inspect_tables",
+    "join_own_history",
+    "list_parts",
+    "name_roles",
+    "open_sources",
+    "own_fields",
+    "part_name",
     "quoted",
+    "read_flat",
+    "read_parts",
     "read_tables",
+    "resolve",
+    "role_of",
     "survivors",
 ]

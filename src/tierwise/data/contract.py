@@ -1,4 +1,9 @@
-"""The canonical tables, as data: every column, its type, whether it must be there, and what it may hold."""
+"""The canonical tables, as data: every column, its type, whether it must be there, and what it may hold.
+
+A rate of fx_rates is what one unit of its currency is worth in the unit of the table, from its date on: in a table in
+euros, USD stands with 0.92. (Salesforce's DatedConversionRate says it the other way round: take its inverse.) The unit
+itself need not stand in the table; where it does, its rate is 1.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,10 @@ class Column:
     """One column of a table.
 
     required: the column must be there. nullable: a row may leave it empty. values: all it may hold (in lower case),
-    any if empty. references: the table whose key it holds.
+    any if empty. references: the table whose key it holds. ranged: a number that may be written as `51-200` or
+    `1,000+`; how it was written stands in the column `<name>_kind`. money: a number that may carry a currency, which
+    fills the table's `currency`. whole: counts things, so that what is made of a range is rounded. positive: above
+    zero. open_ended: an end, which far in the future means none.
     """
 
     name: str
@@ -22,6 +30,11 @@ class Column:
     nullable: bool = True
     values: tuple[str, ...] = ()
     references: str | None = None
+    ranged: bool = False
+    money: bool = False
+    whole: bool = False
+    positive: bool = False
+    open_ended: bool = False
 
     @property
     def is_id(self) -> bool:
@@ -56,7 +69,7 @@ class Table:
 
 
 KINDS_OF_NUMBER = ("exact", "range", "at_least")
-"""How a number was written: as it is, as `51-200`, or as `1,000+`."""
+"""How a number was written: as it is, as `51-200` (the geometric mean), or as `1,000+` (the bound)."""
 MODIFIED = Column("modified_at", "instant")
 """When the row was last changed where it comes from: of two exports' rows with one key the newer counts; no fact."""
 
@@ -80,9 +93,9 @@ _ALL = (
             _may("master_account_id"),
             _may("sync_id"),
             _may("industry"),
-            _may("employee_count", "number"),
+            Column("employee_count", "number", ranged=True, whole=True),
             Column("employee_count_kind", values=KINDS_OF_NUMBER),
-            _may("annual_revenue", "number"),
+            Column("annual_revenue", "number", ranged=True, money=True),
             Column("annual_revenue_kind", values=KINDS_OF_NUMBER),
             _may("currency"),
             _may("country"),
@@ -118,7 +131,8 @@ _ALL = (
             _may("email_domain"),
             _may("created_at", "instant"),
             _may("linked_at", "instant"),
-            _may("unlinked_at", "instant"),
+            Column("unlinked_at", "instant", open_ended=True),
+            _may("deleted_at", "instant"),
             _may("sync_id"),
             MODIFIED,
         ),
@@ -168,6 +182,7 @@ _ALL = (
             _may("converted_at", "instant"),
             _may("converted_account_id", references="accounts"),
             _may("title"),
+            _may("deleted_at", "instant"),
             MODIFIED,
         ),
         key=("lead_id",),
@@ -193,7 +208,7 @@ _ALL = (
             _may("segment"),
             _may("time_zone"),
             _may("active_from", "instant"),
-            _may("active_to", "instant"),
+            Column("active_to", "instant", open_ended=True),
             _may("capacity_tier_1", "integer"),
             _may("capacity_tier_2", "integer"),
             _may("capacity_tier_3", "integer"),
@@ -211,13 +226,14 @@ _ALL = (
             _may("stage"),
             _may("is_closed", "flag"),
             _may("is_won", "flag"),
-            _may("amount", "number"),
+            Column("amount", "number", money=True),
             _may("currency"),
             _may("type"),
             _may("pipeline"),
             _may("product"),
             _may("source"),
             _may("sync_id"),
+            _may("deleted_at", "instant"),
             MODIFIED,
         ),
         key=("opportunity_id",),
@@ -236,7 +252,7 @@ _ALL = (
             _may("country"),
             _must("reason"),
             _may("starts_on", "instant"),
-            _may("ends_on", "instant"),
+            Column("ends_on", "instant", open_ended=True),
             _may("recorded_at", "instant"),
         ),
         one_of=("account_id", "domain", "country"),
@@ -250,7 +266,11 @@ _ALL = (
     ),
     Table(
         "fx_rates",
-        (_must("currency"), _must("date", "instant"), _must("rate", "number")),
+        (
+            _must("currency"),
+            _must("date", "instant"),
+            Column("rate", "number", required=True, nullable=False, positive=True),
+        ),
         key=("currency", "date"),
         clock=("date",),
     ),

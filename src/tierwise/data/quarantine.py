@@ -1,13 +1,17 @@
-"""Row by row: SQL that parses a file's columns and names the first fault of each row, and the table of faulty rows.
+"""Row by row: SQL that parses a part's columns and names the first fault of each row, and the table of faulty rows.
 
 Every row is accepted or quarantined with one code:
 
 | code | means |
 |---|---|
 | ragged | a CSV record with more or fewer fields than the header |
+| repeated_header | the header stands here again: two exports in one file |
 | null | a column that must be filled is empty |
-| not_an_instant | not ISO 8601 (a date, or a date and a time with or without a zone) |
+| not_an_instant | not written as the source's declared dates are, or no date at all |
+| out_of_range | an instant before 1900 or after 2200, a number that must be above zero and is not |
 | not_a_number, not_an_integer, not_a_flag | cannot be parsed |
+| reversed_range, date_mangled | 200-51; Oct-50, which a spreadsheet made of 10-50 |
+| not_a_currency, currency_mismatch, ambiguous_currency | no three letters; an amount in another one; kr alone |
 | not_allowed | a value outside the few that the column may hold |
 | no_reference | none of the columns is filled of which one must be |
 | exact_duplicate, duplicate_key | an earlier row is the same, or has the same key and differs |
@@ -15,152 +19,184 @@ Every row is accepted or quarantined with one code:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from tierwise.config.workspace import Formats
+from tierwise.data.cells import currencies, instants, numbers
+from tierwise.data.cells.sql import among, bound, literal
+from tierwise.data.checks import Check, Reading, cell_of, checks_of
 from tierwise.data.contract import Column, Table
-from tierwise.data.shape import FLAG, INSTANT, LIST, NUMBER, TEXT
+from tierwise.data.shape import FLAG, INSTANT, LIST, NUMBER, TEXT, ZONED
 from tierwise.data.warehouse import quoted
 
 COLUMNS = ("table", "file", "line", "column", "code", "reason")
-_INSTANT = (
-    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|z|[+-]\d\d(:?\d\d)?)?)?"  # ISO 8601, and nothing looser
-)
-_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
-_YEAR_ONE, _YEAR_TEN_THOUSAND = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31'"
-
-
 OF_PEOPLE = ("contacts", "contact_history", "leads")
 """Tables about people: their cells are never repeated (law 10)."""
+_TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
 
-@dataclass(frozen=True)
-class Check:
-    """One way in which a row can be at fault: an SQL condition over the parsed columns."""
-
-    column: str
-    code: str
-    condition: str
-    says: str
-
-
-def parse_sql(frame: pa.Table, table: Table, source: str) -> tuple[str, tuple[Check, ...]]:
+def parse_sql(
+    frame: pa.Table,
+    table: Table,
+    source: str,
+    formats: Formats | None = None,
+    shown: Mapping[str, str] | None = None,
+) -> tuple[str, tuple[Check, ...]]:
     """SQL that reads `source`, and the checks it numbers.
 
     The result has `__row` (0 first), `__fault` (the number of the first check the row fails, null if none),
-    `__cell` (the text at fault), and every column of `frame`, typed.
+    `__cell` (the text at fault), and every column of `frame`, typed; besides, `<name>_kind` of each column that may
+    hold ranges, and `currency` where amounts may name it. `shown`: a column's name in the header, where it was mapped.
     """
-    names = frame.column_names
-    types = dict(zip(names, frame.schema.types, strict=True))
-    checks = _checks(table, types)
-    filled = [f"{_filled(n, types[n])} AS {quoted('t:' + n)}" for n in names]
-    parsed = [f"{_parsed(table.column(n), n, types[n])} AS {quoted(n)}" for n in names]
-    raw = [quoted("t:" + n) for n in names]
+    types = dict(zip(frame.column_names, frame.schema.types, strict=True))
+    reading = Reading(table, types, formats or Formats(), shown or {})
+    checks = checks_of(reading)
+    filled = [f"{_filled(reading, name)} AS {quoted('t:' + name)}" for name in types]
+    parts = [f"{expression} AS {quoted(name)}" for name, expression in _parts(reading).items()]
+    values = {name: _value(reading, name) for name in types} | _made(reading)
+    parsed = [f"{expression} AS {quoted(name)}" for name, expression in values.items()]
     fault = " ".join(f"WHEN {check.condition} THEN {i}" for i, check in enumerate(checks))
-    cell = " ".join(f"WHEN {i} THEN {_cell(check, types)}" for i, check in enumerate(checks))
+    cell = " ".join(f"WHEN {i} THEN {cell_of(check, types)}" for i, check in enumerate(checks))
     sql = f"""
         WITH filled AS (SELECT __row, {", ".join(filled)} FROM {quoted(source)}),
-        parsed AS (SELECT __row, {", ".join([*raw, *parsed])} FROM filled),
+        parts AS (SELECT {", ".join(["*", *parts])} FROM filled),
+        marked AS (SELECT {", ".join(["*", *_marked(reading)])} FROM parts),
+        parsed AS (SELECT {", ".join(["*", *parsed])} FROM marked),
         checked AS (SELECT *, {f"CASE {fault} END" if checks else "NULL::INTEGER"} AS __fault FROM parsed)
         SELECT __row, __fault, {f"CASE __fault {cell} END" if checks else "NULL::VARCHAR"} AS __cell,
-            {", ".join(quoted(n) for n in names)}
+            {", ".join(quoted(name) for name in values)}
         FROM checked"""
     return sql, checks
 
 
-def _filled(name: str, type_: pa.DataType) -> str:
-    column = quoted(name)
-    return f"nullif({column}, '')" if type_ == TEXT else column
+def _filled(reading: Reading, name: str) -> str:
+    """The cell, or null where it holds nothing or a declared word for nothing."""
+    column, nulls = quoted(name), ("", *reading.formats.nulls)
+    return f"CASE WHEN {among(column, nulls)} THEN NULL ELSE {column} END" if reading.is_text(name) else column
 
 
-def _parsed(column: Column | None, name: str, type_: pa.DataType) -> str:
+def _parts(reading: Reading) -> dict[str, str]:
+    """What cells are taken apart into before they are values."""
+    formats = reading.formats
+    found = {}
+    for name in reading.types:
+        if reading.is_text(name) and reading.column(name).type == "instant":
+            found[f"i:{name}"] = instants.iso_text(quoted("t:" + name), formats)
+    for column in reading.amounts:
+        cell = quoted("t:" + column.name)
+        found[f"d:{column.name}"] = numbers.amount(cell, formats, ranged=column.ranged, money=column.money)
+    for name, column in reading.of_history:
+        amount = numbers.amount(quoted("t:" + name), formats, ranged=column.ranged, money=column.money)
+        found[f"d:{name}:{column.name}"] = f"CASE WHEN {quoted('t:field')} = {literal(column.name)} THEN {amount} END"
+    if reading.is_text("currency"):
+        found["c:currency"] = currencies.code(quoted("t:currency"), formats.symbols)
+    return found
+
+
+def _marked(reading: Reading) -> list[str]:
+    """The currency that amounts name."""
+    if not reading.money:
+        return []
+    mark = quoted("d:" + reading.money) + ".mark"
+    return [f"{currencies.meaning(mark, reading.formats.symbols)} AS {quoted('m:' + reading.money)}"]
+
+
+def _value(reading: Reading, name: str) -> str:
+    """A column's value: what its cell says, in the contract's type."""
+    column, type_, formats = reading.column(name), reading.types[name], reading.formats
     cell = quoted("t:" + name)
-    wanted = column.type if column else None
     if type_ == LIST:
         return f"nullif(list_filter(list_transform({cell}, lambda x: trim(x)), lambda x: x <> ''), [])"
-    if type_ == NUMBER and wanted == "integer":
+    if type_ == ZONED:
+        return instants.plausible(f"timezone('UTC', {cell})")
+    if type_ == INSTANT:
+        return instants.plausible(cell if formats.time_zone == "UTC" else instants.to_utc(cell, formats.time_zone))
+    if type_ == NUMBER and column.type == "instant":
+        return instants.from_number(cell, formats)
+    if type_ == NUMBER and column.type == "integer":
         return f"CASE WHEN {cell} = floor({cell}) AND abs({cell}) < 1e15 THEN {cell}::BIGINT END"
     if type_ == NUMBER:
         return f"CASE WHEN isfinite({cell}) THEN {cell} END"
-    if type_ == INSTANT:
-        return f"CASE WHEN {cell} BETWEEN {_YEAR_ONE} AND {_YEAR_TEN_THOUSAND} THEN {cell} END"
-    if type_ == FLAG or wanted is None or wanted == "text":
-        return f"lower({cell})" if column and column.values else cell
-    if wanted == "number":
-        return f"CASE WHEN regexp_full_match({cell}, '{_NUMBER}') THEN {_finite(f'try_cast({cell} AS DOUBLE)')} END"
-    if wanted == "integer":
-        return rf"CASE WHEN regexp_full_match({cell}, '[+-]?\d+(\.0*)?') THEN try_cast({cell} AS BIGINT) END"
-    if wanted == "instant":
-        zoned = f"try_cast({cell} AS TIMESTAMPTZ) AT TIME ZONE 'UTC'"  # a plain TIMESTAMP cast drops the zone
-        return f"CASE WHEN regexp_full_match({cell}, '{_INSTANT}') AND {cell} >= '0001-01-02' THEN {zoned} END"
-    if wanted == "flag":
-        true, false = "('true', 't', 'yes', 'y', '1')", "('false', 'f', 'no', 'n', '0')"
-        return f"CASE WHEN lower({cell}) IN {true} THEN true WHEN lower({cell}) IN {false} THEN false END"
+    if type_ == FLAG:
+        return cell
+    if fields := [field for of, field in reading.of_history if of == name]:
+        return _historic(name, fields)
+    return _of_text(column, cell, formats)
+
+
+def _of_text(column: Column, cell: str, formats: Formats) -> str:
+    """What a cell of text says."""
+    if column.name == "currency":
+        return quoted("c:currency")
+    if column.type == "text":
+        return f"lower({cell})" if column.values else cell
+    if column.ranged or column.money:
+        return numbers.value(quoted("d:" + column.name), whole=column.whole)
+    if column.type == "number":
+        return numbers.number(cell, formats)
+    if column.type == "integer":
+        return numbers.integer(cell, formats)
+    if column.type == "instant":
+        return instants.instant(quoted("i:" + column.name), formats)
+    if column.type == "flag":
+        word = f"lower({cell})"
+        return f"CASE WHEN {among(word, _TRUE)} THEN true WHEN {among(word, _FALSE)} THEN false END"
     parts = f"list_transform(string_split({cell}, ';'), lambda x: trim(x))"
-    return f"nullif(list_filter({parts}, lambda x: x <> ''), [])"
+    return f"nullif(list_filter({parts}, lambda x: NOT {among('x', ('', *formats.nulls))}), [])"
 
 
-def _finite(expression: str) -> str:
-    return f"CASE WHEN isfinite({expression}) THEN {expression} END"
+def _historic(name: str, fields: list[Column]) -> str:
+    """A value of a history: as it is, or the number that a range or an amount stands for."""
+    cell = quoted("t:" + name)
+    cases = ""
+    for field in fields:
+        amount = numbers.value(quoted(f"d:{name}:{field.name}"), whole=field.whole)
+        number = f"CASE WHEN try_cast({cell} AS DOUBLE) = {amount} THEN {cell} ELSE {amount}::VARCHAR END"
+        cases += f"WHEN {literal(field.name)} THEN {number} "
+    return f"CASE {quoted('t:field')} {cases}ELSE {cell} END"
 
 
-_UNREADABLE = {
-    "number": ("not_a_number", "is not a number"),
-    "integer": ("not_an_integer", "is not a whole number"),
-    "instant": ("not_an_instant", "is not an ISO 8601 instant"),
-    "flag": ("not_a_flag", "is neither true nor false"),
-}
+def _made(reading: Reading) -> dict[str, str]:
+    """Columns that others fill: how a number was written, and the currency that its amounts name."""
+    made = {}
+    for name, type_ in reading.types.items():
+        column, kind = reading.column(name), f"{name}_kind"
+        if column.ranged and reading.table.column(kind):
+            said = (
+                numbers.kind(quoted("d:" + name))
+                if type_ == TEXT
+                else f"CASE WHEN {_value(reading, name)} IS NOT NULL THEN 'exact' END"
+            )
+            made[kind] = f"coalesce(lower({quoted('t:' + kind)}), {said})" if reading.is_text(kind) else said
+    if reading.money:
+        given = quoted("c:currency") if reading.is_text("currency") else "NULL::VARCHAR"
+        named = f"nullif({quoted('m:' + reading.money)}, '')"
+        made["currency"] = f"coalesce({given}, {named})"
+    return made
 
 
-def _checks(table: Table, types: dict[str, pa.DataType]) -> tuple[Check, ...]:
-    """The checks of a table's columns that are there, in the contract's order."""
-    checks: list[Check] = []
-    for column in table.columns:
-        if column.name not in types:
-            continue
-        raw, value = quoted("t:" + column.name), quoted(column.name)
-        missing = f"({raw} IS NULL OR isnan({raw}))" if types[column.name] == NUMBER else f"{raw} IS NULL"
-        if not column.nullable:
-            checks.append(Check(column.name, "null", missing, f"{column.name} is empty, and must not be"))
-        if column.type in _UNREADABLE:
-            code, says = _UNREADABLE[column.type]
-            checks.append(Check(column.name, code, f"({value} IS NULL AND NOT {missing})", says))
-        if column.values:
-            allowed = ", ".join(f"'{v}'" for v in column.values)
-            says = f"is not one of: {', '.join(column.values)}"
-            checks.append(Check(column.name, "not_allowed", f"{value} NOT IN ({allowed})", says))
-    there = [name for name in table.one_of if name in types]
-    if there:
-        condition = " AND ".join(f"{quoted(name)} IS NULL" for name in there)
-        checks.append(Check(there[0], "no_reference", f"({condition})", f"none of these is filled: {', '.join(there)}"))
-    return tuple(checks)
+def infer_sql(source: str, names: list[str], formats: Formats | None = None) -> str:
+    """SQL for one row a column: which types every filled value of it has.
 
-
-def _cell(check: Check, types: dict[str, pa.DataType]) -> str:
-    silent = check.code in ("null", "no_reference") or types[check.column] == LIST
-    return "NULL" if silent else f"{quoted('t:' + check.column)}::VARCHAR"
-
-
-def infer_sql(source: str, names: list[str]) -> str:
-    """SQL for what the text columns of `source` hold throughout: a row a name with `filled` and three flags.
-
-    A number with a leading zero is text: it is a code, not an amount.
+    A number with a leading zero is text: it is a code, not an amount; so is a mixture of percentages and others.
     """
-    parts = []
+    formats = formats or Formats()
+    cell, parts = quoted("t:v"), []
     for name in names:
-        cell = f"nullif({quoted(name)}, '')"
-        inner = f"SELECT {cell} AS {quoted('t:v')} FROM {quoted(source)}"
-        number = _parsed(Column("v", "number"), "v", TEXT)
-        coded = r"regexp_full_match(" + quoted("t:v") + r", '[+-]?0\d.*')"
-        instant = _parsed(Column("v", "instant"), "v", TEXT)
-        flag = f"lower({quoted('t:v')}) IN ('true', 'false')"
+        empty = among(quoted(name), ("", *formats.nulls))
+        inner = f"SELECT CASE WHEN {empty} THEN NULL ELSE {quoted(name)} END AS {cell} FROM {quoted(source)}"
+        coded = f"regexp_full_match({cell}, '[+-]?0\\d.*')"
+        instant = bound(instants.iso_text(cell, formats), "i", instants.instant("i", formats))
+        percentages = f"count(*) FILTER ({numbers.is_percentage(cell)}) IN (0, count(*))"
         parts.append(
-            f"SELECT count({quoted('t:v')}) AS filled, bool_and({number} IS NOT NULL AND NOT {coded}) AS number, "
-            f"bool_and({instant} IS NOT NULL) AS instant, bool_and({flag}) AS flag "
-            f"FROM ({inner}) WHERE {quoted('t:v')} IS NOT NULL"
+            f"SELECT count({cell}) AS filled, "
+            f"bool_and({numbers.number(cell, formats)} IS NOT NULL AND NOT {coded}) AND {percentages} AS number, "
+            f"bool_and({instant} IS NOT NULL) AS instant, bool_and(lower({cell}) IN ('true', 'false')) AS flag "
+            f"FROM ({inner}) WHERE {cell} IS NOT NULL"
         )
     return " UNION ALL BY NAME ".join(f"SELECT {i} AS place, * FROM ({part})" for i, part in enumerate(parts))
 
@@ -186,8 +222,9 @@ def reason(check: Check, cell: str | None, table: str) -> str:
     """The words for one faulty row; a cell of a table of people, or one with an e-mail address, is not repeated."""
     if cell is None:
         return check.says
-    shown = "the value" if "@" in cell or table in OF_PEOPLE else f"'{cell[:40]}'"
-    return f"{shown} {check.says}"
+    if "@" in cell or table in OF_PEOPLE:
+        return f"the value {check.says}"
+    return f"'{cell[:40]}' {check.explain(cell) if check.explain else check.says}"
 
 
 def rows(

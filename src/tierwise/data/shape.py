@@ -9,11 +9,15 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tierwise.data.contract import Column, Table
+from tierwise.config.workspace import Formats
+from tierwise.data.contract import Column, ColumnType, Table
 from tierwise.data.sources.files import snake
+from tierwise.data.sources.names import plain_name, unseen
 
 TEXT, NUMBER, INSTANT, FLAG, LIST = pa.string(), pa.float64(), pa.timestamp("us"), pa.bool_(), pa.list_(pa.string())
-ARROW_TYPES: dict[str, pa.DataType] = {
+ZONED = pa.timestamp("us", tz="UTC")
+"""Instants of a Parquet file that name a zone, and days: no declared zone moves them."""
+ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     "text": TEXT,
     "number": NUMBER,
     "integer": pa.int64(),
@@ -31,6 +35,7 @@ class Shaped:
     """The columns of a file that are read, by the contract's names and then the further ones; and what was found.
 
     Every column is text (trimmed), float64, timestamp[us] (UTC, no zone), bool or list of text; text is parsed later.
+    Where a zone is declared, instants that need none of it are timestamp[us, UTC], and so told apart from the others.
     """
 
     frame: pa.Table
@@ -38,20 +43,22 @@ class Shaped:
     notes: tuple[str, ...]
 
 
-def shape(frame: pa.Table, names: tuple[str, ...], table: Table, file: str) -> Shaped:
+def shape(frame: pa.Table, names: tuple[str, ...], table: Table, file: str, formats: Formats | None = None) -> Shaped:
     """Match a file's columns to the table's, and bring each to a type that can be checked row by row."""
+    formats = formats or Formats()
+    notes = [f"{file}: {said}"] if (said := unseen(names)) else []
+    names = tuple(plain_name(name) for name in names)
     findings = _header(names, table, file)
     if findings:
-        return Shaped(pa.table({}), tuple(findings), ())
+        return Shaped(pa.table({}), tuple(findings), tuple(notes))
     columns: dict[str, pa.ChunkedArray] = {}
-    notes: list[str] = []
     order = [*(n for n in table.names if n in names), *(n for n in names if n not in table.names)]
     for name in order:
         column = table.column(name)
         if column is None and (note := _further(name, names, table)):
             notes.append(f"{file}: {note}")
             continue
-        values, wrong = _typed(frame.column(names.index(name)), column)
+        values, wrong = _typed(frame.column(names.index(name)), column, formats)
         if values is not None:
             columns[name] = values
         elif column is None:
@@ -104,11 +111,11 @@ def _further(name: str, names: tuple[str, ...], table: Table) -> str | None:
     return None
 
 
-def _typed(values: pa.ChunkedArray, column: Column | None) -> tuple[pa.ChunkedArray | None, str]:
-    """The column in one of the five types, or why it cannot be read."""
+def _typed(values: pa.ChunkedArray, column: Column | None, formats: Formats) -> tuple[pa.ChunkedArray | None, str]:
+    """The column in one of the types of `Shaped`, or why it cannot be read."""
     wanted = column.type if column else None
     try:
-        values = _plain(values)
+        values = _plain(values, zoned=formats.time_zone != "UTC")
     except pa.ArrowException:
         return None, "its values cannot be read (not UTF-8, or out of range); export it anew"
     type_ = values.type
@@ -116,11 +123,13 @@ def _typed(values: pa.ChunkedArray, column: Column | None) -> tuple[pa.ChunkedAr
         return _id(values)
     if pa.types.is_null(type_):
         return values.cast(ARROW_TYPES[wanted] if wanted and wanted != "integer" else TEXT), ""
-    if type_ not in (TEXT, NUMBER, INSTANT, FLAG, LIST):
+    if type_ not in (TEXT, NUMBER, INSTANT, ZONED, FLAG, LIST):
         return None, f"arrives as {type_}, which is not read here"
     if wanted is None or type_ == TEXT or type_ == ARROW_TYPES[wanted]:
         return values, ""
-    if wanted == "integer" and type_ == NUMBER:
+    if (wanted == "integer" and type_ == NUMBER) or (wanted == "instant" and type_ == ZONED):
+        return values, ""
+    if wanted == "instant" and type_ == NUMBER and formats.dates in ("epoch_ms", "epoch_s"):
         return values, ""
     if wanted == "text" and type_ != LIST:
         return _as_text(values), ""
@@ -129,8 +138,8 @@ def _typed(values: pa.ChunkedArray, column: Column | None) -> tuple[pa.ChunkedAr
     return None, f"arrives as {_named(type_)} where {_an(wanted)} is wanted{_advice(wanted)}"
 
 
-def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Many Arrow types as few: text (without blanks around it), float64, timestamp[us] in UTC, bool, list of text."""
+def _plain(values: pa.ChunkedArray, zoned: bool) -> pa.ChunkedArray:
+    """Many Arrow types as few; `zoned`: instants that name a zone, and days, are kept apart from those that do not."""
     type_ = values.type
     if pa.types.is_dictionary(type_):
         values = values.cast(type_.value_type)
@@ -145,9 +154,9 @@ def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
         return values.cast(NUMBER, safe=False)
     if pa.types.is_timestamp(type_):
         values = values.cast(pa.timestamp("us", tz=type_.tz), safe=type_.unit != "ns")
-        return values.cast(pa.timestamp("us", tz="UTC")).cast(INSTANT) if type_.tz else values
+        return values.cast(ZONED).cast(ZONED if zoned else INSTANT) if type_.tz else values
     if pa.types.is_date(type_):
-        return values.cast(pa.timestamp("us"))
+        return values.cast(INSTANT).cast(ZONED if zoned else INSTANT)
     if pa.types.is_list(type_) or pa.types.is_large_list(type_):
         return values if type_ == LIST else values.cast(LIST)
     return values
@@ -174,11 +183,18 @@ def _as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
         whole = pc.and_(pc.equal(values, pc.floor(values)), pc.less(pc.abs(values), 1e15))
         integers = pc.if_else(whole, values, None).cast(pa.int64()).cast(TEXT)
         return pc.if_else(pc.is_nan(values), None, pc.coalesce(integers, values.cast(TEXT)))
-    return values.cast(TEXT)
+    return (values.cast(INSTANT) if values.type == ZONED else values).cast(TEXT)
 
 
 def _named(type_: pa.DataType) -> str:
-    names = {NUMBER: "a number", INSTANT: "an instant", FLAG: "a flag", LIST: "a list", TEXT: "text"}
+    names = {
+        NUMBER: "a number",
+        INSTANT: "an instant",
+        ZONED: "an instant",
+        FLAG: "a flag",
+        LIST: "a list",
+        TEXT: "text",
+    }
     return names.get(type_, str(type_))
 
 

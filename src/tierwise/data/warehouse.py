@@ -1,8 +1,12 @@
-"""The warehouse: every canonical table in one in-memory DuckDB; the one importer of duckdb."""
+"""The warehouse: every canonical table in one DuckDB, in memory or in a folder of its own; the importer of duckdb."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -15,14 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tierwise.clock import naive
-from tierwise.data.contract import TABLES, Table
+from tierwise.data.contract import TABLES, ColumnType, Table
 from tierwise.data.shape import ARROW_TYPES, shape
 from tierwise.errors import ContractError, TierwiseError
 
 if TYPE_CHECKING:
     from typing import Self
 
-SQL_TYPES = {
+SQL_TYPES: dict[ColumnType, str] = {
     "text": "VARCHAR",
     "number": "DOUBLE",
     "integer": "BIGINT",
@@ -31,7 +35,15 @@ SQL_TYPES = {
     "list": "VARCHAR[]",
 }
 """How DuckDB names each type of the contract."""
-KNOWN_AT = "greatest(occurred_at, coalesce(recorded_at, occurred_at))"
+MADE = {
+    "activities": {
+        "known_at": "greatest(occurred_at, coalesce(recorded_at, occurred_at))",
+        "noise": "NULL::VARCHAR",
+    }
+}
+"""Columns that no file holds: what is computed, and what `flag_noise` fills."""
+MADE_TYPES = {"activities": {"known_at": "TIMESTAMP", "noise": "VARCHAR"}}
+"""Their types."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +59,41 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+HIDDEN = ("__source", "__part", "__row", "__fault", "__cell", "__key")
+"""Columns of a staged table that say where a row comes from; they are dropped before anything reads the table."""
+_SETTINGS = (  # without in_clause: it makes a join of every IN list, and a wide table's parsing has hundreds
+    "TimeZone = 'UTC'",
+    "python_enable_replacements = false",
+    "enable_progress_bar = false",
+    "disabled_optimizers = 'in_clause'",  # it makes a join of each IN list: a wide table's parsing has hundreds
+)
+_WORDS: dict[str, ColumnType] = {type_: word for word, type_ in SQL_TYPES.items()}
+
+
 class Warehouse:
-    """One in-memory DuckDB connection.
+    """One DuckDB connection.
 
     Every table of the contract is there (absent ones empty, absent columns null): ids and text VARCHAR, instants
     TIMESTAMP (UTC), numbers DOUBLE, lists VARCHAR[]. `activities` has `known_at`; `accounts` its further attributes.
+
+    Parameters
+    ----------
+    memory : how much DuckDB may hold, as `2GB`. The tables then stand compressed in a temporary folder, to which larger
+        queries spill too, and which is removed at the end; without it everything is held in memory.
     """
 
-    def __init__(self, threads: int) -> None:
-        self._connection = duckdb.connect(":memory:", config={"threads": threads})
-        self._connection.execute("SET TimeZone = 'UTC'")
-        self._connection.execute("SET python_enable_replacements = false")
-        self._connection.execute("SET enable_progress_bar = false")
-        self._attributes: dict[str, dict[str, str]] = {}
+    def __init__(self, threads: int, memory: str | None = None) -> None:
+        self._remove: Callable[[], object] = _nothing
+        config: dict[str, Any] = {"threads": threads}
+        at = ":memory:"
+        if memory is not None:
+            folder = tempfile.mkdtemp(prefix="tierwise-")
+            self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            config |= {"memory_limit": memory, "temp_directory": f"{folder}/spilled", "wal_autocheckpoint": "1GB"}
+            at = f"{folder}/tables.duckdb"
+        self._connection = duckdb.connect(at, config=config)
+        for setting in _SETTINGS:
+            self._connection.execute(f"SET {setting}")
 
     @classmethod
     def open(cls, tables: Mapping[str, pa.Table | Path], threads: int) -> Warehouse:
@@ -94,10 +128,8 @@ class Warehouse:
         further = [name for name in there if name not in table.names]
         columns += [quoted(name) for name in further]
         select = f"SELECT {', '.join(columns)}"
-        if table.name == "activities":
-            select = f"SELECT *, {KNOWN_AT} AS known_at FROM ({select} FROM __source)"
-        else:
-            select += " FROM __source"
+        made = "".join(f", {value} AS {name}" for name, value in MADE.get(table.name, {}).items())
+        select = f"SELECT *{made} FROM ({select} FROM __source)"
         if source is None or not there:
             source = pa.table({"__nothing": pa.array([], pa.int8())})
         self._connection.register("__source", source)
@@ -105,12 +137,38 @@ class Warehouse:
             self._connection.execute(f"CREATE TABLE {quoted(table.name)} AS {select}")
         finally:
             self._connection.unregister("__source")
-        kinds = {type_: kind for kind, type_ in ARROW_TYPES.items()}
-        self._attributes[table.name] = {name: kinds[source.schema.field(name).type] for name in further}
 
     def attributes(self, table: str = "accounts") -> dict[str, str]:
         """The further columns of a table, by name, with the contract's word for their type."""
-        return dict(self._attributes.get(table, {}))
+        known = {*TABLES[table].names, *MADE.get(table, {}), *HIDDEN}
+        return {name: word for name, word in self.columns(table).items() if name not in known}
+
+    def columns(self, table: str) -> dict[str, ColumnType]:
+        """All columns of a table as they stand now, in order, with the contract's word for their type."""
+        described = self._connection.execute(f"DESCRIBE {quoted(table)}").fetchall()
+        return {name: _WORDS[type_] for name, type_, *_ in described if type_ in _WORDS}
+
+    def rewrite(self, table: str, query: Query) -> None:
+        """Replace a table by what a query makes of it; its columns stay."""
+        self.run(Query(f"CREATE OR REPLACE TABLE __rewritten AS {query.sql}", query.params))
+        self.run(Query(f"DROP TABLE {quoted(table)}"))
+        self.run(Query(f"ALTER TABLE __rewritten RENAME TO {quoted(table)}"))
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Make several small changes one: all of them or, if one fails, none; and written once."""
+        self.run(Query("BEGIN"))
+        try:
+            yield
+        except BaseException:
+            self.run(Query("ROLLBACK"))
+            raise
+        self.run(Query("COMMIT"))
+
+    def number(self, query: Query) -> int:
+        """The one whole number that a query returns."""
+        [[value]] = self._connection.execute(query.sql, _params(query) or None).fetchall()
+        return int(value or 0)
 
     def arrow(self, query: Query) -> pa.Table:
         """The result of a query as an Arrow table."""
@@ -142,6 +200,18 @@ class Warehouse:
         """Run a statement for its effect (CREATE TEMP TABLE ... AS)."""
         self._connection.execute(query.sql, _params(query) or None).fetchall()
 
+    def write(self, query: Query, path: Path) -> None:
+        """Write the result of a query to a Parquet file, without holding it.
+
+        Raises
+        ------
+        OSError : the file cannot be written.
+        """
+        try:
+            self.run(Query(f"COPY ({query.sql}) TO $__path (FORMAT parquet)", {**query.params, "__path": str(path)}))
+        except duckdb.IOException as error:
+            raise OSError(None, str(error).splitlines()[0], str(path)) from None
+
     def register(self, name: str, table: pa.Table | pd.DataFrame) -> None:
         """Make a table of the caller's readable under a name, in place of any registered under it before."""
         if isinstance(table, pd.DataFrame):
@@ -153,8 +223,9 @@ class Warehouse:
         self._connection.unregister(name)
 
     def close(self) -> None:
-        """Close the connection; everything in it is gone."""
+        """Close the connection; everything in it is gone, and its folder too."""
         self._connection.close()
+        self._remove()
 
     def __enter__(self) -> Self:
         return self
@@ -163,6 +234,10 @@ class Warehouse:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _nothing() -> None:
+    """What is left of a warehouse that had no folder."""
 
 
 def _params(query: Query) -> dict[str, Any]:

@@ -1,9 +1,26 @@
 """Point-in-time features: catalogue, SQL builders, cohort, outcome and matrix."""
 
-from tierwise.features.build import build_matrix, history_start, training_grid
+from __future__ import annotations
+
+from tierwise.features.build import build_matrix, build_statuses, history_start, training_grid
 from tierwise.features.catalogue import catalogue
+from tierwise.features.counting import CohortCounts, cohort_counts, make_touch
 from tierwise.features.feature import Feature
 from tierwise.features.matrix import Matrix
+from tierwise.features.sql.deals import events as outcome_events
 from tierwise.features.sql.deals import outcome_table
 
-__all__ = ["Feature", "Matrix", "build_matrix", "catalogue", "history_start", "outcome_table", "training_grid"]
+__all__ = [
+    "CohortCounts",
+    "Feature",
+    "Matrix",
+    "build_matrix",
+    "build_statuses",
+    "catalogue",
+    "cohort_counts",
+    "history_start",
+    "make_touch",
+    "outcome_events",
+    "outcome_table",
+    "training_grid",
+]

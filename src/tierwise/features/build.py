@@ -21,7 +21,7 @@ from tierwise.features.catalogue import (
     trend_windows,
 )
 from tierwise.features.matrix import FACTS, VALUE_AS_OF, Matrix
-from tierwise.features.sql import activity, attributes, deals, facts, spine
+from tierwise.features.sql import activity, attributes, deals, facts, links, spine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,11 +104,31 @@ def training_grid(plan: Plan, first: datetime, last: datetime) -> tuple[datetime
     return grid(plan.cohort.grid.every, first, last)
 
 
+def who_is_who() -> list[Step]:
+    """Families, what domains and leads name, and `touch`: every activity with the account that it reaches."""
+    return [spine.family(), links.claims(), links.lead_links(), activity.touch()]
+
+
+def _standing(plan: Plan, as_ofs: Sequence[datetime]) -> list[Step]:
+    """Who is who, what reaches whom, and which accounts are known on which as_of."""
+    return [*who_is_who(), *spine.spine(plan.cohort, as_ofs, max(as_ofs))]
+
+
+def build_statuses(warehouse: Warehouse, plan: Plan, as_ofs: Sequence[datetime]) -> None:
+    """Leave in the warehouse, as `status`, what each account is on each as_of: account_id, as_of, rule, status.
+
+    rule : what keeps it out of the cohort (null: nothing). `account_start`, `touch` and `lead_links` are left too.
+    """
+    steps = [*_standing(plan, as_ofs), activity.signals(plan.features.signal), activity.recency(plan)]
+    for table, query in [*steps, deals.opportunity_history(), spine.status(plan.cohort)]:
+        warehouse.run(Query(f"CREATE OR REPLACE TEMP TABLE {table} AS {query.sql}", query.params))
+
+
 def matrix_steps(
     plan: Plan, as_ofs: Sequence[datetime], outcomes_through: datetime | None, negative: Mapping[str, int]
 ) -> list[Step]:
     """Every step of the matrix, in the order in which they run."""
-    steps = [activity.touch(), *spine.spine(plan.cohort, as_ofs, max(as_ofs)), activity.signals(plan.features.signal)]
+    steps = [*_standing(plan, as_ofs), activity.signals(plan.features.signal)]
     steps += [attributes.contact_roles(), *activity.rolled_up(plan), deals.opportunity_history()]
     steps += [
         *attributes.tracked(plan),

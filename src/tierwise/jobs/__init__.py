@@ -1,12 +1,13 @@
 """The jobs: each one straight line of public verbs."""
 
+from tierwise.jobs.as_of import TablesAsOf, tables_as_of
 from tierwise.jobs.demo import DemoResult, demo
 from tierwise.jobs.explain import Explained, explain
 from tierwise.jobs.govern import GovernResult, govern
 from tierwise.jobs.promote import PromoteResult, promote, rollback
 from tierwise.jobs.score import ScoreResult, score
 from tierwise.jobs.train import TrainResult, train
-from tierwise.jobs.workspace import CheckResult, InitResult, check, init
+from tierwise.jobs.workspace import CheckResult, InitResult, check, check_file, init
 
 __all__ = [
     "CheckResult",
@@ -16,8 +17,10 @@ __all__ = [
     "InitResult",
     "PromoteResult",
     "ScoreResult",
+    "TablesAsOf",
     "TrainResult",
     "check",
+    "check_file",
     "demo",
     "explain",
     "govern",
@@ -25,5 +28,6 @@ __all__ = [
     "promote",
     "rollback",
     "score",
+    "tables_as_of",
     "train",
 ]

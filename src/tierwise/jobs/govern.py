@@ -27,7 +27,7 @@ from tierwise.jobs.intake import (
     taken_in,
 )
 from tierwise.publishing import PublishedRun, plan_lock, publish_review, read_run, recover
-from tierwise.registry import Registry
+from tierwise.registry import Bundle, Registry
 from tierwise.report import ReviewPage, review_page
 from tierwise.store import Store
 
@@ -72,7 +72,7 @@ def govern(
         published = _published(runs, ledger)
         live = Registry(workspace.registry, workspace.folder / "state" / "models").live(name)
         check_question(files, live)
-        with taken_in(workspace, say, now) as intake:
+        with taken_in(workspace, say, now, files=files) as intake:
             check_as_of(intake, stand, max_lag_days=workspace.settings.max_lag_days)
             reach = min(outcome_reach(intake, files), stand)
             say(f"looking up what came of {len(published):,} published rows")
@@ -93,7 +93,7 @@ def govern(
         )
         judged = matured(published, matrix.frame, files.plan.outcome.horizon_days, reach).rows
         named = dict(names.itertuples(index=False, name=None))
-        page = review_page(_page(files, found, published, judged, named, live.version))
+        page = review_page(_page(files, found, published, judged, named, live))
         said = json.dumps(found.to_dict(), indent=1, sort_keys=True, default=str) + "\n"
         contents = {"review.html": page.encode(), "review.json": said.encode()}
         return GovernResult(found, publish_review(workspace.published, name, stand, contents))
@@ -143,7 +143,7 @@ def _page(
     published: pd.DataFrame,
     judged: pd.DataFrame,
     names: dict[str, str],
-    version: str,
+    live: Bundle,
 ) -> ReviewPage:
     stood = _stood(published)
     whys = _stood(published[published["model_trained_as_of"] <= published["as_of"]])
@@ -159,7 +159,7 @@ def _page(
         verdict=found.verdict,
         reasons=[reason.words for reason in found.reasons],
         horizon_days=found.horizon_days,
-        model_version=version,
+        model_version=live.version,
         policy_version=files.policy.version(),
         outcome=in_words(files),
         labels=files.plan.labels,
@@ -178,6 +178,7 @@ def _page(
         false_positives=top,
         false_negatives=missed,
         unavailable=unavailable,
+        notes=live.meta.get("accepted_findings", ()),
     )
 
 

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from tierwise.clock import instant
-from tierwise.config import PlanFiles, Workspace
-from tierwise.data import Intake, read_tables
+from tierwise.config import PlanFiles, Settings, Workspace
+from tierwise.data import (
+    Freshness,
+    Intake,
+    Named,
+    Query,
+    freshness,
+    join_own_history,
+    name_roles,
+    open_sources,
+    read_tables,
+)
 from tierwise.errors import EnvironmentFault, InputsLate, UsageError
 from tierwise.features import history_start, outcome_table
 from tierwise.publishing import Recovered
@@ -23,14 +36,47 @@ def silent(_message: str) -> None:
 
 
 @contextmanager
-def taken_in(workspace: Workspace, say: Say, now: datetime | None = None) -> Iterator[Intake]:
-    """The workspace's tables, in a warehouse that is closed at the end; facts after `now` do not count as reach."""
+def taken_in(
+    workspace: Workspace, say: Say, now: datetime | None = None, *, files: PlanFiles | None = None
+) -> Iterator[Intake]:
+    """The workspace's tables, in a warehouse that is closed at the end; facts after `now` do not count as reach.
+
+    files: the plan they are read for: our own history joins the sources' for what it tracks (without a plan, for all
+    that it covers), and contacts without a role get the one that its icp.yaml reads in their titles.
+    """
     say("reading the tables")
-    intake = read_tables(workspace.tables, workspace.settings, now)
+    listings = open_sources(workspace.folder, workspace.settings)
+    intake = read_tables(listings, workspace.settings, now)
     with intake.warehouse:
         read, bad = int(intake.counts["read"].sum()), int(intake.counts["quarantined"].sum())
         say(f"read {read:,} rows, {bad:,} of them quarantined")
-        yield intake
+        join_own_history(intake.warehouse, own_history(workspace), None if files is None else tracked_by(files))
+        named = Named() if files is None else _with_roles(intake, files)
+        yield replace(intake, notes=(*intake.notes, *named.notes))
+
+
+def own_history(workspace: Workspace) -> Path:
+    """The folder of our own history of attributes, which all plans of a workspace share."""
+    return workspace.folder / "state" / "attributes"
+
+
+def tracked_by(files: PlanFiles) -> frozenset[str]:
+    """The attributes that a plan declares tracked."""
+    return frozenset(a.attribute for a in files.plan.features.fit if a.clock == "tracked")
+
+
+def _with_roles(intake: Intake, files: PlanFiles) -> Named:
+    """Contacts without a role get the one that their title names; where a plan rebuilds roles as of each date, only if
+    titles have a history too."""
+    titles = Query("SELECT count(*) FROM contact_history WHERE field = 'title'")
+    if files.plan.features.signal.buying_group.known and not intake.warehouse.number(titles):
+        return Named()
+    return name_roles(intake.warehouse, files.icp)
+
+
+def freshness_of(intake: Intake, settings: Settings, as_of: datetime) -> Freshness:
+    """Which sources are late or short as of a date."""
+    return freshness(intake.arrivals, settings.all_sources, as_of)
 
 
 def outcome_reach(intake: Intake, files: PlanFiles) -> datetime:
@@ -75,8 +121,9 @@ def check_as_of(intake: Intake, as_of: datetime, *, max_lag_days: int | None = N
 
 
 def inputs_hash(intake: Intake, files: PlanFiles) -> str:
-    """SHA-256 over the tables, the plan and the plays: all that a run reads besides state, model and policy."""
+    """SHA-256 over the tables, the plan, its titles and the plays: all that a run reads but state, model, policy."""
     said = [intake.fingerprint, files.plan.model_dump_json(), files.plays.model_dump_json()]
+    said.append(json.dumps([files.icp.roles, files.icp.exceptions]))
     return hashlib.sha256("\0".join(said).encode()).hexdigest()
 
 

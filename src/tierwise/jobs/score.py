@@ -8,13 +8,24 @@ from pathlib import Path
 
 import pandas as pd
 
+from tierwise.audit import not_to_keep
 from tierwise.clock import instant
 from tierwise.config import PlanFiles, Workspace
+from tierwise.data import Intake, attributes_seen, digest
 from tierwise.errors import UsageError
-from tierwise.jobs.intake import Say, check_as_of, check_question, check_whole, silent, taken_in
+from tierwise.jobs.intake import (
+    Say,
+    check_as_of,
+    check_question,
+    check_whole,
+    freshness_of,
+    own_history,
+    silent,
+    taken_in,
+)
 from tierwise.jobs.scored import Inputs, Scored, published_files, run_record, scored_run
-from tierwise.publishing import plan_lock, publish, read_run, recover
-from tierwise.registry import Registry
+from tierwise.publishing import plan_lock, publish, read_run, recover, remember
+from tierwise.registry import Bundle, Registry
 from tierwise.store import Kind, RunRecord, Store
 from tierwise.tiers import next_state
 
@@ -23,7 +34,8 @@ from tierwise.tiers import next_state
 class ScoreResult:
     """A scoring run: its id, what kind it was, where it lies (nowhere on a dry run), and its tables.
 
-    new: whether this call published it; False for a run that was there already, and on a dry run.
+    new: whether this call published it; False for a run that was there already, and on a dry run. late: the sources
+    that were late or short, each with what is said of it; where there are any, demotions were held.
     """
 
     run_id: str
@@ -34,6 +46,7 @@ class ScoreResult:
     tiers: pd.DataFrame
     movements: pd.DataFrame
     actions: int
+    late: dict[str, str]
 
 
 def score(
@@ -63,12 +76,12 @@ def score(
     with plan_lock(workspace.published, name), Store.open(workspace.store) as store:
         if not dry_run:
             check_whole(recover(workspace.published, name, store))
-        with taken_in(workspace, say, now) as intake:
+        with taken_in(workspace, say, now, files=files) as intake:
             check_as_of(intake, stand, max_lag_days=workspace.settings.max_lag_days)
             load = registry.live if model == "champion" else registry.challenger
             bundle = load(name, threads=workspace.settings.threads)
             check_question(files, bundle)
-            inputs = Inputs(files, intake, bundle, store.prior_state(name, stand), stand, store.last_run(name, stand))
+            inputs = _inputs(workspace, files, intake, bundle, store, stand)
             known = store.find_run(inputs.versions["run_id"])
             if known is not None:
                 say(f"run {known.run_id} is published already")
@@ -77,24 +90,38 @@ def score(
             if dry_run:
                 return _result(inputs, scored, None, new=False)
             contents, record = published_files(inputs, scored), run_record(inputs, scored)
+            seen = attributes_seen(intake.warehouse, not_to_keep(intake.warehouse))
         say("publishing")
         state = next_state(scored.decisions)
-        new = publish(
-            workspace.published, name, record.run_id, contents,
-            lambda: store.commit_run(record, state, scored.movements, scored.actions),
-            current=scored.kind != "backfill",
-        )  # fmt: skip
+
+        def commit() -> bool | None:
+            remember(own_history(workspace), seen, stand, max((stand, *inputs.intake.data_through.values())))
+            return store.commit_run(record, state, scored.movements, scored.actions)
+
+        current = scored.kind != "backfill"
+        new = publish(workspace.published, name, record.run_id, contents, commit, current=current)
     return _result(inputs, scored, workspace.published / name / record.run_id, new=new)
+
+
+def _inputs(
+    workspace: Workspace, files: PlanFiles, intake: Intake, bundle: Bundle, store: Store, stand: datetime
+) -> Inputs:
+    name = files.plan.plan
+    late = freshness_of(intake, workspace.settings, stand)
+    own = digest(own_history(workspace), stand)
+    return Inputs(files, intake, bundle, store.prior_state(name, stand), stand, store.last_run(name, stand), late, own)
 
 
 def _result(inputs: Inputs, scored: Scored, folder: Path | None, *, new: bool) -> ScoreResult:
     run_id, actions = scored.versions["run_id"], len(scored.actions)
-    return ScoreResult(run_id, scored.kind, inputs.stand, folder, new, scored.tiers, scored.movements, actions)
+    return ScoreResult(
+        run_id, scored.kind, inputs.stand, folder, new, scored.tiers, scored.movements, actions, inputs.fresh.wanting
+    )
 
 
 def _published(workspace: Workspace, files: PlanFiles, record: RunRecord) -> ScoreResult:
     run = read_run(workspace.published, files.plan.plan, record.run_id)
     return ScoreResult(
         record.run_id, record.kind, record.as_of, run.folder, False,
-        run.frame("tiers"), run.frame("movements"), len(run.actions()),
+        run.frame("tiers"), run.frame("movements"), len(run.actions()), dict(run.meta.get("late", {})),
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -9,11 +10,11 @@ from functools import cached_property
 import pandas as pd
 
 from tierwise.config import PlanFiles
-from tierwise.data import Intake, Query
+from tierwise.data import Freshness, Intake, Query, own_fields
 from tierwise.errors import UsageError
 from tierwise.explain import reasons, top_reasons
 from tierwise.features import Matrix, build_matrix
-from tierwise.jobs.intake import Say, in_words, inputs_hash
+from tierwise.jobs.intake import Say, in_words, inputs_hash, tracked_by
 from tierwise.publishing import reasons_table, run_files, run_id, scores_table, sheet_table, tiers_table
 from tierwise.registry import Bundle
 from tierwise.report import RunPage, run_page
@@ -26,7 +27,8 @@ from tierwise.tiers import decide, movements
 class Inputs:
     """All that decides a run: plan, policy and plays, the tables, the model, the state before, and the date.
 
-    last: the last run of this as_of, if there is one.
+    last: the last run of this as_of, if there is one. fresh: which sources are late or short. own: the digest of what
+    our own history of attributes held before as_of.
     """
 
     files: PlanFiles
@@ -35,6 +37,8 @@ class Inputs:
     prior: pd.DataFrame
     stand: datetime
     last: RunRecord | None
+    fresh: Freshness
+    own: str = ""
 
     @property
     def plan(self) -> str:
@@ -59,8 +63,11 @@ class Inputs:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over tables, plan and plays."""
-        return inputs_hash(self.intake, self.files)
+        """SHA-256 over tables, plan and plays; and, where they count, over our own history and what holds demotions."""
+        own = self.own if tracked_by(self.files) & set(own_fields(self.intake.warehouse)) else ""
+        held = "\n".join(self.fresh.wanting.values())
+        tables = inputs_hash(self.intake, self.files)
+        return hashlib.sha256("\0".join((tables, own, held)).encode()).hexdigest() if own or held else tables
 
     @property
     def data_through(self) -> dict[str, datetime]:
@@ -97,7 +104,10 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
     scores = scores_table(model.score(matrix.frame), matrix.frame["status"])
     said = reasons_table(reasons(model, matrix), scores)
     facts = matrix.frame.drop(columns="as_of").merge(scores.drop(columns="as_of"), on="account_id")
-    decisions = decide(facts, inputs.prior, inputs.files.policy, inputs.stand, model_version=inputs.bundle.version)
+    decisions = decide(
+        facts, inputs.prior, inputs.files.policy, inputs.stand,
+        model_version=inputs.bundle.version, hold_demotions=inputs.fresh.because,
+    )  # fmt: skip
     roles = matrix.frame[["account_id", "roles_reached"]]
     tiers = tiers_table(decisions, scores, roles, top_reasons(said), inputs.versions["run_id"])
     kind = store.kind(inputs.plan, inputs.stand)
@@ -150,6 +160,7 @@ def published_files(inputs: Inputs, scored: Scored) -> dict[str, bytes]:
         "trained_as_of": inputs.bundle.meta["trained_as_of"],
         "inputs": inputs.hash,
         "data_through": {table: at.isoformat() for table, at in inputs.data_through.items()},
+        "late": inputs.fresh.wanting,
         "counts": scored.counts,
         "movements": len(scored.movements),
         "actions": len(scored.actions),
@@ -188,6 +199,7 @@ def _page(inputs: Inputs, scored: Scored) -> RunPage:
         quarantine=inputs.intake.quarantine,
         refused=[(name, why) for name, why in meta["refused"]],
         notes=[*inputs.intake.notes, *meta["notes"]],
+        late=list(inputs.fresh.wanting.values()),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from tierwise.audit import Finding, audit, refused
+from tierwise.audit import NEVER_ACCEPTED, Finding, accepted, audit, audit_matrix, in_words, refused
 from tierwise.config import PlanFiles, Workspace
 from tierwise.data import Intake
 from tierwise.errors import ContractError, NoUsableModel
@@ -20,13 +20,13 @@ from tierwise.jobs.intake import (
     Say,
     check_as_of,
     date_or,
-    in_words,
     inputs_hash,
     outcome_reach,
     question,
     silent,
     taken_in,
 )
+from tierwise.jobs.intake import in_words as predicts
 from tierwise.learning import USABLE, Trained, train_model
 from tierwise.registry import Registry, write_bundle
 
@@ -70,15 +70,16 @@ def train(
     NoUsableModel : nothing can be learned, or no better than a one-line baseline (law 9).
     """
     files = workspace.plan(plan)
-    with taken_in(workspace, say, now) as intake:
+    with taken_in(workspace, say, now, files=files) as intake:
         reach = outcome_reach(intake, files)
         stand = date_or(as_of, reach)
         check_as_of(intake, stand)
         findings = audit(intake.warehouse, files.plan, min(reach, stand))
-        _refuse_blocked(files, findings)
+        refuse_blocked(files, findings)
         say(f"building the matrix as of {stand.date()} and before")
         grid = training_grid(files.plan, history_start(intake.warehouse), min(stand, reach))
         matrix = build_matrix(intake.warehouse, files.plan, grid, outcomes_through=min(reach, stand))
+        findings = refuse_blocked(files, (*findings, *audit_matrix(matrix, files.plan)))
         say(f"training on {len(matrix.eligible().mature().frame):,} rows of {len(matrix.features)} features")
         trained = train_model(matrix, files.plan, threads=workspace.settings.threads)
         meta = _meta(files, intake, trained, matrix, findings, stand)
@@ -98,11 +99,31 @@ def train(
     )
 
 
-def _refuse_blocked(files: PlanFiles, findings: tuple[Finding, ...]) -> None:
+def refuse_blocked(files: PlanFiles, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """The findings in the light of what the plan accepts by name, if none of them blocks.
+
+    Raises
+    ------
+    ContractError : some do; each is told, with what to do, and how to accept it.
+    """
+    findings = accepted(findings, files.plan.audit.accept)
     blocked = [f for f in findings if f.severity == "blocks"]
     if blocked:
-        listed = "".join(f"\n  {f.subject}: {f.words}" for f in blocked)
-        raise ContractError(f"plan '{files.plan.plan}' was to be trained, and the audit blocks it:{listed}")
+        listed = "".join(f"\n  {f.subject}: {f.words} [{f.code}]" for f in blocked)
+        said = f"plan '{files.plan.plan}' was to be trained, and the audit blocks it:{listed}"
+        raise ContractError(said, do=_how_to_accept(files, blocked))
+    return findings
+
+
+def _how_to_accept(files: PlanFiles, blocked: list[Finding]) -> str:
+    able = [f for f in blocked if f.code not in NEVER_ACCEPTED]
+    if not able:
+        return ""
+    entry = f"{{finding: {able[0].code}, subject: {able[0].subject}, because: ...}}"
+    where = f"models/{files.plan.plan}/model.yaml"
+    return (
+        f"\nWhat was surely known before the outcome can be accepted by name in {where}: audit: {{accept: [{entry}]}}"
+    )
 
 
 def _refuse_useless(files: PlanFiles, trained: Trained) -> None:
@@ -125,7 +146,7 @@ def _meta(
     """What the bundle says of itself: plain JSON values."""
     return {
         "plan": files.plan.plan,
-        "predicts": in_words(files),
+        "predicts": predicts(files),
         "trained_as_of": stand.date().isoformat(),
         "data_through": min(outcome_reach(intake, files), stand).date().isoformat(),
         "inputs": inputs_hash(intake, files),
@@ -135,7 +156,8 @@ def _meta(
         ],
         "refused": [list(pair) for pair in refused(findings)],
         "accepted": _accepted(files),
-        "notes": [f.words for f in findings if f.severity != "blocks" and not f.refuses],
+        "accepted_findings": _overruled(files, findings),
+        "notes": in_words(f for f in findings if f.severity != "blocks" and not f.refuses),
         "evaluation": trained.evaluation.to_dict(),
         "reference": _reference(trained, matrix),
     }
@@ -145,6 +167,12 @@ def _accepted(files: PlanFiles) -> list[str]:
     """What the plan takes today's value of for all dates, by name, though nothing proves when it was known."""
     names = [a.attribute for a in files.plan.features.fit if a.clock == "accepted"]
     return [*names, *(["contacts' roles"] if files.plan.features.signal.buying_group.clock == "accepted" else [])]
+
+
+def _overruled(files: PlanFiles, findings: tuple[Finding, ...]) -> list[str]:
+    """What the audit found and the plan accepts by name, in words."""
+    accepts = {(a.finding, a.subject) for a in files.plan.audit.accept}
+    return in_words(f for f in findings if (f.code, f.subject) in accepts)
 
 
 def _reference(trained: Trained, matrix: Matrix) -> dict[str, Any]:

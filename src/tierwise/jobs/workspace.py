@@ -1,22 +1,43 @@
-"""Making a workspace: a drafted plan beside the tables."""
+"""Making a workspace on sources, with a drafted plan; and checking one."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from tierwise.audit import Finding, audit, draft_plan
-from tierwise.config import Settings, Workspace, load_workspace, plays_text
-from tierwise.data import Intake
+import pandas as pd
+
+from tierwise.audit import (
+    Coverage,
+    Draft,
+    Finding,
+    accepted,
+    audit,
+    audit_matrix,
+    audit_table,
+    draft_plan,
+    drafted_roles,
+    of_ladder,
+    ordered,
+    outcome_coverage,
+    plan_ladder,
+    sampled,
+)
+from tierwise.config import Outcome, Plan, Settings, Workspace, load_workspace, parse_settings, plays_text
+from tierwise.data import TABLES, Intake, Warehouse, name_roles, read_flat
+from tierwise.data.sources.opening import may_hold_secret
 from tierwise.errors import UsageError
-from tierwise.jobs.intake import Say, outcome_reach, silent, taken_in
+from tierwise.features import build_matrix, history_start, outcome_table, training_grid
+from tierwise.jobs.intake import Say, silent, taken_in
+from tierwise.learning import Ladder
 from tierwise.routing import default_plays
 
 DEFAULT_PLAN = "new_business"
 SETTINGS = """\
 # Where this workspace keeps its tables, state, registry and published runs.
-tables: {tables}
+{sources}
 store: sqlite:///state/tierwise.db
 registry: sqlite:///state/mlflow.db
 published: published
@@ -24,61 +45,150 @@ threads: {threads}
 quarantine: {{max_share: 0.01}}  # more bad rows than this, and a file is refused
 max_lag_days: 7  # how far behind an as_of the activities may end before scoring waits
 """
+SOURCES = """\
+# The first source that holds accounts names them; accounts of later ones join by sync id, by equal id, or by a domain
+# that is unique on both sides. at: a folder, relative to this one, or a database's URL with ${VARIABLE} for a password.
+# formats, where files are not plain: {dates: day_first, decimal: ",", encoding: windows-1252, delimiter: ";"}.
+sources:
+"""
+KINDS = ("salesforce", "hubspot", "tables")
+"""What `init` reads, in the order in which it names accounts."""
 
 
 @dataclass(frozen=True)
 class InitResult:
-    """A new workspace, and what its drafted plan leaves out, each with why."""
+    """A new workspace, its draft, and what was read and joined for it."""
 
     workspace: Workspace
-    left_out: tuple[tuple[str, str], ...]
+    draft: Draft
+    counts: pd.DataFrame
+    matches: pd.DataFrame
+    notes: tuple[str, ...]
+
+    @property
+    def left_out(self) -> tuple[tuple[str, str], ...]:
+        """The attributes that the drafted plan leaves out, each with why."""
+        return self.draft.left_out
 
 
-def init(folder: Path | str, tables: Path | str, *, plan: str = DEFAULT_PLAN, say: Say = silent) -> InitResult:
-    """Make a workspace on a folder of tables, with a drafted, commented plan; nothing there is overwritten.
+def init(
+    folder: Path | str,
+    tables: Path | str | None = None,
+    *,
+    salesforce: Path | str | None = None,
+    hubspot: Path | str | None = None,
+    plan: str = DEFAULT_PLAN,
+    now: datetime | None = None,
+    say: Say = silent,
+) -> InitResult:
+    """Make a workspace on one or several sources, with a drafted, commented plan; nothing there is overwritten.
+
+    Parameters
+    ----------
+    tables, salesforce, hubspot : a folder, or the URL of an SQL database, whose secrets are `${VARIABLE}` references.
+
+    Where the data can support no model yet, the draft says so, and from when they will.
 
     Raises
     ------
-    UsageError : the folder holds a workspace already, or there are no tables where they were said to be.
+    UsageError : the folder holds a workspace already, no source was named, one is not there, or a URL holds a password.
     ContractError : the tables do not keep the contract.
     """
-    folder, tables = Path(folder), Path(tables)
+    folder = Path(folder)
     if (folder / "tierwise.yaml").exists():
         raise UsageError(
             f"a workspace was to be made in {folder}", found="there is one already", do="Name another folder"
         )
-    if not tables.is_dir():
+    given = {"salesforce": salesforce, "hubspot": hubspot, "tables": tables}
+    at = {kind: str(given[kind]) for kind in KINDS if given[kind] is not None}
+    if not at:
         raise UsageError(
-            f"the tables were looked for in {tables}", found="there is no such folder", do="Name it with --tables"
+            "a workspace was to be made on no source", do=f"Name one with --{', --'.join(reversed(KINDS))}"
         )
-    scratch = Workspace(folder, Settings(tables=str(tables.absolute())), {})
-    with taken_in(scratch, say) as intake:
+    told = settings_text({kind: _checked(kind, place, folder) for kind, place in at.items()})
+    scratch = Workspace(folder, parse_settings(told), {})
+    with taken_in(scratch, say, now) as intake:
         say("drafting a plan")
-        draft = draft_plan(intake.warehouse, plan)
+        name_roles(intake.warehouse, drafted_roles())
+        draft = draft_plan(intake.warehouse, plan, intake.data_through)
+        read = (intake.counts, intake.matches, intake.notes)
+    texts = {"model.yaml": draft.model, "policy.yaml": draft.policy, "icp.yaml": draft.icp}
+    texts["plays.yaml"] = plays_text(default_plays())
     models = folder / "models" / plan
     models.mkdir(parents=True, exist_ok=True)
-    told = SETTINGS.format(tables=_told(folder, tables), threads=scratch.settings.threads)
-    texts = {"model.yaml": draft.model, "policy.yaml": draft.policy, "plays.yaml": plays_text(default_plays())}
     for name, text in texts.items():
         (models / name).write_text(text, encoding="utf-8")
     (folder / "tierwise.yaml").write_text(told, encoding="utf-8")
-    return InitResult(load_workspace(folder), draft.left_out)
+    return InitResult(load_workspace(folder), draft, *read)
 
 
-def _told(folder: Path, tables: Path) -> str:
-    """The tables' folder as the workspace names it: relative where it lies inside."""
-    inside, outer = tables.absolute(), folder.absolute()
-    text = str(inside.relative_to(outer)) if inside.is_relative_to(outer) else str(inside)
+def settings_text(at: Mapping[str, str]) -> str:
+    """tierwise.yaml on sources, by kind the place of each; one folder of tables is said in one line.
+
+    >>> print(settings_text({"tables": "exports"}).splitlines()[1])
+    tables: "exports"
+    """
+    threads = Settings().threads
+    if list(at) == ["tables"] and "://" not in at["tables"]:
+        return SETTINGS.format(sources=f"tables: {_in_quotes(at['tables'])}", threads=threads)
+    sources = SOURCES + "\n".join(source_text(kind, kind, place) for kind, place in at.items())
+    return SETTINGS.format(sources=sources, threads=threads)
+
+
+def source_text(name: str, kind: str, at: str) -> str:
+    """One source as tierwise.yaml lists it."""
+    lines = [f"- name: {name}", f"  kind: {kind}", f"  at: {_in_quotes(at)}"]
+    if "://" in at:
+        lines.append("  look_back_days: 7  # rows newer than the newest one read, less this, are read again")
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def _checked(kind: str, at: str, folder: Path) -> str:
+    """The place as the workspace names it: folders and SQLite files from where it lies; any other URL as it is.
+
+    Raises
+    ------
+    UsageError : there is no such folder, or a URL holds a password, which would be written and is seen by others.
+    """
+    if "://" in at:
+        if may_hold_secret(at):
+            variable = f"TIERWISE_{kind.upper()}_PASSWORD"
+            raise UsageError(
+                f"--{kind} was given a URL",
+                found="it holds a password, which is never written, and which others may read on a command line",
+                do=f"Set {variable}, and write ${{{variable}}} in its place, the URL in single quotes",
+            )
+        file = at.removeprefix("sqlite:///")
+        return f"sqlite:///{_from(folder, Path(file))}" if at.startswith("sqlite:///") else at
+    if not Path(at).is_dir():
+        raise UsageError(
+            f"{'the tables were' if kind == 'tables' else f'source {kind} was'} looked for in {at}",
+            found="there is no such folder",
+            do=f"Name a folder, or a database's URL, with --{kind}",
+        )
+    return _from(folder, Path(at))
+
+
+def _from(folder: Path, path: Path) -> str:
+    """A path as the workspace names it: relative where it lies inside, else from the root."""
+    inside, outer = path.absolute(), folder.absolute()
+    return str(inside.relative_to(outer)) if inside.is_relative_to(outer) else str(inside)
+
+
+def _in_quotes(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What was read, and every finding of the audit, gravest first."""
+    """What was read, which dates serve for what, every finding of the audit, gravest first, and how far the cohort saw
+    outcomes coming."""
 
     plan: str
     intake: Intake
     findings: tuple[Finding, ...]
+    coverage: Coverage
+    ladder: Ladder
 
     @property
     def blocked(self) -> bool:
@@ -96,5 +206,73 @@ def check(
     ContractError : the tables do not keep the contract; every finding is listed.
     """
     files = workspace.plan(plan)
-    with taken_in(workspace, say, now) as intake:
-        return CheckResult(files.plan.plan, intake, audit(intake.warehouse, files.plan, outcome_reach(intake, files)))
+    with taken_in(workspace, say, now, files=files) as intake:
+        reach = _reach(intake, files.plan.outcome)
+        found = audit(intake.warehouse, files.plan, reach)
+        say("looking at the features")
+        found += _features(intake.warehouse, files.plan, reach, workspace.settings.threads)
+        coverage = outcome_coverage(intake.warehouse, files.plan, reach)
+        dates = plan_ladder(intake.warehouse, files.plan, reach)
+        found = ordered((*accepted(found, files.plan.audit.accept), *of_ladder(dates)))
+        return CheckResult(files.plan.plan, intake, found, coverage, dates)
+
+
+def _reach(intake: Intake, outcome: Outcome) -> datetime:
+    """How far the outcome's table reaches; where it is empty, the newest of the others, so that findings can say so.
+
+    Raises
+    ------
+    UsageError : nothing in the tables has a date.
+    """
+    found = intake.data_through
+    if not found:
+        raise UsageError(
+            "the reach of the tables was looked for",
+            found="nothing in them is dated",
+            do="Add activities or opportunities",
+        )
+    return found.get(outcome_table(outcome), max(found.values()))
+
+
+LOOKED_AT = 3000
+"""Accounts whose features `check` looks at; `train` looks at all."""
+NEWEST = 12
+"""Matured as-of dates on which it does so."""
+
+
+def _features(warehouse: Warehouse, plan: Plan, reach: datetime, threads: int) -> tuple[Finding, ...]:
+    """Findings on the features of a fixed sample of accounts; none where the plan cannot be built yet."""
+    few = sampled(warehouse, LOOKED_AT, threads)
+    try:
+        chosen = few or warehouse
+        there = {*TABLES["accounts"].names, *chosen.attributes("accounts")}
+        fit = tuple(a for a in plan.features.fit if a.attribute in there)
+        plan = plan.model_copy(update={"features": plan.features.model_copy(update={"fit": fit})})
+        newest = reach - timedelta(days=plan.outcome.horizon_days)
+        as_ofs = training_grid(plan, history_start(chosen), newest)
+        if plan.cohort.grid.every is not None:
+            as_ofs = as_ofs[-NEWEST:]
+        if not as_ofs:
+            return ()
+        return audit_matrix(build_matrix(chosen, plan, as_ofs, outcomes_through=reach), plan)
+    finally:
+        if few is not None:
+            few.close()
+
+
+def check_file(
+    path: Path | str,
+    outcome: str,
+    *,
+    positive: object = None,
+    order: str | None = None,
+    dates: Mapping[str, str] | None = None,
+) -> tuple[Finding, ...]:
+    """What the data alone say of the columns of one CSV or Parquet file beside an outcome; no workspace is needed.
+
+    Raises
+    ------
+    UsageError : the file or a column is not there, or the outcome cannot be read.
+    ContractError : the file cannot be read.
+    """
+    return audit_table(read_flat(Path(path)), outcome, positive=positive, order=order, dates=dates)

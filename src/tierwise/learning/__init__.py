@@ -3,6 +3,7 @@
 from tierwise.learning.baselines import rankings
 from tierwise.learning.calibration import Affine, CalibrationTest, calibration_test, fit_affine
 from tierwise.learning.evaluation import NOT_USABLE, USABLE, Evaluation
+from tierwise.learning.ladder import Ladder, Rung, ladder
 from tierwise.learning.linear import LinearSides
 from tierwise.learning.metrics import Interval, auc, average_precision, capture, deciles, measure, paired_difference
 from tierwise.learning.model import PercentileMap, PropensityModel
@@ -16,9 +17,11 @@ __all__ = [
     "CalibrationTest",
     "Evaluation",
     "Interval",
+    "Ladder",
     "LinearSides",
     "PercentileMap",
     "PropensityModel",
+    "Rung",
     "Trained",
     "TwoSidedBooster",
     "auc",
@@ -27,6 +30,7 @@ __all__ = [
     "capture",
     "deciles",
     "fit_affine",
+    "ladder",
     "measure",
     "paired_difference",
     "rankings",

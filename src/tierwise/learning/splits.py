@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -39,17 +40,51 @@ def held_out(split: Split, as_of: Instants) -> Mask:
     return np.asarray((as_of >= stamp(split.cut)) & (as_of < stamp(split.until)))
 
 
+@dataclass(frozen=True)
+class Dated:
+    """The rows of each as-of instant, oldest first: how many have the outcome, and how many do not."""
+
+    as_of: Instants
+    having: npt.NDArray[np.float64]
+    lacking: npt.NDArray[np.float64]
+
+    def where(self, mask: Mask) -> Dated:
+        """The instants that a mask keeps."""
+        return Dated(self.as_of[mask], self.having[mask], self.lacking[mask])
+
+
+def dated(as_of: Instants, y: npt.NDArray[np.float64]) -> Dated:
+    """Rows counted by their as-of instant."""
+    distinct, place = np.unique(as_of, return_inverse=True)
+    having = np.bincount(place, weights=y, minlength=len(distinct)).astype(np.float64)
+    rows = np.bincount(place, minlength=len(distinct)).astype(np.float64)
+    return Dated(distinct, having, rows - having)
+
+
+def report_cut(as_of: Instants, horizon_days: int, test_from: date | None) -> np.datetime64 | None:
+    """Where the slice of the final report begins: `test_from`, or the first as_of of the last horizon's worth.
+
+    None where no mature row is as new as `test_from`.
+    """
+    if test_from is None:
+        first: np.datetime64 = as_of[as_of > as_of.max() - days(horizon_days)].min()
+        return first
+    cut = stamp(instant(test_from))
+    return cut if (as_of >= cut).any() else None
+
+
 def forward_folds(
     as_of: Instants, y: npt.NDArray[np.float64], horizon_days: int, folds: int, least: int
 ) -> tuple[Split, ...]:
     """Rolling-origin splits with a gap of one horizon, the first of which trains on `least` rows of each class."""
-    order = np.argsort(as_of, kind="stable")
-    behind = np.minimum(np.cumsum(y[order]), np.cumsum(1 - y[order]))
-    enough = np.flatnonzero(behind >= least)
-    if not len(enough):
-        return ()
-    distinct = np.unique(as_of[as_of >= as_of[order][enough[0]]])
-    return rolling_origin([instant(a) for a in distinct.astype(object)], horizon_days, folds)
+    return folds_of(dated(as_of, y), horizon_days, folds, least)
+
+
+def folds_of(rows: Dated, horizon_days: int, folds: int, least: int) -> tuple[Split, ...]:
+    """As `forward_folds`, of rows that are counted."""
+    behind = np.minimum(np.cumsum(rows.having), np.cumsum(rows.lacking))
+    enough = rows.as_of[behind >= least]
+    return rolling_origin([instant(a) for a in enough.astype(object)], horizon_days, folds)
 
 
 def inner_split(

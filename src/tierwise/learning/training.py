@@ -22,7 +22,17 @@ from tierwise.learning.evaluation import Evaluation, test_report
 from tierwise.learning.linear import LinearSides
 from tierwise.learning.metrics import paired_difference
 from tierwise.learning.model import Estimator, PropensityModel, freeze
-from tierwise.learning.splits import Instants, Mask, days, forward_folds, held_out, instants, stamp, trained_on
+from tierwise.learning.splits import (
+    Instants,
+    Mask,
+    days,
+    forward_folds,
+    held_out,
+    instants,
+    report_cut,
+    stamp,
+    trained_on,
+)
 from tierwise.learning.two_sided import TwoSidedBooster
 
 Floats = npt.NDArray[np.float64]
@@ -169,15 +179,11 @@ def test_cut(rows: Rows, plan: Plan) -> np.datetime64:
     ------
     NoUsableModel : no mature row is as new as `test_from`.
     """
-    as_of = rows.as_of
-    if plan.model.test_from is None:
-        first: np.datetime64 = as_of[as_of > as_of.max() - days(rows.horizon_days)].min()
-        return first
-    cut = stamp(instant(plan.model.test_from))
-    if not (as_of >= cut).any():
+    cut = report_cut(rows.as_of, rows.horizon_days, plan.model.test_from)
+    if cut is None:
         raise NoUsableModel(
             f"The test slice was to begin on {plan.model.test_from} (model.test_from)",
-            found=f"the newest mature row is of {_day(as_of.max())}",
+            found=f"the newest mature row is of {_day(rows.as_of.max())}",
             do="Set an earlier test_from, or leave it out",
         )
     return cut
@@ -207,6 +213,11 @@ def choose(losses: Mapping[str, Floats], families: npt.NDArray[Any]) -> tuple[st
                 f"({gap.mean:.5f} more, standard error {gap.standard_error:.5f})"
             )
     return best, ""
+
+
+def least_behind(plan: Plan) -> int:
+    """How many rows of each class the first fold must have behind it."""
+    return min(10, plan.model.min_outcomes)
 
 
 def _names(plan: Plan) -> list[str]:
@@ -239,7 +250,7 @@ def _folds(rows: Rows, earlier: Rows, plan: Plan) -> tuple[Split, ...]:
     NoUsableModel : there is none; says from when there could be.
     """
     horizon, y, as_of = rows.horizon_days, earlier.y, earlier.as_of
-    least = min(10, plan.model.min_outcomes)
+    least = least_behind(plan)
     splits = forward_folds(as_of, y, horizon, plan.model.folds, least)
     if splits and any(y[held_out(s, as_of)].any() for s in splits):
         return splits

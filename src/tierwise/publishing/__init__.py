@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tierwise.publishing.atomic import POINTS, Recovered, publish, recover
+from tierwise.publishing.attributes import ATTRIBUTE_POINTS, remember
+from tierwise.publishing.disk import disk
 from tierwise.publishing.files import FILES, SCHEMAS, run_files
 from tierwise.publishing.identity import run_id
 from tierwise.publishing.lock import plan_lock
@@ -12,11 +14,13 @@ from tierwise.publishing.spreadsheets import safe_cell
 from tierwise.publishing.tables import reasons_table, scores_table, sheet_table, tiers_table
 
 __all__ = [
+    "ATTRIBUTE_POINTS",
     "FILES",
     "POINTS",
     "SCHEMAS",
     "PublishedRun",
     "Recovered",
+    "disk",
     "plan_lock",
     "publish",
     "publish_review",
@@ -24,6 +28,7 @@ __all__ = [
     "read_run",
     "reasons_table",
     "recover",
+    "remember",
     "run_files",
     "run_id",
     "safe_cell",

@@ -46,6 +46,7 @@ def run_dict(values: RunPage) -> dict[str, object]:
         "outcome": w.sentence(values.outcome),
         "data": data_through(values),
         "look_back": look_back,
+        "late": late_part(values, tiers, w),
         "trained": values.trained_as_of[:10],
         "tiers": rows,
         "statuses": status_rows(tiers, w),
@@ -58,6 +59,12 @@ def run_dict(values: RunPage) -> dict[str, object]:
         "refused": refused_part(values, w),
         "notes": [w.sentence(words.sentences(note), 600) for note in values.notes],
     }
+
+
+def late_part(values: RunPage, tiers: pd.DataFrame, w: Words) -> dict[str, object]:
+    """Which sources are late or short, and how many accounts stand higher because demotions were held for it."""
+    spared = sum("inputs_late" in str(g).split(";") for g in _column(tiers, "guardrails"))
+    return {"words": [w.sentence(said, 300) for said in values.late], "spared": spared}
 
 
 def gone(part: str, unavailable: Mapping[str, str]) -> dict[str, object]:

@@ -25,6 +25,7 @@ class RunPage:
     unavailable : part -> why it is not there; parts are tiers_before, reasons, evaluation, calibration, lift, intake,
         quarantine, refused. An absent part without a reason says that the run did not provide it.
     outcome : what is predicted, as a verb phrase ("open a new-business opportunity").
+    late : what is said of each source that is late or short; where there is one, demotions were held.
     trained_as_of : the ISO date that the model was trained as of; where it is after as_of, the page is a look back.
     """
 
@@ -50,6 +51,7 @@ class RunPage:
     unavailable: Mapping[str, str] = field(default_factory=dict)
     top: int = 12
     trained_as_of: str = ""
+    late: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
+from tierwise.data.sources.urls import first_line, shown, without_secrets
 from tierwise.errors import EnvironmentFault
 
 BUSY_SECONDS = 30
 """How long a writer waits for another process's transaction on the same SQLite file."""
-
-SECRET = "***"
 
 
 def read_url(text: str) -> URL:
@@ -39,12 +37,6 @@ def read_url(text: str) -> URL:
     if url.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
         raise EnvironmentFault(asked, found=f"its URL names the database '{url.drivername}'", do=do)
     return url
-
-
-def shown(url: URL) -> str:
-    """The URL as people may see it: every password hidden, in its place or in its query."""
-    secret = {k: SECRET for k in url.query if "pass" in k.lower() or "secret" in k.lower()}
-    return url.update_query_dict(secret).render_as_string(hide_password=True)
 
 
 def sqlite_file(url: URL) -> Path | None:
@@ -95,12 +87,7 @@ def faults(url: URL, asked: str) -> Iterator[None]:
 
 
 def _fault(url: URL, asked: str, told: str) -> EnvironmentFault:
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
-    words = lines[0] if lines else "it gave no reason"
-    secrets = [url.password, *(v for k, v in url.query.items() if "pass" in k.lower() or "secret" in k.lower())]
-    for secret in secrets:
-        for form in {str(secret), quote(str(secret), safe=""), quote_plus(str(secret))} if secret else ():
-            words = words.replace(form, SECRET)
+    words = without_secrets(first_line(told), url)
     if "psycopg" in words and "No module" in words:
         do = "Install psycopg: pip install 'psycopg[binary]'"
     elif url.get_backend_name() == "sqlite":

@@ -16,8 +16,9 @@ from sqlalchemy.engine import URL
 
 import tierwise.store.schema as schema
 from tierwise.clock import instant, naive
+from tierwise.data.sources.urls import shown
 from tierwise.errors import EnvironmentFault, UsageError
-from tierwise.store.engine import faults, make_engine, read_url, shown, sqlite_file
+from tierwise.store.engine import faults, make_engine, read_url, sqlite_file
 from tierwise.store.frames import instants, movement_frame, need, state_frame, state_hash
 from tierwise.store.frames import text as canonical
 from tierwise.store.record import Kind, RunRecord

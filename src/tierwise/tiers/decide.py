@@ -15,7 +15,13 @@ from tierwise.tiers.steps import pass_gates, stand
 
 
 def decide(
-    accounts: pd.DataFrame, state: pd.DataFrame, policy: Policy, as_of: datetime, *, model_version: str = ""
+    accounts: pd.DataFrame,
+    state: pd.DataFrame,
+    policy: Policy,
+    as_of: datetime,
+    *,
+    model_version: str = "",
+    hold_demotions: str = "",
 ) -> pd.DataFrame:
     """The tier of every account, with the step that decided, the guardrails, the movement and its cause.
 
@@ -34,6 +40,10 @@ def decide(
        of what is kept, and its end acts at once;
     8. `capacity`.
 
+    Where demotions are held, because inputs are late or short and quiet data must not look like quiet buyers, only
+    suppression and cohort status lower an account; whatever else would have is named by `inputs_late`, and the account
+    keeps its tier, the tier held and since when, so that the next run with whole inputs demotes by the rules above.
+
     Law 6 holds for fit_score, signal_score and coverage, each raised alone, the policy facts (and propensity) held
     equal or propensity raised with them. `days_since_signal` is such a fact: fewer days never lower a tier, but for the
     one step from "never, or more than within_days ago" into staleness, which is what staleness means.
@@ -44,6 +54,7 @@ def decide(
         out-of-cohort accounts only.
     state : the newest state of each account before as_of (STATE_COLUMNS); empty where there is none.
     model_version : what scored the accounts; a change since the state is a cause of movements.
+    hold_demotions : why demotions are held ("crm is late"), in the words of `why`; empty: they are not.
 
     Returns
     -------
@@ -56,8 +67,8 @@ def decide(
     facts = read_accounts(accounts)
     prior = read_state(state, facts.account_id, now)
     gates = pass_gates(facts, policy)
-    standing = stand(facts, prior, gates, policy, now)
-    return result(Run(facts, prior, gates, standing, policy, now, model_version))
+    standing = stand(facts, prior, gates, policy, now, bool(hold_demotions))
+    return result(Run(facts, prior, gates, standing, policy, now, model_version, hold_demotions))
 
 
 def next_state(decisions: pd.DataFrame) -> pd.DataFrame:

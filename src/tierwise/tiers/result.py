@@ -29,6 +29,8 @@ class Run:
     policy: Policy
     as_of: np.datetime64
     model_version: str
+    held_because: str = ""
+    """Why demotions are held; empty: they are not."""
 
     @property
     def held(self) -> Ints:
@@ -60,7 +62,7 @@ class Run:
 def result(run: Run) -> pd.DataFrame:
     """The frame that `decide` returns."""
     facts, gates, standing = run.facts, run.gates, run.standing
-    decided_by = _decided_by(gates, standing)
+    decided_by = _decided_by(gates, standing, run.prior)
     moves = movement(run.prior.level, standing.final)
     outcome = Outcome(standing.final, standing.lifted, run.held, gates.row, gates.fit)
     causes = cause(moves != "", outcome, run.prior, facts, run.policy, run.as_of, run.model_version)
@@ -89,11 +91,16 @@ def result(run: Run) -> pd.DataFrame:
         "standing": names(standing.lifted),
         "model_version": np.full(n, run.model_version, dtype=object),
         "policy_version": np.full(n, run.policy.version(), dtype=object),
-        "decided_fit": facts.fit,
-        "decided_signal": facts.signal,
+        "decided_fit": _unless_spared(run, run.prior.fit_score, facts.fit),
+        "decided_signal": _unless_spared(run, run.prior.signal_score, facts.signal),
     }
     words = {name: "str" for name, values in columns.items() if values.dtype.hasobject}
     return pd.DataFrame(columns).astype(words)
+
+
+def _unless_spared(run: Run, before: Floats, now: Floats) -> Floats:
+    """The scores now; of an account spared a demotion those of the state before, from which it will fall if it does."""
+    return np.where(run.standing.spared & ~np.isnan(before), before, now)
 
 
 def _why(run: Run, decided_by: Words, moves: Words, causes: Words) -> Words:
@@ -108,6 +115,8 @@ def _why(run: Run, decided_by: Words, moves: Words, causes: Words) -> Words:
         before_lift=standing.unlifted,
         earned=standing.lifted,
         final=standing.final,
+        unheld=standing.unheld,
+        held_because=run.held_because,
         prior=run.prior.level,
         movement=moves,
         surge_until=run.surge_until,
@@ -118,12 +127,13 @@ def _why(run: Run, decided_by: Words, moves: Words, causes: Words) -> Words:
     return why(story, run.policy, run.as_of.astype("datetime64[s]").item().replace(tzinfo=UTC))
 
 
-def _decided_by(gates: Gates, standing: Standing) -> Words:
-    kept = gates.open & (standing.unlifted > gates.level)
+def _decided_by(gates: Gates, standing: Standing, prior: Prior) -> Words:
+    kept = gates.open & (standing.kept > gates.level)
     cases = [
+        (standing.spared & (standing.final <= np.maximum(prior.level, 0)), "inputs_late"),
         (standing.final < standing.lifted, "capacity"),
         (standing.lifted > standing.unlifted, "surge"),
-        (kept & (standing.floors.margin < standing.unlifted), "minimum_stay"),
+        (kept & (standing.floors.margin < standing.kept), "minimum_stay"),
         (kept, "stay_margin"),
     ]
     out = gates.row.copy()
@@ -139,8 +149,8 @@ def _guardrails(run: Run) -> Words:
     higher = lift(standing.unlifted, gates.fit, facts.coverage, run.policy)
     liftable = gates.open & (higher > standing.unlifted)
     ceiling = gates.open & (higher == standing.unlifted) & (standing.unlifted < LEVELS["tier_1"])
-    kept = gates.open & (standing.unlifted > gates.level)
-    by_stay = kept & (standing.floors.margin < standing.unlifted)
+    kept = gates.open & (standing.kept > gates.level)
+    by_stay = kept & (standing.floors.margin < standing.kept)
     rules = [
         ("excluded", facts.excluded_by != ""),
         ("negative_trigger", facts.negative_trigger != ""),
@@ -152,6 +162,7 @@ def _guardrails(run: Run) -> Words:
         ("stay_margin", kept & ~by_stay),
         ("minimum_stay", by_stay),
         ("capacity", standing.final < standing.lifted),
+        ("inputs_late", standing.spared),
     ]
     bits = sum((held.astype(np.int64) << i for i, (_, held) in enumerate(rules)), np.zeros(len(kept), dtype=np.int64))
     codes, distinct = pd.factorize(bits)

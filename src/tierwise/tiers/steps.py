@@ -34,15 +34,27 @@ class Standing:
 
     floors: Floors
     clock: SurgeClock
+    kept: Ints
+    """By the rows and time-in-tier."""
     unlifted: Ints
+    """The same, and no less than the tier held, where demotions are held."""
     lifted: Ints
-    """By a surge, before capacity."""
+    """By a surge, before capacity; no less than the tier before, where demotions are held."""
     final: Ints
+    unheld: Ints
+    """What `final` would be if no demotion were held."""
+    surging: Flags
+    """Whether a surge in force raises it, capacity apart."""
 
     @property
     def began(self) -> Flags:
         """Whether a surge begins on this as_of: it lifts, and capacity leaves the account there."""
-        return self.clock.ready & (self.final > self.unlifted)
+        return self.clock.ready & self.surging & (self.final > self.unlifted)
+
+    @property
+    def spared(self) -> Flags:
+        """Whether the account stands higher because demotions are held."""
+        return np.asarray(self.final > self.unheld, dtype=bool)
 
 
 def pass_gates(facts: Facts, policy: Policy) -> Gates:
@@ -84,12 +96,28 @@ def _signals_call(signal: Ints, coverage: Ints, policy: Policy) -> Flags:
     return match_rows(asking, np.full(signal.shape, len(FIT_BANDS)), signal, coverage) < len(asking)
 
 
-def stand(facts: Facts, prior: Prior, gates: Gates, policy: Policy, now: np.datetime64) -> Standing:
-    """Where an account stands after time: the floors of time-in-tier, the surge on top of them, and capacity."""
-    kept = floors(facts, prior, policy, now)
+def stand(
+    facts: Facts, prior: Prior, gates: Gates, policy: Policy, now: np.datetime64, hold_demotions: bool
+) -> Standing:
+    """Where an account stands after time: the floors of time-in-tier, the surge on top of them, and capacity.
+
+    Where demotions are held, no account that is in the cohort and not suppressed falls below its prior state: the tier
+    held is a floor under the surge, the tier itself one before capacity, which it then takes first.
+    """
+    floor = floors(facts, prior, policy, now)
     clock = surge_clock(facts, prior, policy.surge, now)
-    floor = np.maximum(kept.margin, kept.stay)
-    unlifted = np.where(gates.open, np.maximum(gates.level, floor), gates.level)
-    higher = lift(unlifted, gates.fit, facts.coverage, policy)
-    lifted = np.where(gates.open & clock.in_force, higher, unlifted)
-    return Standing(kept, clock, unlifted, lifted, apply_capacity(lifted, facts, kept.stay, policy))
+    kept = np.where(gates.open, np.maximum(gates.level, np.maximum(floor.margin, floor.stay)), gates.level)
+
+    def lifted(standing: Ints) -> Ints:
+        return np.where(gates.open & clock.in_force, lift(standing, gates.fit, facts.coverage, policy), standing)
+
+    unheld = apply_capacity(lifted(kept), facts, floor.stay, policy)
+    if not hold_demotions:
+        return Standing(floor, clock, kept, kept, lifted(kept), unheld, unheld, lifted(kept) > kept)
+    held = np.where(facts.eligible, np.maximum(prior.held, 0), 0)
+    before = np.where(facts.eligible, np.maximum(prior.level, 0), 0)
+    unlifted = np.where(facts.eligible, np.maximum(kept, held), kept)
+    surging = lifted(unlifted) > unlifted
+    high = np.where(facts.eligible, np.maximum(lifted(unlifted), before), unlifted)
+    final = apply_capacity(high, facts, np.maximum(floor.stay, before), policy)
+    return Standing(floor, clock, kept, unlifted, high, final, unheld, surging)

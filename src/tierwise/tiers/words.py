@@ -46,6 +46,9 @@ class Story:
     earned: Ints
     """Before capacity."""
     final: Ints
+    unheld: Ints
+    """What `final` would be if no demotion were held."""
+    held_because: str
     prior: Ints
     movement: Words
     surge_until: Instants
@@ -224,6 +227,11 @@ def _capacity(story: Story, part: Flags, policy: Policy) -> Words:
     return _say(head, "; ", _standing(story, part))
 
 
+def _inputs_late(story: Story, part: Flags, policy: Policy) -> Words:
+    head = _say("stays in ", _tiers(story.final[part]), f": demotions are held, as {safe_text(story.held_because)}")
+    return _say(head, "; by what is known it would be in ", _tiers(story.unheld[part]))
+
+
 _SENTENCES: dict[str, Callable[[Story, Flags, Policy], Words]] = {
     "excluded": _excluded,
     "negative_trigger": _negative,
@@ -235,6 +243,7 @@ _SENTENCES: dict[str, Callable[[Story, Flags, Policy], Words]] = {
     "stay_margin": _stay_margin,
     "minimum_stay": _minimum_stay,
     "capacity": _capacity,
+    "inputs_late": _inputs_late,
 }
 
 

@@ -1,4 +1,4 @@
-"""Folders of Parquet and CSV files: which file holds which table, and its bytes."""
+"""Folders of Parquet and CSV files: which file holds rows of which table, and how each is read a chunk at a time."""
 
 from __future__ import annotations
 
@@ -6,72 +6,187 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tierwise.config.workspace import Formats
 from tierwise.data.contract import OUTCOME_TABLES, TABLES
+from tierwise.data.sources.csv_text import read_csv
+from tierwise.data.sources.part import Chunk, Listing, Part, SourceFault
 
 _SUFFIXES = (".parquet", ".csv")
 _OTHER = (".xlsx", ".xls", ".json", ".jsonl", ".tsv", ".gz", ".zip", ".txt", ".feather", ".avro", ".orc")
+_OF_TABLE = re.compile(rf"({'|'.join(sorted(TABLES, key=len, reverse=True))})([_.-][\dTZ_.:-]*\d[\dTZ_.:-]*)?")
+"""A table's name, alone or with the number or date of one of several exports."""
+_CHUNK_ROWS, _CHUNK_CELLS = 1 << 19, 1 << 23
 
 
-@dataclass(frozen=True)
-class TableFile:
-    """One file of a table; `file` is its path inside the tables' folder, as findings name it."""
+def list_tables(folder: Path, source: str = "tables", formats: Formats | None = None, *, alone: bool = True) -> Listing:
+    """Find every file of a folder that holds rows of a table of the contract.
 
-    table: str
-    file: str
-    path: Path
+    A table is `<table>.parquet` or `<table>.csv`, or a folder `<table>/` of such parts; beside it, or in its place, may
+    stand further exports of it, named with a number or a date (`<table>_2026-01.csv`, `<table>-2.parquet`).
 
-    def read(self) -> tuple[bytes, str]:
-        """Its bytes, and their SHA-256."""
-        data = self.path.read_bytes()
-        return data, hashlib.sha256(data).hexdigest()
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What a folder of tables holds: files in table and name order, what must be mended, and what is worth knowing."""
-
-    files: tuple[TableFile, ...]
-    findings: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
-def list_tables(folder: Path) -> Listing:
-    """Find `<table>.parquet`, `<table>.csv` or a folder `<table>/` of Parquet parts for every table of the contract."""
+    alone : whether accounts and a table of outcomes must be in it, as no other source has them.
+    """
     if not folder.is_dir():
-        return Listing((), (f"{folder}: there is no such folder; it should hold <table>.parquet or <table>.csv",), ())
+        return Listing((), (f"{folder}: there is no such folder; it should hold <table>.parquet or <table>.csv",))
     entries = sorted(folder.iterdir(), key=lambda path: path.name)
-    files: list[TableFile] = []
+    parts: list[Part] = []
     findings: list[str] = []
+    notes: list[str] = []
     for table in TABLES:
         mine = [e for e in entries if _table_of(e) == table]
-        if len(mine) > 1:
-            names = " and ".join(_shown(e) for e in mine)
+        whole = [e for e in mine if _is_whole(e)]
+        if len(whole) > 1:
+            names = " and ".join(_shown(e) for e in whole)
             findings.append(f"{table}: {names} both hold this table; keep one of them")
-        for entry in mine[:1]:
-            parts = sorted(entry.glob("*.parquet"), key=lambda path: path.name) if entry.is_dir() else [entry]
-            if not parts:
-                findings.append(f"{_shown(entry)}: the folder holds no .parquet file")
-            files += [TableFile(table, part.relative_to(folder).as_posix(), part) for part in parts]
+        for entry in [e for e in mine if e not in whole[1:]]:
+            paths = _parts_of(entry) if entry.is_dir() else [entry]
+            if not paths:
+                findings.append(f"{_shown(entry)}: the folder holds no .parquet and no .csv file")
+            parts += [_part(folder, path, table, source, formats or Formats()) for path in paths]
+            notes += _strange_parts(folder, entry) if entry.is_dir() else []
     strange = [e for e in entries if _table_of(e) is None and _looks_like_a_table(e)]
-    notes = tuple(_unknown(entry) for entry in strange)
-    findings += _absent({file.table for file in files}, folder, strange)
-    return Listing(tuple(files), tuple(findings), notes)
+    notes += [_unknown(entry) for entry in strange]
+    findings += _absent({part.table for part in parts}, folder, strange) if alone else []
+    return Listing(tuple(parts), tuple(findings), tuple(notes))
+
+
+def list_files(folder: Path, source: str, formats: Formats) -> Listing:
+    """Every Parquet and CSV file of a folder under its own name, for a mapping; a folder in it names its parts."""
+    if not folder.is_dir():
+        return Listing((), (f"source '{source}': {folder}: there is no such folder",))
+    parts: list[Part] = []
+    for entry in sorted(folder.iterdir(), key=lambda path: path.name):
+        if not entry.name.startswith((".", "_")):
+            paths = _parts_of(entry) if entry.is_dir() else [entry] if entry.suffix in _SUFFIXES else []
+            name = entry.name if entry.is_dir() else entry.stem
+            parts += [_part(folder, path, name, source, formats) for path in paths]
+    if not parts:
+        return Listing((), (f"source '{source}': {folder}: the folder holds no .parquet and no .csv file",))
+    faults = tuple(fault for part in parts if not part.names for fault in _fault(part))
+    return Listing(tuple(part for part in parts if part.names), faults)
+
+
+def _fault(part: Part) -> Iterator[str]:
+    """Why a part without names cannot be read."""
+    try:
+        next(iter(part.chunks()), None)
+    except SourceFault as fault:
+        yield f"{part.file}:{fault.line}: {fault.says}" if fault.line else f"{part.file}: {fault.says}"
+
+
+def _part(folder: Path, path: Path, table: str, source: str, formats: Formats) -> Part:
+    is_csv = path.suffix == ".csv"
+    said: list[str] = []
+    read = partial(_read_csv, path, formats, said) if is_csv else partial(_read_parquet, path)
+    try:
+        names = _csv_names(path, formats) if is_csv else _parquet_names(path)
+    except SourceFault:
+        names = ()
+    file = path.relative_to(folder).as_posix()
+    return Part(
+        source,
+        table,
+        file,
+        names,
+        read,
+        partial(_digest, path),
+        formats,
+        untyped=is_csv,
+        notes=lambda: tuple(f"{file}: {says}" for says in said),
+    )
+
+
+def _parquet_names(path: Path) -> tuple[str, ...]:
+    with _opened(path) as file:
+        return tuple(file.schema_arrow.names)
+
+
+def _read_parquet(path: Path) -> Iterator[Chunk]:
+    """The rows of a Parquet file, about half a million at a time; of a wide one fewer, an empty one as one chunk."""
+    with _opened(path) as file:
+        size = max(1 << 12, min(_CHUNK_ROWS, _CHUNK_CELLS // max(len(file.schema_arrow), 1)))
+        read = 0
+        try:
+            for batch in file.iter_batches(size):
+                lines = np.arange(read + 1, read + 1 + batch.num_rows)
+                read += batch.num_rows
+                yield Chunk(pa.Table.from_batches([batch]), lines)
+        except (pa.ArrowException, OSError) as error:
+            raise SourceFault(f"cannot be read from row {read + 1} on: {_unreadable(error)}", read + 1) from None
+        if not read:
+            yield Chunk(file.schema_arrow.empty_table(), np.zeros(0, dtype=np.int64))
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
+    except (pa.ArrowException, OSError) as error:
+        raise SourceFault(f"cannot be read{_unreadable(error)}") from None
+
+
+def _unreadable(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f": {error.strerror}"
+    return " as Parquet: it is empty, cut short or of another kind; export it anew"
+
+
+def _csv_names(path: Path, formats: Formats) -> tuple[str, ...]:
+    try:
+        with path.open("rb") as stream:
+            return read_csv(stream, formats).names
+    except OSError as error:
+        raise SourceFault(f"cannot be read: {error.strerror}") from None
+
+
+def _read_csv(path: Path, formats: Formats, said: list[str]) -> Iterator[Chunk]:
+    try:
+        with path.open("rb") as stream:
+            csv = read_csv(stream, formats)
+            yield from csv.chunks
+    except OSError as error:
+        raise SourceFault(f"cannot be read: {error.strerror}") from None
+    said[:] = csv.notes
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _table_of(entry: Path) -> str | None:
     if entry.is_dir():
         return entry.name if entry.name in TABLES else None
-    return entry.stem if entry.suffix in _SUFFIXES and entry.stem in TABLES else None
+    found = _OF_TABLE.fullmatch(entry.stem) if entry.suffix in _SUFFIXES else None
+    return found.group(1) if found else None
+
+
+def _is_whole(entry: Path) -> bool:
+    """Whether an entry stands for the whole table, by its name."""
+    return entry.is_dir() or entry.stem in TABLES
+
+
+def _parts_of(entry: Path) -> list[Path]:
+    named = [path for path in entry.iterdir() if path.suffix in _SUFFIXES and not path.name.startswith((".", "_"))]
+    return sorted(named, key=lambda path: path.name)
+
+
+def _strange_parts(folder: Path, entry: Path) -> list[str]:
+    strange = sorted(path.relative_to(folder).as_posix() for path in entry.iterdir() if path.suffix.lower() in _OTHER)
+    return [f"{name}: only .parquet and .csv are read; export it as one of them" for name in strange]
 
 
 def _looks_like_a_table(entry: Path) -> bool:
     if entry.name.startswith((".", "_")):
         return False
     if entry.is_dir():
-        return any(entry.glob("*.parquet"))
+        return bool(_parts_of(entry))
     return entry.suffix.lower() in _SUFFIXES or (entry.suffix.lower() in _OTHER and _near(entry) is not None)
 
 

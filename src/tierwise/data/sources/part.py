@@ -41,6 +41,8 @@ class Part:
     chunks : opens it and yields its rows; raises SourceFault.
     digest : SHA-256 of what is read, once all chunks have been.
     shown : a column's name in the source, where a mapping renamed it; findings name both.
+    untyped : every cell is text (CSV): further columns get the type that all their values have.
+    notes : what is worth knowing of its rows (those that a mapping leaves out), once all chunks have been.
     """
 
     source: str
@@ -51,6 +53,8 @@ class Part:
     digest: Callable[[], str]
     formats: Formats = field(default_factory=Formats)
     shown: Mapping[str, str] = field(default_factory=dict)
+    untyped: bool = False
+    notes: Callable[[], tuple[str, ...]] = tuple
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tierwise.data import Query
+from tierwise.data import Query, bare_domain
 from tierwise.features.catalogue import contact_windows, measures, slug, trend_windows
 from tierwise.features.sql.spine import DAY_US, Step
 
@@ -34,32 +34,31 @@ def touch() -> Step:
 
     A contact whose link has no date reaches nothing, and none does after it was unlinked.
     """
-    return "touch", Query("""
-        WITH by_domain AS (
-            SELECT lower(domain) AS domain, arg_min(account_id, (created_at, account_id)) AS account_id,
-                   min(created_at) AS linked_at
-            FROM accounts WHERE domain IS NOT NULL AND created_at IS NOT NULL GROUP BY lower(domain)
-        ), by_identity AS (
+    return "touch", Query(f"""
+        WITH by_identity AS (
             SELECT identity_id, arg_min(account_id, (linked_at, account_id)) AS account_id, min(linked_at) AS linked_at
             FROM identities GROUP BY identity_id
         ), reached AS (
             SELECT a.occurred_at, a.channel, a.kind, a.initiator, a.value,
-                   coalesce(a.account_id, c.account_id, l.converted_account_id, i.account_id, d.account_id)
-                       AS account_id,
+                   coalesce(a.account_id, c.account_id, l.account_id, i.account_id, d.account_id) AS account_id,
                    CASE WHEN a.account_id IS NOT NULL THEN a.known_at
                         WHEN c.account_id IS NOT NULL THEN CASE
                             WHEN coalesce(c.linked_at, c.created_at) IS NOT NULL
                                  AND (c.unlinked_at IS NULL OR a.occurred_at < c.unlinked_at)
                             THEN greatest(a.known_at, coalesce(c.linked_at, c.created_at)) END
-                        WHEN l.converted_account_id IS NOT NULL THEN greatest(a.known_at, l.converted_at)
+                        WHEN l.account_id IS NOT NULL THEN greatest(a.known_at, l.from_at)
                         WHEN i.account_id IS NOT NULL THEN greatest(a.known_at, i.linked_at)
-                        ELSE greatest(a.known_at, d.linked_at) END AS known_at,
+                        ELSE greatest(a.known_at, d.from_at) END AS known_at,
                    c.contact_id, coalesce(c.linked_at, c.created_at) AS contact_linked_at, c.unlinked_at
             FROM activities a
             LEFT JOIN contacts c ON c.contact_id = a.contact_id
-            LEFT JOIN leads l ON l.lead_id = a.lead_id
+            LEFT JOIN lead_links l ON l.lead_id = a.lead_id AND a.account_id IS NULL AND c.account_id IS NULL
+                 AND (l.until_at IS NULL OR a.known_at < l.until_at)
             LEFT JOIN by_identity i ON i.identity_id = a.identity_id
-            LEFT JOIN by_domain d ON d.domain = lower(a.domain)
+            LEFT JOIN claims d ON d.domain = {bare_domain("a.domain")} AND a.account_id IS NULL
+                 AND c.account_id IS NULL AND l.account_id IS NULL AND i.account_id IS NULL
+                 AND (d.until_at IS NULL OR greatest(a.known_at, d.from_at) < d.until_at)
+            WHERE a.noise IS NULL
         )
         SELECT account_id, occurred_at, known_at, channel, kind, initiator, value,
                CASE WHEN unlinked_at <= occurred_at OR contact_linked_at IS NULL THEN NULL ELSE contact_id END
@@ -204,7 +203,7 @@ def _decayed(plan: Plan) -> Step:
     return _rolled("decayed", cells, ", ".join(outer), params, window=False)
 
 
-def _recency(plan: Plan) -> Step:
+def recency(plan: Plan) -> Step:
     """Days since the last known activity, by measure; and when that was."""
     params: dict[str, object] = {}
     tests = _picked(plan, params, kinds=False)
@@ -264,7 +263,7 @@ def rolled_up(plan: Plan) -> list[Step]:
     steps = [_counts(plan, w) for w in window_days(plan)]
     steps += [_distinct("contact_id", "contact_known_day", w) for w in contact_days(plan)]
     steps.append(_distinct("channel", "known_day", 7))
-    return [*steps, _decayed(plan), _recency(plan), _roles(plan)]
+    return [*steps, _decayed(plan), recency(plan), _roles(plan)]
 
 
 def tracked_days(signal: Signals) -> dict[str, int | None]:

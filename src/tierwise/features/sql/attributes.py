@@ -85,7 +85,7 @@ def contact_roles() -> Step:
         f"""
         WITH h AS (SELECT * FROM ({intervals("contact_history", "contact_id")}) WHERE field = 'role')
         SELECT s.account_id, s.as_of, c.contact_id,
-               CASE WHEN h.to_at IS NULL AND h.from_at IS NULL THEN c.role ELSE h.value END AS role
+               CASE WHEN h.to_at IS NULL AND h.from_at IS NULL THEN c.role ELSE nullif(h.value, '') END AS role
         FROM spine s
         JOIN contacts c ON c.account_id = s.account_id AND {known(linked)}
              AND (c.unlinked_at IS NULL OR NOT {known("c.unlinked_at")})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tierwise.clock import naive
 from tierwise.data import Query
 from tierwise.features.catalogue import LONGEST_AGO
+from tierwise.features.sql.links import became
 from tierwise.features.sql.spine import DAY_US, Step, known
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def opportunity_history() -> Step:
                (epoch_us(s.as_of) - epoch_us(max(o.closed_at) FILTER (WHERE {closed}))) / {float(DAY_US)}
                    AS days_since_closed
         FROM spine s JOIN opportunities o ON o.account_id = s.account_id AND {known("o.created_at")}
+             AND (o.deleted_at IS NULL OR NOT {known("o.deleted_at")})
         GROUP BY s.account_id, s.as_of
     """)
 
@@ -57,9 +59,9 @@ def outcome_table(outcome: Outcome) -> str:
     }[outcome.event]
 
 
-def outcomes(outcome: Outcome, data_through: datetime) -> Step:
-    """Per row the first outcome in [as_of, as_of + horizon), and whether that horizon has closed in the data."""
-    params: dict[str, object] = {"horizon": outcome.horizon_days, "through": naive(data_through)}
+def events(outcome: Outcome) -> Query:
+    """Every outcome, whenever: account_id, happened_at. A deleted opportunity is withdrawn: it is no outcome."""
+    params: dict[str, object] = {}
     tests = ["TRUE"]
 
     def among(column: str, values: tuple[str, ...]) -> None:
@@ -78,6 +80,7 @@ def outcomes(outcome: Outcome, data_through: datetime) -> Step:
         if outcome.min_amount is not None:
             params["min_amount"] = outcome.min_amount
             tests.append("e.amount >= $min_amount")
+        tests.append("e.deleted_at IS NULL")
         at = "e.created_at"
         entered = ""
         if outcome.event == "opportunity_won":
@@ -89,9 +92,21 @@ def outcomes(outcome: Outcome, data_through: datetime) -> Step:
             entered = "JOIN opportunity_stages g ON g.opportunity_id = e.opportunity_id"
             tests.append("list_contains($stages, g.stage)")
         source = f"SELECT e.account_id, {at} AS happened_at FROM opportunities e {entered} WHERE {' AND '.join(tests)}"
+    return Query(f"SELECT account_id, happened_at FROM ({source}) WHERE happened_at IS NOT NULL", params)
+
+
+def outcomes(outcome: Outcome, data_through: datetime) -> Step:
+    """Per row the first outcome in [as_of, as_of + horizon), and whether that horizon has closed in the data.
+
+    What an account did that a provisional one became is the provisional one's outcome too.
+    """
+    happened = events(outcome)
     return "outcomes", Query(
         f"""
-        WITH event AS (SELECT account_id, happened_at FROM ({source}) WHERE happened_at IS NOT NULL)
+        WITH own AS ({happened.sql}), became AS ({became()}), event AS (
+            SELECT account_id, happened_at FROM own
+            UNION ALL
+            SELECT b.provisional_id, o.happened_at FROM own o JOIN became b ON b.account_id = o.account_id)
         SELECT s.account_id, s.as_of,
                s.as_of + to_days($horizon) <= $through AS mature,
                min(v.happened_at) AS outcome_at
@@ -99,5 +114,5 @@ def outcomes(outcome: Outcome, data_through: datetime) -> Step:
              ON v.account_id = s.account_id AND v.happened_at >= s.as_of AND v.happened_at < s.as_of + to_days($horizon)
         GROUP BY s.account_id, s.as_of
         """,
-        params,
+        {**happened.params, "horizon": outcome.horizon_days, "through": naive(data_through)},
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tierwise.clock import naive
-from tierwise.data import Query
+from tierwise.data import Query, families
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,22 +37,9 @@ def _account_start() -> Step:
     """)
 
 
-def _family() -> Step:
+def family() -> Step:
     """Each account's ultimate parent (identity, so the same on all dates); a cycle ends at its least id."""
-    return "family", Query("""
-        WITH RECURSIVE up(account_id, ancestor, depth) AS (
-            SELECT account_id, account_id, 0 FROM accounts
-            UNION ALL
-            SELECT up.account_id, a.parent_account_id, up.depth + 1
-            FROM up JOIN accounts a ON a.account_id = up.ancestor
-            WHERE a.parent_account_id IS NOT NULL AND a.parent_account_id <> a.account_id AND up.depth < 20
-        ), deepest AS (SELECT account_id, max(depth) AS depth FROM up GROUP BY account_id)
-        SELECT up.account_id,
-               CASE WHEN d.depth = 20 THEN min(up.ancestor) ELSE min(up.ancestor) FILTER (WHERE up.depth = d.depth) END
-                   AS family_id
-        FROM up JOIN deepest d ON d.account_id = up.account_id
-        GROUP BY up.account_id, d.depth
-    """)
+    return "family", families()
 
 
 def _rows(source: str, params: dict[str, object]) -> Step:
@@ -71,7 +58,7 @@ def _rows(source: str, params: dict[str, object]) -> Step:
 
 def spine(cohort: Cohort, as_ofs: Sequence[datetime], until: datetime) -> list[Step]:
     """Accounts known on each as_of of a calendar grid, or on each account's own instants up to and with `until`."""
-    start = [_account_start(), _family()]
+    start = [_account_start()]
     if cohort.grid.account_age_days:
         source = """
             SELECT a.account_id, a.known_from + to_days(g.age) AS as_of, a.known_from
@@ -94,34 +81,37 @@ def spine(cohort: Cohort, as_ofs: Sequence[datetime], until: datetime) -> list[S
     return [*start, _rows(source, {"as_ofs": [naive(a) for a in as_ofs]})]
 
 
-def status(cohort: Cohort) -> Step:
-    """eligible, in_pipeline, customer or not_eligible, as of each row's own date."""
-    params: dict[str, object] = {}
-    out = ["coalesce(a.deleted_at < s.as_of, FALSE)"]
+def _rules(cohort: Cohort, params: dict[str, object]) -> dict[str, str]:
+    """Why an account is out of the cohort, by name, each with its test; the first that holds counts."""
+    rules = {"deleted": "coalesce(a.deleted_at < s.as_of, FALSE)"}
     if cohort.countries:
         params["countries"] = list(cohort.countries)
-        out.append("NOT coalesce(list_contains($countries, a.country), FALSE)")
+        rules["country"] = "NOT coalesce(list_contains($countries, a.country), FALSE)"
     if cohort.industries:
         params["industries"] = list(cohort.industries)
-        out.append("NOT coalesce(list_contains($industries, a.industry), FALSE)")
+        rules["industry"] = "NOT coalesce(list_contains($industries, a.industry), FALSE)"
     if cohort.min_age_days:
         params["min_age"] = cohort.min_age_days
-        out.append("s.known_from + to_days($min_age) > s.as_of")
+        rules["too_young"] = "s.known_from + to_days($min_age) > s.as_of"
     if cohort.active_within_days:
         params["active"] = cohort.active_within_days
-        out.append("NOT coalesce(r.last_occurred >= s.as_of - to_days($active), FALSE)")
-    ended = "FALSE"
+        rules["inactive"] = "NOT coalesce(r.last_occurred >= s.as_of - to_days($active), FALSE)"
     if cohort.ended_by:
         params["ended_by"] = list(cohort.ended_by)
-        ended = "coalesce(e.ended_at < s.as_of, FALSE)"
-        out.append(ended)
-    rules = []
+        rules["ended"] = "coalesce(e.ended_at < s.as_of, FALSE)"
     if cohort.open_opportunity == "exclude":
-        rules.append("WHEN coalesce(o.n_open, 0) > 0 THEN 'in_pipeline'")
+        rules["in_pipeline"] = "coalesce(o.n_open, 0) > 0"
     if cohort.customers == "exclude":
-        rules.append("WHEN coalesce(o.n_won, 0) > 0 THEN 'customer'")
+        rules["customer"] = "coalesce(o.n_won, 0) > 0"
     elif cohort.customers == "only":
-        rules.append("WHEN coalesce(o.n_won, 0) = 0 THEN 'not_eligible'")
+        rules["no_customer"] = "coalesce(o.n_won, 0) = 0"
+    return rules
+
+
+def status(cohort: Cohort) -> Step:
+    """eligible, in_pipeline, customer or not_eligible, as of each row's own date, and the rule that says so."""
+    params: dict[str, object] = {}
+    cases = " ".join(f"WHEN {test} THEN '{name}'" for name, test in _rules(cohort, params).items())
     ended_join = (
         """LEFT JOIN (SELECT account_id, min(known_at) AS ended_at FROM touch
                       WHERE list_contains($ended_by, kind) GROUP BY account_id) e ON e.account_id = s.account_id"""
@@ -130,13 +120,18 @@ def status(cohort: Cohort) -> Step:
     )
     return "status", Query(
         f"""
-        SELECT s.account_id, s.as_of,
-               CASE WHEN {" OR ".join(out)} THEN 'not_eligible' {" ".join(rules)} ELSE 'eligible' END AS status
-        FROM spine s
-        JOIN accounts a ON a.account_id = s.account_id
-        LEFT JOIN opportunity_history o ON o.account_id = s.account_id AND o.as_of = s.as_of
-        LEFT JOIN recency r ON r.account_id = s.account_id AND r.as_of = s.as_of
-        {ended_join}
+        WITH ruled AS (
+            SELECT s.account_id, s.as_of, CASE {cases} END AS rule
+            FROM spine s
+            JOIN accounts a ON a.account_id = s.account_id
+            LEFT JOIN opportunity_history o ON o.account_id = s.account_id AND o.as_of = s.as_of
+            LEFT JOIN recency r ON r.account_id = s.account_id AND r.as_of = s.as_of
+            {ended_join}
+        )
+        SELECT account_id, as_of, rule,
+               CASE WHEN rule IS NULL THEN 'eligible' WHEN rule IN ('in_pipeline', 'customer') THEN rule
+                    ELSE 'not_eligible' END AS status
+        FROM ruled
         """,
         params,
     )

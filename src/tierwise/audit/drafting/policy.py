@@ -1,0 +1,37 @@
+"""A first policy.yaml."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tierwise.audit.drafting.signals import OBJECTIONS
+from tierwise.data import Query
+
+if TYPE_CHECKING:
+    from tierwise.data import Warehouse
+
+
+def policy_text(warehouse: Warehouse) -> str:
+    """policy.yaml, with the negative triggers that the activities hold."""
+    found = warehouse.frame(Query("SELECT DISTINCT kind FROM activities WHERE kind IS NOT NULL"))["kind"]
+    objections = [k for k in OBJECTIONS if k in set(found)]
+    triggers = "\n".join(f"  - {{kind: {k}, days: 365}}" for k in objections)
+    return f"""\
+# Tiers: scores are percentiles of the training cohort, 0 to 100. A band means "at least".
+policy: v1
+bands:
+  fit: {{moderate: 35, high: 60}}
+  signal: {{early: 40, moderate: 60, high: 80}}
+minimum_fit: moderate  # below it an account recycles, whatever its signals
+rows:  # the first row whose bands are all reached names the tier
+  - {{row: focus, tier: tier_1, fit: high, signal: high, coverage: reached}}
+  - {{row: growth_signal, tier: tier_2, fit: high, signal: moderate}}
+  - {{row: growth_coverage, tier: tier_2, fit: high, coverage: partial}}
+  - {{row: scaled, tier: tier_3, fit: moderate, signal: early}}
+  - {{row: scaled_unknown, tier: tier_3, fit: moderate, coverage: unknown}}
+  - {{row: target, tier: tier_3, fit: high}}
+stale: {{after_days: 120, within_days: 365}}
+surge: {{ratio: 3, least_activities: 5, least_contacts: 2, least_channels: 2, days: 21, cool_down_days: 60}}
+time_in_tier: {{stay_margin: 10, minimum_stay_days: 28}}
+negative_triggers:{" []" if not objections else chr(10) + triggers}
+"""

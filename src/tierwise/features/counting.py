@@ -1,0 +1,86 @@
+"""How many rows of a plan's cohort there are on each as_of, and how many have the outcome: no feature is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from tierwise.data import Query
+from tierwise.features.build import build_statuses, who_is_who
+from tierwise.features.sql.deals import outcomes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from tierwise.config import Plan
+    from tierwise.data import Warehouse
+    from tierwise.features.sql.spine import Step
+
+
+@dataclass(frozen=True)
+class CohortCounts:
+    """The eligible, mature rows of each as_of, oldest first, with and without the outcome; accounts that ever have it.
+
+    standing: the eligible rows of the newest as_of asked for, mature or not.
+    """
+
+    as_of: npt.NDArray[np.datetime64]
+    having: npt.NDArray[np.float64]
+    lacking: npt.NDArray[np.float64]
+    accounts: int
+    standing: int
+
+
+def cohort_counts(warehouse: Warehouse, plan: Plan, as_ofs: Sequence[datetime], through: datetime) -> CohortCounts:
+    """Count what `build_matrix` would give as eligible, mature rows on these as-of instants."""
+    if not as_ofs:
+        none = np.array([], dtype="datetime64[us]")
+        return CohortCounts(none, np.array([]), np.array([]), 0, 0)
+    build_statuses(warehouse, _lean(plan), as_ofs)
+    _make(warehouse, [outcomes(plan.outcome, through)])
+    of_date = warehouse.frame(
+        Query("""
+        SELECT s.as_of, count(*) AS rows, count(*) FILTER (y.mature) AS mature,
+               count(*) FILTER (y.mature AND y.outcome_at IS NOT NULL) AS having
+        FROM status s JOIN outcomes y ON y.account_id = s.account_id AND y.as_of = s.as_of
+        WHERE s.status = 'eligible' GROUP BY s.as_of ORDER BY s.as_of
+        """)
+    )
+    accounts = warehouse.frame(
+        Query("""
+        SELECT count(DISTINCT s.account_id) AS n
+        FROM status s JOIN outcomes y ON y.account_id = s.account_id AND y.as_of = s.as_of
+        WHERE s.status = 'eligible' AND y.mature AND y.outcome_at IS NOT NULL
+        """)
+    )["n"][0]
+    mature = of_date[of_date["mature"] > 0]
+    having = mature["having"].to_numpy(dtype=np.float64)
+    return CohortCounts(
+        mature["as_of"].to_numpy(dtype="datetime64[us]"),
+        having,
+        mature["mature"].to_numpy(dtype=np.float64) - having,
+        int(accounts),
+        int(of_date["rows"].iloc[-1]) if len(of_date) else 0,
+    )
+
+
+def make_touch(warehouse: Warehouse) -> None:
+    """Make the table `touch`: every activity with the account that it reaches."""
+    _make(warehouse, who_is_who())
+
+
+def _make(warehouse: Warehouse, steps: Sequence[Step]) -> None:
+    for table, query in steps:
+        warehouse.run(Query(f"CREATE OR REPLACE TEMP TABLE {table} AS {query.sql}", query.params))
+
+
+def _lean(plan: Plan) -> Plan:
+    """The plan without what only features need; its channels stay where the cohort asks for recent activity."""
+    signal = plan.features.signal
+    kept = {"channels": signal.channels if plan.cohort.active_within_days else {}, "triggers": (), "value_of": ()}
+    features = plan.features.model_copy(update={"fit": (), "signal": signal.model_copy(update=kept)})
+    return plan.model_copy(update={"features": features})

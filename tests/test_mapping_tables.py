@@ -1,0 +1,432 @@
+"""What becomes of the columns, clocks, deals and histories of Salesforce and HubSpot."""
+
+from __future__ import annotations
+
+from raw_exports import DEAL, SF_ACCOUNT, TASK, mapped, raw, raw_csv, records, said, table
+from tierwise.config.workspace import Formats
+
+# columns
+
+
+def test_accounts_of_salesforce() -> None:
+    text = table(
+        "Id,IsDeleted,MasterRecordId,ParentId,Name,Website,NumberOfEmployees,SystemModstamp,CreatedDate,Tier__c,Phone,Type__c",
+        "001Ec00000FzlUd,true,001Ec00000GGw3h,,Acme,https://www.Acme.com/x?y,51-200,2024-03-01T00:00:00.000+0000,2024-01-01,A,1,x",
+        "001Ec00000GGw3hIAD,false,,001Ec00000FzlUd,Beta,mailto:info@beta.co.uk,7,2024-03-02T00:00:00.000+0000,2024-01-02,B,2,",
+        "001Ec00000GGw3iIAD,,,,Gamma,no website,,2024-03-03T00:00:00.000+0000,2024-01-03,,3,",
+    )
+    listing, tables = mapped("salesforce", raw({"Account.csv": text}))
+    accounts = tables["accounts"]
+    columns = (
+        "account_id",
+        "parent_account_id",
+        "master_account_id",
+        "domain",
+        "employee_count",
+        "deleted_at",
+        "__line",
+    )
+    assert records(accounts, *columns) == [
+        ("001Ec00000FzlUdIAJ", None, "001Ec00000GGw3hIAD", "acme.com", "51-200", "2024-03-01T00:00:00.000+0000", 2),
+        ("001Ec00000GGw3hIAD", "001Ec00000FzlUdIAJ", None, "beta.co.uk", "7", None, 3),
+        ("001Ec00000GGw3iIAD", None, None, None, None, None, 4),
+    ]
+    assert records(accounts, "tier", "type") == [("A", "x"), ("B", ""), ("", "")]
+    assert "phone" not in accounts.columns
+    (part,) = listing.parts
+    assert part.shown["employee_count"] == "NumberOfEmployees"
+    assert part.shown["tier"] == "Tier__c"
+    assert "name" in part.names
+    assert part.shown["name"] == "Name"
+
+
+def test_an_id_whose_case_was_changed_is_kept_and_said() -> None:
+    listing, tables = mapped(
+        "salesforce", raw({"Account.csv": table(SF_ACCOUNT, "001EC00000FZLUDIAJ,Acme,,2024-01-01")})
+    )
+    assert tables["accounts"]["account_id"].tolist() == ["001EC00000FZLUDIAJ"]
+    assert said(listing) == [
+        "Account.csv: accounts: account_id: 1 value not written as Salesforce writes ids, or changed in "
+        "case; kept as they are"
+    ]
+
+
+def test_a_report_export_with_labels_and_a_loader_table_give_the_same() -> None:
+    label = table("Account ID,Account Name,Employees,Created Date", "001Ec00000FzlUd,Acme,7,2024-01-01")
+    loader = table("id,name,number_of_employees,created_date,_fivetran_synced", "001Ec00000FzlUdIAJ,Acme,7,2024-01-01,")
+    _, by_label = mapped("salesforce", raw({"report1.csv": label}))
+    _, by_loader = mapped("salesforce", raw({"sf_account_data.csv": loader}))
+    columns = ("account_id", "name", "employee_count", "created_at")
+    assert records(by_label["accounts"], *columns) == records(by_loader["accounts"], *columns)
+
+
+def test_contacts_keep_a_domain_and_no_more() -> None:
+    text = table(
+        "Id,AccountId,FirstName,LastName,Email,Phone,Title,CreatedDate",
+        "003000000000001,001000000000001,Zarquon,Quibble,Zarquon.Quibble@mail.Acme.com,+4917000,CFO,2024-01-01",
+        "003000000000002,,Zarquon,Quibble,no mail,,CFO,2024-01-01",
+    )
+    listing, tables = mapped("salesforce", raw({"Contact.csv": text}))
+    assert records(tables["contacts"], "contact_id", "account_id", "email_domain", "title") == [
+        ("003000000000001AAA", "001000000000001AAA", "mail.acme.com", "CFO")
+    ]
+    assert said(listing) == ["Contact.csv: contacts: 1 row left out: with neither an account nor an e-mail address"]
+
+
+# clocks of activities
+
+
+def test_a_task_is_an_activity_once_it_is_done() -> None:
+    text = table(
+        TASK,
+        "00T1,003000000000001,001000000000001,,Completed,1,2024-02-01,2024-01-15T09:00:00Z,2024-01-10T00:00:00Z,Call,Inbound,",
+        "00T2,00Q000000000001,,,Completed,1,2024-02-01,,2024-01-10T00:00:00Z,Task,,",
+        "00T3,003000000000001,,,Not Started,,2030-01-01,,2024-01-10T00:00:00Z,Task,,",
+        "00T4,003000000000001,,,Completed,1,,,2024-01-10T00:00:00Z,Call,Outbound,",
+        "00T5,,,,Completed,1,2024-02-01,,2024-01-10T00:00:00Z,Task,,",
+        "00T6,003000000000001,,,Completed,1,2024-02-01,,2024-01-10T00:00:00Z,Task,,1",
+        "00T7,,006000000000001,,Completed,1,2024-02-01,,2024-01-10T00:00:00Z,Task,,",
+    )
+    deals = table("Id,AccountId,CreatedDate,IsClosed", "006000000000001,001000000000002,2024-01-01,0")
+    listing, tables = mapped("salesforce", raw({"Task.csv": text, "Opportunity.csv": deals}))
+    columns = ("activity_id", "account_id", "contact_id", "lead_id", "occurred_at", "channel", "initiator")
+    assert records(tables["activities"], *columns) == [
+        ("00T1", "001000000000001AAA", "003000000000001AAA", None, "2024-01-15T09:00:00Z", "call", "buyer"),
+        ("00T2", None, None, "00Q000000000001EAA", "2024-02-01", "task", None),
+        ("00T4", None, "003000000000001AAA", None, "2024-01-10T00:00:00Z", "call", "seller"),
+        ("00T7", "001000000000002AAA", None, None, "2024-02-01", "task", None),
+    ]
+    assert set(tables["activities"]["recorded_at"]) == {"2024-01-10T00:00:00Z"}
+    notes = said(listing)
+    assert "Task.csv: activities: 1 row left out: not completed: what is planned is no activity" in notes
+    assert "Task.csv: activities: 1 row left out: of no account, contact or lead" in notes
+    assert "Task.csv: activities: 1 row left out: the patterns of series whose tasks stand beside them" in notes
+
+
+def test_an_email_is_counted_once_and_an_incoming_one_is_the_buyers() -> None:
+    task = table(TASK, "00T000000000001,003000000000001,,,Completed,1,2024-02-01,,2024-02-01T00:00:00Z,Email,,")
+    message = table(
+        "Id,ActivityId,RelatedToId,Incoming,FromAddress,MessageDate,Status,CreatedDate",
+        "02s000000000001,00T000000000001,,true,jo@acme.com,2024-02-01T10:00:00Z,1,2024-02-01T10:01:00Z",
+        "02s000000000002,,001000000000001,false,me@us.com,2024-02-02T10:00:00Z,3,2024-02-02T10:01:00Z",
+        "02s000000000003,,001000000000001,false,me@us.com,,5,2024-02-02T10:01:00Z",
+    )
+    listing, tables = mapped("salesforce", raw({"Task.csv": task, "EmailMessage.csv": message}))
+    columns = ("activity_id", "account_id", "contact_id", "domain", "kind", "initiator")
+    assert records(tables["activities"], *columns) == [
+        ("02s000000000001AAA", None, "003000000000001AAA", "acme.com", "email_reply", "buyer"),
+        ("02s000000000002AAA", "001000000000001AAA", None, None, "email", "seller"),
+    ]
+    assert "Task.csv: activities: 1 row left out: e-mails that stand in the file of e-mail messages" in said(listing)
+
+
+def test_a_campaign_member_was_reached_and_may_have_responded() -> None:
+    text = table(
+        "Id,CampaignId,ContactId,LeadId,HasResponded,FirstRespondedDate,CreatedDate,LastModifiedDate",
+        "00v000000000001,701000000000001,003000000000001,,1,2024-02-03,2024-02-01T00:00:00Z,2024-02-09T00:00:00Z",
+        "00v000000000002,701000000000001,,00Q000000000001,,,2024-02-01T00:00:00Z,2024-02-09T00:00:00Z",
+        "00v000000000003,701000000000001,003000000000002,1,1,,2024-02-01T00:00:00Z,2024-02-09T00:00:00Z",
+    )
+    campaign = table("Id,Type", "701000000000001AAA,Trade Show")
+    listing, tables = mapped("salesforce", raw({"CampaignMember.csv": text, "Campaign.csv": campaign}))
+    columns = ("activity_id", "occurred_at", "kind", "initiator", "topic")
+    assert records(tables["activities"], *columns) == [
+        ("00v000000000001AAA:sent", "2024-02-01T00:00:00Z", "campaign_sent", "seller", "trade_show"),
+        ("00v000000000002AAA:sent", "2024-02-01T00:00:00Z", "campaign_sent", "seller", "trade_show"),
+        ("00v000000000003AAA:sent", "2024-02-01T00:00:00Z", "campaign_sent", "seller", "trade_show"),
+        ("00v000000000001AAA:responded", "2024-02-03", "campaign_responded", "buyer", "trade_show"),
+        ("00v000000000003AAA:responded", "2024-02-09T00:00:00Z", "campaign_responded", "buyer", "trade_show"),
+    ]
+    assert any("1 row: without a date of its first response; its last change" in note for note in said(listing))
+
+
+# opportunities
+
+
+def test_a_deal_closed_when_it_entered_its_closed_stage() -> None:
+    deals = table(
+        DEAL,
+        "006000000000001,001000000000001,Closed Won,1,1,2024-12-31,,2024-01-01,2024-06-01T00:00:00Z",
+        "006000000000002,001000000000001,Closed Lost,1,,2024-04-30,,2024-01-01,2024-06-01T00:00:00Z",
+        "006000000000003,001000000000001,Proposal,,,2024-12-31,,2024-01-01,2024-06-01T00:00:00Z",
+        "006000000000004,001000000000001,Proposal,,,2024-12-31,1,2024-01-01,2024-06-01T00:00:00Z",
+        "006000000000005,,Proposal,,,2024-12-31,,2024-01-01,2024-06-01T00:00:00Z",
+    )
+    history = table(
+        "OpportunityId,StageName,Amount,CreatedDate",
+        "006000000000001,Proposal,1,2024-02-01T00:00:00Z",
+        "006000000000001,Closed Won,1,2024-03-01T00:00:00Z",
+        "006000000000001,Proposal,1,2024-03-05T00:00:00Z",
+        "006000000000001,Closed Won,1,2024-03-09T00:00:00Z",
+        "006000000000001,Closed Won,2,2024-05-01T00:00:00Z",
+        "006000000000003,Proposal,2,2024-02-01T00:00:00Z",
+    )
+    listing, tables = mapped("salesforce", raw({"Opportunity.csv": deals, "OpportunityHistory.csv": history}))
+    assert records(tables["opportunities"], "opportunity_id", "is_closed", "is_won", "closed_at") == [
+        ("006000000000001AAA", "true", "1", "2024-03-09T00:00:00Z"),
+        ("006000000000002AAA", "true", "false", "2024-04-30"),
+        ("006000000000003AAA", "false", "false", None),
+        ("006000000000004AAA", "true", "false", "2024-06-01T00:00:00Z"),
+    ]
+    assert records(tables["opportunity_stages"], "opportunity_id", "stage", "entered_at", "__line") == [
+        ("006000000000001AAA", "Proposal", "2024-02-01T00:00:00Z", 2),
+        ("006000000000001AAA", "Closed Won", "2024-03-01T00:00:00Z", 3),
+        ("006000000000001AAA", "Proposal", "2024-03-05T00:00:00Z", 4),
+        ("006000000000001AAA", "Closed Won", "2024-03-09T00:00:00Z", 5),
+        ("006000000000003AAA", "Proposal", "2024-02-01T00:00:00Z", 7),
+    ]
+    assert said(listing) == [
+        "Opportunity.csv: opportunities: 1 row left out: without an account",
+        "Opportunity.csv: opportunities: closed_at: 1 row: no history says when it closed; the close date that was "
+        "planned stands for it",
+        "Opportunity.csv: opportunities: closed_at: 1 row: deleted while open; it counts as closed then",
+    ]
+
+
+def test_a_report_without_the_closed_box_leaves_it_open_whether_a_deal_is_closed() -> None:
+    text = table(
+        "Opportunity ID,Account ID,Stage,Close Date,Created Date", "006000000000001,001,Won,2024-01-01,2024-01-01"
+    )
+    listing, _ = mapped("salesforce", raw({"report.csv": text}))
+    assert not {"is_closed", "closed_at"} & set(listing.parts[0].names)
+    stages = table("ApiName,MasterLabel,IsClosed", "Won,Won!,true")
+    _, tables = mapped("salesforce", raw({"report.csv": text, "OpportunityStage.csv": stages}))
+    assert records(tables["opportunities"], "is_closed", "closed_at") == [("true", "2024-01-01")]
+
+
+def test_field_history_gives_the_stages_where_nothing_better_is_there() -> None:
+    text = table(
+        "OpportunityId,Field,OldValue,NewValue,CreatedDate",
+        "006000000000001,StageName,Proposal,Closed Won,2024-03-01T00:00:00Z",
+        "006000000000001,Amount,1,2,2024-03-02T00:00:00Z",
+    )
+    _, tables = mapped("salesforce", raw({"OpportunityFieldHistory.csv": text}))
+    assert records(tables["opportunity_stages"], "stage", "entered_at") == [("Closed Won", "2024-03-01T00:00:00Z")]
+
+
+# histories
+
+
+def test_field_history_speaks_of_our_columns_and_of_ids() -> None:
+    accounts = table("Id,Industry,OwnerId,Website,Tier__c", "001000000000001,IT,005000000000001,,A")
+    history = table(
+        "AccountId,Field,OldValue,NewValue,CreatedDate",
+        "001000000000001,Industry,Retail,IT,2024-01-01T00:00:00Z",
+        "001000000000001,Tier__c,B,A,2024-01-02T00:00:00Z",
+        "001000000000001,Owner,Jo Quibble,Mo Quibble,2024-01-03T00:00:00Z",
+        "001000000000001,Owner,005000000000002,005000000000001,2024-01-03T00:00:00Z",
+        "001000000000001,Website,http://www.a.com,https://b.com/,2024-01-04T00:00:00Z",
+        "001000000000001,created,,,2024-01-01T00:00:00Z",
+        "001000000000001,Phone,1,2,2024-01-01T00:00:00Z",
+    )
+    listing, tables = mapped("salesforce", raw({"Account.csv": accounts, "AccountHistory.csv": history}))
+    assert records(tables["account_history"], "field", "old_value", "new_value", "__line") == [
+        ("industry", "Retail", "IT", 2),
+        ("tier", "B", "A", 3),
+        ("owner_id", "005000000000002AAA", "005000000000001AAA", 5),
+        ("domain", "a.com", "b.com", 6),
+    ]
+    assert set(tables["account_history"]["account_id"]) == {"001000000000001AAA"}
+    assert "AccountHistory.csv: account_history: 3 rows left out: changes of what accounts does not hold" in said(
+        listing
+    )
+
+
+def test_contact_history_holds_no_person_and_says_when_a_contact_came() -> None:
+    contacts = table(
+        "Id,AccountId,Email,Title,CreatedDate", "003000000000001,001000000000002,q@acme.com,CFO,2023-01-01T00:00:00Z"
+    )
+    history = table(
+        "ContactId,Field,OldValue,NewValue,CreatedDate",
+        "003000000000001,Email,zarquon@quibble.com,q@acme.com,2024-01-01T00:00:00Z",
+        "003000000000001,LastName,Zarquon,Quibble,2024-01-01T00:00:00Z",
+        "003000000000001,Account,Old Inc,New Inc,2024-01-05T00:00:00Z",
+        "003000000000001,Account,001000000000001,001000000000002,2024-01-05T00:00:00Z",
+    )
+    _, tables = mapped("salesforce", raw({"Contact.csv": contacts, "ContactHistory.csv": history}))
+    assert records(tables["contact_history"], "field", "old_value", "new_value") == [
+        ("email_domain", "quibble.com", "acme.com"),
+        ("account_id", "001000000000001AAA", "001000000000002AAA"),
+    ]
+    assert tables["contacts"]["linked_at"].tolist() == ["2024-01-05T00:00:00Z"]
+
+
+def test_a_role_is_known_from_the_day_it_was_given() -> None:
+    contacts = table("Id,AccountId,CreatedDate", "003000000000001,001000000000002,2023-01-01")
+    roles = table(
+        "ContactId,OpportunityId,Role,CreatedDate", "003000000000001,006,Decision Maker,2024-01-01", "0032,006,,2024"
+    )
+    _, tables = mapped("salesforce", raw({"Contact.csv": contacts, "OpportunityContactRole.csv": roles}))
+    assert tables["contacts"]["role"].tolist() == ["decision_maker"]
+    assert records(tables["contact_history"], "contact_id", "field", "new_value", "changed_at") == [
+        ("003000000000001AAA", "role", "decision_maker", "2024-01-01")
+    ]
+
+
+def test_whole_states_become_changes_across_files() -> None:
+    header = "id,industry,tier_c,is_deleted,_fivetran_start,_fivetran_end,_fivetran_active"
+    late = table(header, "001000000000001,IT,A,false,2024-03-01 0:00:00,9999-12-31,true")
+    early = table(
+        header,
+        "001000000000001,Retail,A,false,2024-01-01 00:00:00,2024-02-01,false",
+        "001000000000001,Retail,B,false,2024-02-01 00:00:00,2024-03-01,false",
+        "001000000000002,,,false,2024-02-01 00:00:00,9999-12-31,true",
+    )
+    listing, tables = mapped("salesforce", raw({"account_history_1.csv": late, "account_history_2.csv": early}))
+    history = tables["account_history"].sort_values(["changed_at", "field"])
+    assert records(history, "__file", "__line", "field", "old_value", "new_value", "changed_at") == [
+        ("account_history_2.csv", 2, "industry", None, "Retail", "2024-01-01 00:00:00"),
+        ("account_history_2.csv", 2, "tier", None, "A", "2024-01-01 00:00:00"),
+        ("account_history_2.csv", 3, "tier", "A", "B", "2024-02-01 00:00:00"),
+        ("account_history_1.csv", 2, "industry", "Retail", "IT", "2024-03-01 00:00:00"),
+        ("account_history_1.csv", 2, "tier", "B", "A", "2024-03-01 00:00:00"),
+    ]
+    assert records(tables["accounts"], "account_id", "industry", "tier") == [
+        ("001000000000001AAA", "IT", "A"),
+        ("001000000000002AAA", None, ""),
+    ]
+    assert [part.table for part in listing.parts] == ["accounts"] * 2 + ["account_history"] * 2
+
+
+def test_property_history_takes_the_old_value_from_the_row_before() -> None:
+    companies = table("id,property_industry,property_lifecyclestage", "7,IT,lead")
+    history = table(
+        "company_id,name,timestamp,value,source",
+        "7,industry,2024-02-01 00:00:00,IT,X",
+        "7,industry,1704067200000,Retail,X",
+        "7,lifecyclestage,2024-01-05 00:00:00,lead,X",
+        "7,industry,2024-03-01 00:00:00,IT,X",
+        "7,hs_object_id,2024-03-01 00:00:00,7,X",
+    )
+    _, tables = mapped("hubspot", raw({"company.csv": companies, "company_property_history.csv": history}))
+    assert records(tables["account_history"], "field", "old_value", "new_value", "changed_at", "__line") == [
+        ("industry", "Retail", "IT", "2024-02-01 00:00:00", 2),
+        ("industry", None, "Retail", "2024-01-01T00:00:00.000Z", 3),
+        ("lifecyclestage", None, "lead", "2024-01-05 00:00:00", 4),
+    ]
+
+
+def test_states_are_ordered_by_the_dates_that_are_declared() -> None:
+    text = table(
+        "OpportunityId,StageName,CreatedDate",
+        "006,B,02/01/2024",
+        "006,C,01/02/2024",
+        "006,A,31/12/2023",
+        "006,B,01/01/2024",
+    )
+    part = raw_csv("OpportunityHistory.csv", text, Formats(dates="day_first"))
+    _, tables = mapped("salesforce", [part])
+    assert records(tables["opportunity_stages"], "stage", "entered_at") == [
+        ("C", "01/02/2024"),
+        ("A", "31/12/2023"),
+        ("B", "01/01/2024"),
+    ]
+
+
+# HubSpot
+
+
+def test_hubspot_labels_and_lists_of_associations() -> None:
+    contacts = table(
+        "Record ID,First Name,Email,Job Title,Create Date,Associated Company IDs",
+        '1,Zarquon,z@acme.com,CFO,2026-01-01 09:30,"77;88"',
+        "2,Zarquon,z@other.com,,2026-01-01 09:30,",
+    )
+    deals = table(
+        "Record ID,Deal Name,Deal Stage,Pipeline,Amount,Create Date,Close Date,Associated Company IDs",
+        "5,Big,Closed Won,Sales Pipeline,1000,2026-01-01 09:30,2026-02-01 00:00,77;88",
+        "6,Small,Contract Sent,Sales Pipeline,10,2026-01-01 09:30,2026-12-01 00:00,77",
+    )
+    files = {
+        "hubspot-crm-exports-all-contacts-2026-01-01.csv": contacts,
+        "hubspot-crm-exports-all-deals-2026-01-01.csv": deals,
+    }
+    _, tables = mapped("hubspot", raw(files))
+    assert records(tables["contacts"], "contact_id", "account_id", "email_domain", "title") == [
+        ("1", "77", "acme.com", "CFO"),
+        ("2", None, "other.com", None),
+    ]
+    columns = ("opportunity_id", "account_id", "stage", "is_closed", "is_won", "closed_at")
+    assert records(tables["opportunities"], *columns) == [
+        ("5", "77", "Closed Won", "true", "true", "2026-02-01 00:00"),
+        ("6", "77", "Contract Sent", None, None, None),
+    ]
+
+
+def test_hubspot_stages_have_labels_and_say_when_a_deal_closed() -> None:
+    files = {
+        "deal.csv": table(
+            "deal_id,deal_pipeline_id,deal_pipeline_stage_id,property_createdate,property_closedate,is_deleted",
+            "5,p,s2,2024-01-01 1:00:00,2024-12-31 00:00:00,false",
+        ),
+        "deal_company.csv": table("deal_id,company_id", "5,77"),
+        "deal_pipeline.csv": table("pipeline_id,label", "p,Sales"),
+        "deal_pipeline_stage.csv": table(
+            "stage_id,label,is_closed,closed_won", "s1,Offer,false,false", "s2,Won,true,true"
+        ),
+        "deal_stage.csv": table("deal_id,value,date_entered", "5,s1,2024-01-01 01:00:00", "5,s2,2024-02-01 01:00:00"),
+    }
+    _, tables = mapped("hubspot", raw(files))
+    columns = ("account_id", "stage", "pipeline", "is_closed", "is_won", "created_at", "closed_at")
+    assert records(tables["opportunities"], *columns) == [
+        ("77", "Won", "Sales", "true", "true", "2024-01-01 01:00:00", "2024-02-01 01:00:00")
+    ]
+    assert records(tables["opportunity_stages"], "stage", "entered_at") == [
+        ("Offer", "2024-01-01 01:00:00"),
+        ("Won", "2024-02-01 01:00:00"),
+    ]
+
+
+def test_hubspot_engagements_email_events_and_forms() -> None:
+    files = {
+        "engagement.csv": table("id,timestamp,created_at", "1,2024-01-02 00:00:00,2024-01-03 00:00:00"),
+        "engagement_contact.csv": table("engagement_id,contact_id", "1,501", "2,501", "3,502"),
+        "engagement_company.csv": table("engagement_id,company_id", "1,77"),
+        "engagement_call.csv": table("engagement_id,type,property_hs_call_direction", "1,CALL,INBOUND"),
+        "engagement_email.csv": table(
+            "engagement_id,property_hs_timestamp,property_hs_email_direction",
+            "2,2024-01-02 00:00:00,INCOMING_EMAIL",
+            "3,2024-01-02 00:00:00,EMAIL",
+            "9,2024-01-02 00:00:00,EMAIL",
+        ),
+        "engagement_meeting.csv": table(
+            "engagement_id,start_time,meeting_outcome",
+            "3,2024-01-05 00:00:00,CANCELED",
+            "2,2024-01-05 00:00:00,COMPLETED",
+        ),
+        "contact.csv": table("id,property_email", "501,jo@acme.com"),
+        "email_event.csv": table(
+            "id,type,created,recipient,filtered_event",
+            "e1,CLICK,2024-01-02 00:00:00,jo@acme.com,false",
+            "e2,OPEN,2024-01-02 00:00:00,mo@beta.com,false",
+            "e3,CLICK,2024-01-02 00:00:00,jo@acme.com,true",
+            "e4,BOUNCE,2024-01-02 00:00:00,jo@acme.com,false",
+            "e5,SENT,2024-01-02 00:00:00,jo@acme.com,false",
+        ),
+        "contact_form_submission.csv": table("contact_id,form_id,timestamp", "501,f,2024-01-02 00:00:00"),
+    }
+    _, tables = mapped("hubspot", raw(files))
+    columns = ("activity_id", "account_id", "contact_id", "domain", "occurred_at", "recorded_at", "kind", "initiator")
+    day, next_day = "2024-01-02 00:00:00", "2024-01-03 00:00:00"
+    found = tables["activities"].reindex(columns=[*columns]).astype(object).where(lambda f: f.notna(), None)
+    assert sorted(records(found, *columns), key=str) == sorted(
+        [
+            ("501-f-" + day, None, "501", None, day, day, "form_submission", "buyer"),
+            ("e1", None, "501", "acme.com", day, day, "email_click", "buyer"),
+            ("e2", None, None, "beta.com", day, day, "email_open", None),
+            ("e5", None, "501", "acme.com", day, day, "email_sent", "seller"),
+            ("1", "77", "501", None, day, next_day, "call", "buyer"),
+            ("2", None, "501", None, day, None, "email_reply", "buyer"),
+            ("3", None, "502", None, day, None, "email", "seller"),
+            ("2", None, "501", None, "2024-01-05 00:00:00", None, "meeting", None),
+        ],
+        key=str,
+    )
+
+
+def test_hubspot_companies_know_their_salesforce_account() -> None:
+    text = table(
+        "id,property_domain,property_salesforceaccountid,property_hubspot_owner_id", "7,acme.com,001Ec00000FzlUd,9"
+    )
+    _, tables = mapped("hubspot", raw({"company.csv": text}))
+    assert records(tables["accounts"], "account_id", "sync_id", "owner_id") == [("7", "001Ec00000FzlUdIAJ", "9")]
