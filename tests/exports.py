@@ -277,6 +277,30 @@ def scrambled(rows: Rows, as_of: datetime, seed: int) -> Rows:
     return past
 
 
+def handed_over(rows: Rows) -> Rows:
+    """The export with facts that happened while a domain named one account, and were written down when it no longer did.
+
+    A lead of the second account's domain is converted to the first; the first is deleted, and its domain names nobody.
+    """
+    rows = copy.deepcopy(rows)
+
+    def at(days: int) -> datetime:
+        return AS_OF - timedelta(days=days)
+
+    first, second = rows["accounts"][:2]
+    first.update(domain="d0.example", created_at=at(300), deleted_at=at(20))
+    second.update(domain="d1.example", created_at=at(300), deleted_at=None)
+    lead = {"lead_id": "l2", "domain": "d1.example", "created_at": at(100), "converted_at": at(30)}
+    rows["leads"] = [lead | {"converted_account_id": first["account_id"]}]
+    none = dict.fromkeys(("account_id", "contact_id", "lead_id", "identity_id", "domain"))
+    seen = none | {"recorded_at": at(10), "channel": "web", "kind": "page_view", "initiator": "buyer", "value": 1.0}
+    rows["activities"] += [
+        seen | {"activity_id": "h1", "lead_id": "l2", "occurred_at": at(40)},
+        seen | {"activity_id": "h2", "domain": "d0.example", "occurred_at": at(25)},
+    ]
+    return rows
+
+
 def day(text: str) -> date:
     """An ISO date."""
     return date.fromisoformat(text)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 import tierwise
-from leaks import CAUGHT, END, alarms, audited, caught, drafted, export, honest, worth
+from leaks import CAUGHT, END, alarms, audited, caught, drafted, export, honest
 from tierwise.audit import Finding, accepted, audit, audit_matrix, in_words, sampled
 from tierwise.audit.measures import auc, coincide, holm
 from tierwise.config import load_workspace
@@ -401,18 +401,6 @@ def test_at_most_two_per_cent_of_honest_columns_are_blocked(capsys: pytest.Captu
         print(f"\n50 honest worlds: {len(blocked)} of {attributes + features} attributes and features blocked")
     assert len(blocked) <= 0.02 * (attributes + features)
     assert len(blocked) <= 0.02 * attributes
-
-
-@pytest.mark.long
-def test_through_the_audit_is_as_good_as_cleaned_by_the_truth(capsys: pytest.CaptureFixture[str]) -> None:
-    found_ = [worth(seed) for seed in range(20)]
-    means = {
-        n: float(np.mean([getattr(w, n) for w in found_])) for n in ("audited", "cleaned", "fooled", "fooled_said")
-    }
-    with capsys.disabled():
-        print(f"\n20 worlds with all traps, AUC on the unseen 90 days: {means}")
-    assert means["audited"] >= means["cleaned"] - 0.01
-    assert means["fooled_said"] - means["fooled"] > 0.1
 
 
 def test_training_refuses_a_leak_until_the_plan_accepts_it_and_then_every_report_says_so(tmp_path: Path) -> None:

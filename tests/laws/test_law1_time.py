@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exports import AGE_PLAN, AS_OF, NEGATIVE, PLAN, Rows, random_export, rewound, scrambled
+from exports import AGE_PLAN, AS_OF, NEGATIVE, PLAN, Rows, handed_over, random_export, rewound, scrambled
 from tables import as_tables
 from tierwise.config import Plan
 from tierwise.data import Query, Warehouse
@@ -124,7 +124,12 @@ def killer(mutant: Mutant, seeds: range) -> str | None:
                 return f"another matrix, export {seed}"
         except (AssertionError, ValueError) as error:
             return f"{type(error).__name__}, export {seed}"
-    return None
+    rows = handed_over(random_export(seeds[0]))
+    return (
+        "another matrix, handed over"
+        if matrix_of(rows, PLAN, mutant).digest() != matrix_of(rows, PLAN).digest()
+        else None
+    )
 
 
 @pytest.mark.long
