@@ -201,23 +201,6 @@ def infer_sql(source: str, names: list[str], formats: Formats | None = None) -> 
     return " UNION ALL BY NAME ".join(f"SELECT {i} AS place, * FROM ({part})" for i, part in enumerate(parts))
 
 
-def duplicates_sql(table: Table, source: str, columns: list[str]) -> str:
-    """SQL for the rows of `source` (with `__part`, `__row`) whose key an earlier row has; `exact` if all is equal."""
-    keys = [quoted(name) for name in (table.key or columns)]
-    key = ", ".join(keys)
-    same = " AND ".join(f"r.{name} IS NOT DISTINCT FROM t.{name}" for name in keys)
-    everything = f"row({', '.join(quoted(name) for name in columns)})"
-    return f"""
-        WITH repeated AS (SELECT {key} FROM {quoted(source)} GROUP BY ALL HAVING count(*) > 1),
-        ranked AS (
-            SELECT __part, __row, row_number() OVER earlier AS place,
-                {everything} IS NOT DISTINCT FROM first_value({everything}) OVER earlier AS exact
-            FROM {quoted(source)} t SEMI JOIN repeated r ON {same}
-            WINDOW earlier AS (PARTITION BY {key} ORDER BY __part, __row)
-        )
-        SELECT __part, __row, exact FROM ranked WHERE place > 1 ORDER BY __part, __row"""
-
-
 def reason(check: Check, cell: str | None, table: str) -> str:
     """The words for one faulty row; a cell of a table of people, or one with an e-mail address, is not repeated."""
     if cell is None:
