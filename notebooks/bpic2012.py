@@ -83,6 +83,9 @@ features:
     opportunity_history: false
     buying_group: {{roles: []}}
 model: {{test_from: 2012-01-01}}
+audit:
+  accept:
+    - {{finding: seller_effort, subject: work, because: "the bank's steps on an application are the process itself"}}
 """)
 (models / "policy.yaml").write_text("policy: v1\nminimum_fit: low\nrows:\n"
                                     "  - {row: focus, tier: tier_1, signal: high}\n"

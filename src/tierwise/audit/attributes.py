@@ -187,24 +187,25 @@ def _weighed(name: str, evidence: Evidence, strong: Severity) -> Finding:
 
 
 def _undeclared(name: str, held: Held, own: Mapping[str, OwnField]) -> list[Finding]:
-    """What the plan leaves out: what the data say of it if that is grave, else that nothing dates it."""
-    if not is_own(name):
-        grave = [_weighed(name, e, "warns") for e in held.evidence[name] if e.strong]
-        if grave:
-            return grave
+    """What the plan leaves out: what the data say of it if that is grave, else what dates it."""
+    kept = None if is_own(name) else own.get(name)
+    grave = [] if is_own(name) else [_weighed(name, e, "warns") for e in held.evidence[name] if e.strong]
+    if grave and kept is None:
+        return grave
     figures = {"accounts": held.accounts, "filled": held.filled[name]}
     if is_own(name):
         why, do = "named like a field that tierwise writes: its own answer come back", ""
     else:
         why = f"not declared tracked, fixed, slow or accepted: {NO_HISTORY}"
         do = "To use it, declare it under features.fit with its clock"
-    if name in own and not is_own(name):
-        since, changes = own[name].since.date(), own[name].changes
+    if kept is not None:
+        since = kept.since.date()
         do = (
             f"Own history since {since}; usable as tracked from then (clock: tracked, tracked_since: {since}): "
-            f"{changes:,} changes so far"
+            f"{kept.changes:,} changes so far"
         )
-    return [Finding("refused_attribute", "notes", name, f"{name} as a feature", why, do, figures, refuses=True)]
+    refused = Finding("refused_attribute", "notes", name, f"{name} as a feature", why, do, figures, refuses=True)
+    return [*grave, refused]
 
 
 def _named_like_a_person(attribute: Attribute) -> Finding:

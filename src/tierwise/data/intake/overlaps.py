@@ -70,13 +70,13 @@ def _ranked(table: Table, columns: list[str]) -> str:
     older = "(__modified < __newest OR (__modified IS NULL AND __newest IS NOT NULL))"
     return f"""
         INSERT INTO __losers
-        WITH candidates AS (
+        WITH candidates AS MATERIALIZED (
             SELECT rowid AS place, {keys}, __part, __row, {modified} AS __modified,
                 row({", ".join(content)}) AS __content
             FROM {quoted(table.name)} SEMI JOIN __repeated USING (__key)
             WHERE __fault IS NULL AND __key % $slices::UBIGINT = $i::UBIGINT
         ),
-        within AS (
+        within AS MATERIALIZED (
             SELECT *, row_number() OVER w AS nth, first_value(__modified) OVER w AS __newest,
                 first_value(__content) OVER w AS __first
             FROM candidates
