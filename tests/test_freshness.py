@@ -246,9 +246,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def expecting(folder: Path, days: int) -> Workspace:
     """The workspace, its one source expected to lag by so many days."""
-    path = folder / "tierwise.yaml"
-    lines = [line for line in path.read_text().splitlines() if not line.startswith(("tables:", "sources:"))]
-    path.write_text("\n".join([EXPECTS.replace("DAYS", str(days)), *lines, ""]))
+    store = "store: sqlite:///state/tierwise.db\nregistry: sqlite:///state/mlflow.db\npublished: published\n"
+    (folder / "tierwise.yaml").write_text(f"{EXPECTS.replace('DAYS', str(days))}\n{store}")
     return load_workspace(folder)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -46,11 +47,18 @@ def into_sqlite(exports: Path, file: Path) -> None:
     connection.close()
 
 
-def test_a_folder_of_tables_is_written_in_one_line(exports: Path, tmp_path: Path) -> None:
+def test_what_a_source_usually_brings_is_drafted_for_a_person_to_take_up(exports: Path, tmp_path: Path) -> None:
     result = init(tmp_path / "ws", exports)
-    text = (tmp_path / "ws/tierwise.yaml").read_text()
-    assert f'\ntables: "{exports}"\n' in text
-    assert "sources:" not in text
+    file = tmp_path / "ws/tierwise.yaml"
+    text = file.read_text()
+    assert f'at: "{exports}"\n' in text
+    assert "  # expects:  # as activities have come so far" in text
+    (source,) = load_workspace(tmp_path / "ws").settings.all_sources
+    assert (source.name, source.expects) == ("tables", None)
+    file.write_text(re.sub(r"^    # (expects|  \w+:)", r"    \1", text, flags=re.MULTILINE))
+    (source,) = load_workspace(tmp_path / "ws").settings.all_sources
+    assert source.expects is not None
+    assert min(source.expects.volume.values()) > 0
     assert isinstance(result, InitResult)
     assert result.counts["read"].sum() > 1000
     assert len(result.matches) == 0
@@ -111,6 +119,64 @@ def command(*words: object, **environ: str) -> subprocess.CompletedProcess[str]:
         timeout=300,
         check=False,
     )
+
+
+def test_refused_tables_leave_a_workspace_in_which_to_declare_formats(exports: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    for name, frame in frames(exports).items():
+        frame.drop(columns="technologies", errors="ignore").to_csv(folder / f"{name}.csv", index=False, sep=";")
+    done = command("init", tmp_path / "ws", "--tables", folder, COLUMNS="80")
+    assert done.returncode == 2
+    assert "BLOCKS: contract" in done.stdout
+    assert "the header has one column and holds ';'" in " ".join(done.stdout.split())
+    assert 'Declare formats: {delimiter: ";"}' in done.stdout
+    assert done.stderr.splitlines()[-1].endswith(f"in {tmp_path}/ws/tierwise.yaml; then: tierwise init {tmp_path}/ws")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert not (tmp_path / "ws/models").exists()
+    again = command("init", tmp_path / "ws", "--tables", folder)
+    assert again.returncode == 2
+    assert again.stdout.count("BLOCKS") == 1
+    file = tmp_path / "ws/tierwise.yaml"
+    told = f'tables: "{folder}"\n'
+    source = f'sources:\n- {{name: crm, at: "{folder}", formats: {{delimiter: ";"}}}}\n'
+    file.write_text(file.read_text().replace(told, source))
+    other = command("init", tmp_path / "ws", "--tables", exports)
+    assert other.returncode == 2
+    assert "there is one already, whose tierwise.yaml names its sources" in other.stderr
+    mended = file.read_text()
+    done = command("init", tmp_path / "ws")
+    assert done.returncode == 0, done.stderr
+    assert file.read_text() == mended
+    assert command("-C", tmp_path / "ws", "check").returncode == 0
+
+
+def test_a_further_plan_is_drafted_on_the_sources_that_are_there(exports: Path, tmp_path: Path) -> None:
+    init(tmp_path / "ws", exports)
+    with pytest.raises(UsageError, match=r"plan 'new_business' was to be drafted .*Name another with --name"):
+        init(tmp_path / "ws")
+    told = (tmp_path / "ws/tierwise.yaml").read_text()
+    done = command("init", tmp_path / "ws", "--name", "expansion")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1].endswith("--plan expansion check")
+    assert sorted(load_workspace(tmp_path / "ws").plans) == ["expansion", "new_business"]
+    assert (tmp_path / "ws/tierwise.yaml").read_text() == told
+
+
+def test_tables_in_which_little_is_dated_get_a_plan_and_are_told_so(tmp_path: Path) -> None:
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    (folder / "accounts.csv").write_text("account_id,created_at\na,2024-01-01\nb,2024-03-01\n")
+    (folder / "activities.csv").write_text("activity_id,account_id,occurred_at,channel,kind\n")
+    done = command("init", tmp_path / "ws", "--tables", folder, COLUMNS="80")
+    assert done.returncode == 0, done.stderr
+    done = command("-C", tmp_path / "ws", "check", COLUMNS="80")
+    assert done.returncode == 2, done.stderr
+    assert "BLOCKS: no outcomes" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    (folder / "accounts.csv").write_text("account_id\na\nb\n")
+    with pytest.raises(UsageError, match="nothing in them has a date"):
+        init(tmp_path / "undated", folder)
 
 
 def test_init_prints_what_was_read(exports: Path, tmp_path: Path) -> None:

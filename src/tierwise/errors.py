@@ -5,6 +5,7 @@ TierwiseError                1  failed
 │   ├── UsageError              a verb was asked for something that cannot be
 │   ├── ConfigError             a YAML file of the workspace
 │   └── ContractError           the tables
+│       └── TablesRefused       what is at fault in them, file by file
 ├── VerdictError             3  a gate refused, or there is no usable model
 │   ├── GateRefused
 │   └── NoUsableModel
@@ -16,6 +17,8 @@ TierwiseError                1  failed
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class TierwiseError(Exception):
@@ -59,6 +62,19 @@ class ConfigError(UserError):
 
 class ContractError(UserError):
     """The tables do not keep the data contract."""
+
+
+class TablesRefused(ContractError):
+    """Tables were read, and something in them refuses them.
+
+    Parameters
+    ----------
+    seen : the `data.Inspection`: the counts, the quarantine and the findings.
+    """
+
+    def __init__(self, asked: str, seen: Any) -> None:
+        super().__init__(asked)
+        self.seen = seen
 
 
 class VerdictError(TierwiseError):

@@ -13,6 +13,7 @@ from tierwise.audit.finding import (
     Severity,
     accepted,
     in_words,
+    of_contract,
     ordered,
     refused,
 )
@@ -20,6 +21,7 @@ from tierwise.audit.flat import audit_table
 from tierwise.audit.ladder import of_ladder, plan_ladder
 from tierwise.audit.matrix import audit_matrix
 from tierwise.audit.missing import missingness
+from tierwise.audit.reach import history_days
 from tierwise.audit.sample import sampled
 from tierwise.audit.sweep import audit
 
@@ -38,10 +40,12 @@ __all__ = [
     "audit_table",
     "draft_plan",
     "drafted_roles",
+    "history_days",
     "in_words",
     "is_own",
     "missingness",
     "not_to_keep",
+    "of_contract",
     "of_ladder",
     "ordered",
     "outcome_coverage",

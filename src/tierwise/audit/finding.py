@@ -114,6 +114,20 @@ def refused(findings: Iterable[Finding]) -> list[tuple[str, str]]:
     return sorted({(f.subject, f.found) for f in findings if f.refuses})
 
 
+def of_contract(findings: Iterable[str]) -> tuple[Finding, ...]:
+    """What refuses the tables ("file:line: what is wrong; what to do") as findings; none can be accepted.
+
+    >>> [(f.subject, f.found, f.do) for f in of_contract(["a.csv:7: a quote is never closed; export it anew"])]
+    [('a.csv:7', 'a quote is never closed', 'Export it anew')]
+    """
+    found = []
+    for said in findings:
+        subject, _, rest = said.partition(": ")
+        what, _, do = rest.partition("; ")
+        found.append(Finding("contract", "blocks", subject, f"{subject} was read", what, do[:1].upper() + do[1:]))
+    return tuple(found)
+
+
 NEVER_ACCEPTED = frozenset({"absent_attribute", "no_outcomes", "nothing_matured", "personal_values"})
 """Findings that no acceptance can mend."""
 

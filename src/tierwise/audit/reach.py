@@ -50,13 +50,14 @@ def sustained_from(days: Sequence[date]) -> date:
 
 
 def history_days(warehouse: Warehouse) -> Days:
-    """The days on which buyers acted; else those of any activity; else those on which opportunities were opened."""
+    """The days on which buyers acted; else those of any activity, of opportunities opened, of accounts created."""
     make_touch(warehouse)
     day = "SELECT DISTINCT CAST({} AS DATE) AS day FROM {}"
     tried = {
         "activities of buyers": day.format("occurred_at", "touch WHERE initiator = 'buyer'"),
         "activities": day.format("occurred_at", "touch"),
         "opportunities": day.format("created_at", "opportunities"),
+        "accounts": day.format("created_at", "accounts WHERE created_at IS NOT NULL"),
     }
     for what, sql in tried.items():
         found = warehouse.frame(Query(f"{sql} ORDER BY day"))["day"]

@@ -82,7 +82,7 @@ def _channels(warehouse: Warehouse, plan: Plan, rules: AuditRules) -> list[Findi
         if row.channel in planned:
             found += _tracking(row.channel, planned[row.channel], row.first, figures, rules)
         elif row.channel not in outcome_only:
-            words = f"the plan does not count it, so its {row.n} activities are no signal"
+            words = f"the plan does not count it: {row.n} of the activities are no signal"
             do = "Add it to features.signal.channels, if it is what buyers do"
             asked = f"the channel {row.channel}"
             found.append(Finding("uncounted_channel", "notes", row.channel, asked, words, do, figures))

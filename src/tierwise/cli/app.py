@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import shlex
 import socket
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from tierwise.cli import show
-from tierwise.cli.as_of import check_as_of
+from tierwise.cli.context import context
+from tierwise.cli.workspace import check, init
 from tierwise.errors import EnvironmentFault, InputsLate, TierwiseError, UsageError
 
 app = typer.Typer(
@@ -26,47 +23,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-@dataclass
-class Context:
-    """What stands before the verb: the workspace's folder, the plan, the environment, and whether to print JSON."""
-
-    folder: Path = Path()
-    plan: str | None = None
-    env: str | None = None
-    as_json: bool = False
-    closed: bool = False
-
-    def close(self, code: int, *, run: str | None = None, following: str = "") -> None:
-        """Print the last line on stderr."""
-        self.closed = True
-        show.closing(code, run=run, following=following, as_json=self.as_json)
-
-    def workspace(self) -> Any:
-        """The workspace, read and checked."""
-        from tierwise.config import load_workspace
-
-        return load_workspace(self.folder, self.env)
-
-    def command(self, verb: str, folder: Path | None = None) -> str:
-        """The command line that runs a verb in this workspace."""
-        at = folder or self.folder
-        where = "" if at == Path() else f" -C {shlex.quote(str(at))}"
-        return f"tierwise{where}{f' --plan {self.plan}' if self.plan else ''} {verb}"
-
-    @property
-    def now(self) -> datetime:
-        """The time on this machine: what a table says of later than that is a mistake, and does not count as reach."""
-        return datetime.now(UTC)
-
-    @property
-    def say(self) -> Callable[[str], None]:
-        """Progress on stderr; nothing for machines."""
-        return (lambda _message: None) if self.as_json else show.say
-
-
-context = Context()
 
 
 @app.callback()
@@ -80,7 +36,6 @@ def before(
     context.folder, context.plan, context.env, context.as_json = workspace, plan, env, as_json
 
 
-@app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to make the workspace; must not hold anything.")] = Path("demo"),
     accounts: Annotated[int, typer.Option(min=1000, help="How many accounts to simulate.")] = 5000,
@@ -104,117 +59,6 @@ def demo(
     context.close(0, run=result.newest.run_id, following=context.command("serve", folder))
 
 
-@app.command()
-def init(
-    folder: Annotated[Path, typer.Argument(help="Where to make the workspace.")],
-    tables: Annotated[str | None, typer.Option(help="A folder of tables, or the URL of a database.")] = None,
-    salesforce: Annotated[str | None, typer.Option(help="A folder of Salesforce exports, or a URL.")] = None,
-    hubspot: Annotated[str | None, typer.Option(help="A folder of HubSpot exports, or a URL.")] = None,
-    name: Annotated[str, typer.Option("--name", help="What to call the plan.")] = "new_business",
-) -> None:
-    """Make a workspace on one source or several, with a drafted plan.
-
-    A URL names its password as ${VARIABLE}, in single quotes.
-    """
-    from tierwise.cli import tables as printed
-    from tierwise.jobs import init as run_init
-
-    result = run_init(
-        folder, tables, salesforce=salesforce, hubspot=hubspot, plan=name, now=context.now, say=context.say
-    )
-    files = result.workspace.plan(name)
-    if context.as_json:
-        found = result.draft
-        show.emit(
-            {
-                "workspace": folder,
-                "plan": name,
-                "tables": result.counts.to_dict("records"),
-                "matches": result.matches.to_dict("records"),
-                "notes": result.notes,
-                "outcome": asdict(found.outcome) | {"outcome": found.outcome.outcome.model_dump(mode="json")},
-                "tried": [candidate.counted for candidate in found.tried],
-                "ladder": asdict(found.ladder) | {"possible": found.ladder.possible},
-                "attributes": dict(found.attributes),
-                "left_out": dict(result.left_out),
-            }
-        )
-    else:
-        printed.taken_in(result.counts, result.matches)
-        printed.drafted(result.draft)
-        print(f"Plan: {files.folder / 'model.yaml'}")
-    context.close(0, following=context.command("check", folder))
-
-
-@app.command()
-def check(
-    as_of: Annotated[
-        str | None, typer.Option("--as-of", help="YYYY-MM-DD: show the tables as they would have been read then.")
-    ] = None,
-    to: Annotated[Path | None, typer.Option(help="With --as-of: a new folder to write those tables to.")] = None,
-    file: Annotated[Path | None, typer.Option(help="One CSV or Parquet table instead of the workspace.")] = None,
-    outcome: Annotated[str | None, typer.Option(help="With --file: the column of the outcome.")] = None,
-    positive: Annotated[str | None, typer.Option(help="With --file: its value that counts.")] = None,
-    order: Annotated[str | None, typer.Option(help="With --file: a column that rises with time.")] = None,
-    dated: Annotated[
-        list[str] | None, typer.Option(help="With --file: COLUMN=DATES, the column that says when another was filled.")
-    ] = None,
-) -> None:
-    """Check the tables, the plan, and what would leak."""
-    if file is not None or outcome is not None:
-        _check_file(file, outcome, positive, order, dated or [])
-    from tierwise.cli import tables
-    from tierwise.jobs import check as run_check
-
-    if check_as_of(context, as_of, to):
-        return
-    result = run_check(context.workspace(), context.plan, now=context.now, say=context.say)
-    if context.as_json:
-        show.emit(
-            {
-                "plan": result.plan,
-                "tables": result.intake.counts.to_dict("records"),
-                "quarantine": result.intake.quarantine.to_dict("records"),
-                "noise": result.intake.noise.to_dict("records"),
-                "duplicates": result.intake.duplicates.to_dict("records"),
-                "coverage": result.coverage.frame.to_dict("records"),
-                "notes": result.intake.notes,
-                "ladder": asdict(result.ladder) | {"possible": result.ladder.possible},
-                "findings": [f.to_dict() for f in result.findings],
-            }
-        )
-    else:
-        tables.checked(result)
-    code = 2 if result.blocked else 0
-    following = "mend what blocks in models/, then check again" if result.blocked else context.command("train")
-    context.close(code, following=following)
-    raise typer.Exit(code)
-
-
-def _check_file(
-    file: Path | None, outcome: str | None, positive: str | None, order: str | None, dated: list[str]
-) -> None:
-    """Check one table; ends the command."""
-    from tierwise.cli import tables
-    from tierwise.jobs import check_file
-
-    if file is None or outcome is None:
-        raise UsageError("one table was to be checked", do="Give both --file and --outcome")
-    pairs = [pair.partition("=") for pair in dated]
-    if wrong := [a + b for a, b, c in pairs if not (a and c)]:
-        raise UsageError(f"--dated {wrong[0]} was given", do="Write it as COLUMN=DATES, two columns of the table")
-    dates = {a: c for a, _, c in pairs}
-    findings = check_file(file, outcome, positive=positive, order=order, dates=dates)
-    if context.as_json:
-        show.emit({"file": str(file), "outcome": outcome, "findings": [f.to_dict() for f in findings]})
-    else:
-        tables.findings(findings)
-    code = 2 if any(f.severity == "blocks" for f in findings) else 0
-    context.close(code, following="leave out what blocks, and date the rest" if code else "")
-    raise typer.Exit(code)
-
-
-@app.command()
 def train(
     as_of: Annotated[str | None, typer.Option("--as-of", help="YYYY-MM-DD; default: the end of the data.")] = None,
 ) -> None:
@@ -241,7 +85,6 @@ def train(
     context.close(0, following=context.command(following))
 
 
-@app.command()
 def promote() -> None:
     """Make the challenger the live model."""
     from tierwise.jobs import promote as run_promote
@@ -249,7 +92,6 @@ def promote() -> None:
     _promoted(run_promote(context.workspace(), context.plan))
 
 
-@app.command()
 def rollback() -> None:
     """Make the model before the live one live again."""
     from tierwise.jobs import rollback as run_rollback
@@ -265,7 +107,6 @@ def _promoted(result: Any) -> None:
     context.close(0, following=context.command("score --as-of DATE"))
 
 
-@app.command()
 def score(
     as_of: Annotated[str, typer.Option("--as-of", help="The date on which we pretend to stand, YYYY-MM-DD.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; show what would be published.")] = False,
@@ -313,7 +154,6 @@ def score(
     raise typer.Exit(InputsLate.exit_code)
 
 
-@app.command()
 def explain(
     account: Annotated[str, typer.Argument(help="The account's id.")],
     since: Annotated[
@@ -335,7 +175,6 @@ def explain(
     context.close(0, run=result.run_id)
 
 
-@app.command()
 def govern(
     as_of: Annotated[str | None, typer.Option("--as-of", help="YYYY-MM-DD; default: that of the newest run.")] = None,
 ) -> None:
@@ -354,7 +193,6 @@ def govern(
     raise typer.Exit(code)
 
 
-@app.command()
 def doctor() -> None:
     """Check this machine, the store and the registry."""
     from tierwise.cli.doctor import findings
@@ -369,7 +207,6 @@ def doctor() -> None:
     raise typer.Exit(code)
 
 
-@app.command()
 def schema(
     kind: Annotated[str, typer.Argument(help="tierwise, model, policy, plays, icp or mapping.")] = "model",
 ) -> None:
@@ -379,7 +216,6 @@ def schema(
     show.emit(json_schema(kind))
 
 
-@app.command()
 def recipe(
     kind: Annotated[str, typer.Argument(help="salesforce, hubspot or snowplow.")],
 ) -> None:
@@ -393,7 +229,6 @@ def recipe(
         print(text, end="")
 
 
-@app.command()
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on.")] = 8765,
@@ -417,6 +252,12 @@ def _check_port(host: str, port: int) -> None:
         raise EnvironmentFault(
             f"port {port} on {host} was to be served", found=str(error), do="Name another with --port"
         ) from None
+
+
+for verb in (
+    demo, init, check, train, promote, rollback, score, explain, govern, doctor, schema, recipe, serve,
+):  # fmt: skip
+    app.command()(verb)
 
 
 def run() -> None:

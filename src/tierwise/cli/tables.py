@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tierwise.audit import Coverage, Draft, Finding
+    from tierwise.data import Inspection, Intake
     from tierwise.jobs import CheckResult, Explained, GovernResult, ScoreResult, TablesAsOf, TrainResult
     from tierwise.learning import Ladder
 
@@ -106,16 +107,20 @@ def review(result: GovernResult) -> None:
 
 
 def taken_in(counts: pd.DataFrame, matches: pd.DataFrame) -> None:
-    """Rows by table, and how the accounts of several sources were joined."""
-    names = ["table"] if counts["table"].is_unique else ["table", "file"]
-    numbers = [c for c in counts.columns if c not in ("table", "file")]
-    rows = [(*(r[c] for c in names), *(f"{r[c]:,}" for c in numbers)) for r in counts.to_dict("records")]
-    table("Tables", (*names, *numbers), rows, right=range(len(names), len(names) + len(numbers)))
+    """Rows by file, without what none of them has, and how the accounts of several sources were joined."""
+    numbers = [c for c in counts.columns[2:] if c in ("read", "accepted") or counts[c].any()]
+    rows = [(_file(r["table"], r["file"]), *(f"{r[c]:,}" for c in numbers)) for r in counts.to_dict("records")]
+    table("Tables", ("table: file", *numbers), rows, right=range(1, 1 + len(numbers)))
     if len(matches):
         joined = [
             (r["source"], r["rule"], f"{r['accounts']:,}", percent(r["share"])) for r in matches.to_dict("records")
         ]
         table("Accounts joined", ("source", "by", "accounts", "share of its own"), joined, right=(2, 3))
+
+
+def _file(table: str, file: str) -> str:
+    """A table with its file, unless that is named like it."""
+    return table if file.rsplit(".", 1)[0] == table else f"{table}: {file}"
 
 
 def drafted(draft: Draft) -> None:
@@ -141,17 +146,21 @@ def dates(ladder: Ladder) -> None:
         line(f"{ladder.words}.", indent="  ")
 
 
-def checked(result: CheckResult) -> None:
-    """Rows by table, the first quarantined ones, notes and findings."""
-
-    intake = result.intake
-    taken_in(intake.counts, intake.matches)
-    if len(intake.quarantine):
-        shown = intake.quarantine.head(10)
-        rows = [(f"{r['file']}:{r['line']}", r["column"], r["reason"]) for r in shown.to_dict("records")]
-        table(f"Quarantined ({len(rows)} of {len(intake.quarantine):,})", ("where", "column", "why"), rows)
-    for note in intake.notes:
+def read(seen: Inspection | Intake) -> None:
+    """Rows by table, the first quarantined ones, and notes."""
+    taken_in(seen.counts, seen.matches)
+    if rows := len(seen.quarantine):
+        first = seen.quarantine.head(10).to_dict("records")
+        shown = [(f"{r['file']}:{r['line']}", r["column"], r["reason"]) for r in first]
+        table(f"Quarantined ({len(shown)} of {rows:,})", ("where", "column", "why"), shown)
+    for note in seen.notes:
         line(f"note: {note}", indent="  ")
+
+
+def checked(result: CheckResult) -> None:
+    """Rows by table, the first quarantined ones, notes, noise, dates, coverage and findings."""
+    intake = result.intake
+    read(intake)
     if len(intake.noise):
         noise = [(r["rule"], f"{r['rows']:,}", f"{r['accounts']:,}") for r in intake.noise.to_dict("records")]
         table("Noise, kept out of signals", ("rule", "activities", "accounts"), noise, right=(1, 2))
@@ -207,6 +216,9 @@ def covered(coverage: Coverage) -> None:
     """How many of the last year's outcomes the cohort would have seen coming, and why not the rest."""
     rows = [(r["words"], f"{r['outcomes']:,}", percent(r["share"])) for r in coverage.frame.to_dict("records")]
     since, through = coverage.since.date(), coverage.through.date()
+    if not coverage.outcomes:
+        line(f"No account has an outcome from {since} to {through}.")
+        return
     title = f"Outcomes from {since} to {through}: {coverage.covered:,} of {coverage.outcomes:,} could be foreseen"
     table(title, ("account", "outcomes", "share"), rows, right=(1, 2))
 

@@ -136,7 +136,7 @@ def load_workspace(folder: Path | str, env: str | None = None, environ: Mapping[
         raise ConfigError(
             f"no plan was found in {folder / 'models'}",
             found="a plan is a file models/<plan>/model.yaml",
-            do="Run `tierwise init DIR --tables PATH` to draft one",
+            do=f"Run `tierwise init {folder}` to draft one on the sources of tierwise.yaml",
         )
     plans = {name: _plan_files(folder, name, environ, faults) for name in names}
     if faults or settings is None:

@@ -284,21 +284,23 @@ _NUMBERS = {"days_since_signal", "signals_7d", "signals_prior_weekly", "contacts
 
 
 def history_start(warehouse: Warehouse) -> datetime:
-    """The first instant at which anything happened: the oldest activity, else the oldest opportunity.
+    """The first instant at which anything happened: the oldest activity, else opportunity, else account.
 
     Raises
     ------
-    UsageError : the tables hold neither.
+    UsageError : the tables hold none with a date.
     """
     found = warehouse.frame(
         Query("""
-        SELECT coalesce((SELECT min(occurred_at) FROM activities), (SELECT min(created_at) FROM opportunities)) AS first
+        SELECT coalesce(
+            (SELECT min(occurred_at) FROM activities), (SELECT min(created_at) FROM opportunities),
+            (SELECT min(created_at) FROM accounts)) AS first
         """)
     )["first"][0]
     if pd.isna(found):
         raise UsageError(
             "a history was looked for",
-            found="the tables hold no activities and no opportunities",
+            found="the tables hold no activities, no opportunities, and no created_at of accounts",
             do="Add activities to the tables",
         )
     return instant(found.to_pydatetime())

@@ -19,16 +19,18 @@ from tierwise.audit import (
     audit_table,
     draft_plan,
     drafted_roles,
+    history_days,
     of_ladder,
     ordered,
     outcome_coverage,
     plan_ladder,
     sampled,
 )
-from tierwise.config import Outcome, Plan, Settings, Workspace, load_workspace, parse_settings, plays_text
-from tierwise.data import TABLES, Intake, Warehouse, name_roles, read_flat
+from tierwise.clock import instant
+from tierwise.config import Expects, Outcome, Plan, Settings, Workspace, load_workspace, parse_settings, plays_text
+from tierwise.data import TABLES, Intake, Warehouse, draft_expects, expects_lines, name_roles, read_flat
 from tierwise.data.sources.opening import may_hold_secret
-from tierwise.errors import UsageError
+from tierwise.errors import TablesRefused, UsageError
 from tierwise.features import build_matrix, history_start, outcome_table, training_grid
 from tierwise.jobs.intake import Say, silent, taken_in
 from tierwise.learning import Ladder
@@ -83,6 +85,9 @@ def init(
 ) -> InitResult:
     """Make a workspace on one or several sources, with a drafted, commented plan; nothing there is overwritten.
 
+    Without a source it drafts a further plan in a workspace that is there. If the tables are refused, tierwise.yaml is
+    written all the same, so that formats can be declared in it; then it goes on without a source.
+
     Parameters
     ----------
     tables, salesforce, hubspot : a folder, or the URL of an SQL database, whose secrets are `${VARIABLE}` references.
@@ -91,55 +96,89 @@ def init(
 
     Raises
     ------
-    UsageError : the folder holds a workspace already, no source was named, one is not there, or a URL holds a password.
-    ContractError : the tables do not keep the contract.
+    UsageError : the plan is there already, or another workspace; no source was named, one is not there, or a URL holds
+        a password.
+    TablesRefused : the tables do not keep the contract.
     """
     folder = Path(folder)
-    if (folder / "tierwise.yaml").exists():
-        raise UsageError(
-            f"a workspace was to be made in {folder}", found="there is one already", do="Name another folder"
-        )
     given = {"salesforce": salesforce, "hubspot": hubspot, "tables": tables}
-    at = {kind: str(given[kind]) for kind in KINDS if given[kind] is not None}
-    if not at:
-        raise UsageError(
-            "a workspace was to be made on no source", do=f"Name one with --{', --'.join(reversed(KINDS))}"
-        )
-    told = settings_text({kind: _checked(kind, place, folder) for kind, place in at.items()})
-    scratch = Workspace(folder, parse_settings(told), {})
-    with taken_in(scratch, say, now) as intake:
-        say("drafting a plan")
-        name_roles(intake.warehouse, drafted_roles())
-        draft = draft_plan(intake.warehouse, plan, intake.data_through)
-        read = (intake.counts, intake.matches, intake.notes)
-    texts = {"model.yaml": draft.model, "policy.yaml": draft.policy, "icp.yaml": draft.icp}
-    texts["plays.yaml"] = plays_text(default_plays())
+    at = {kind: _checked(kind, str(given[kind]), folder) for kind in KINDS if given[kind] is not None}
+    told = _settings(folder, at)
     models = folder / "models" / plan
-    models.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        (models / name).write_text(text, encoding="utf-8")
-    (folder / "tierwise.yaml").write_text(told, encoding="utf-8")
+    if models.exists():
+        raise UsageError(
+            f"plan '{plan}' was to be drafted in {folder}", found="it is there already", do="Name another with --name"
+        )
+    scratch = Workspace(folder, parse_settings(told), {})
+    try:
+        with taken_in(scratch, say, now) as intake:
+            say("drafting a plan")
+            name_roles(intake.warehouse, drafted_roles())
+            draft = draft_plan(intake.warehouse, plan, intake.data_through)
+            expected = draft_expects(intake.arrivals)
+            read = (intake.counts, intake.matches, intake.notes)
+    except TablesRefused:
+        _write(folder, {"tierwise.yaml": told})
+        raise
+    texts = {"model.yaml": draft.model, "policy.yaml": draft.policy, "icp.yaml": draft.icp}
+    _write(models, {**texts, "plays.yaml": plays_text(default_plays())})
+    if at and not (folder / "tierwise.yaml").exists():
+        _write(folder, {"tierwise.yaml": settings_text(at, expected)})
     return InitResult(load_workspace(folder), draft, *read)
 
 
-def settings_text(at: Mapping[str, str]) -> str:
-    """tierwise.yaml on sources, by kind the place of each; one folder of tables is said in one line.
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _settings(folder: Path, at: Mapping[str, str]) -> str:
+    """tierwise.yaml as it is there, or as it is to be on the sources given.
+
+    Raises
+    ------
+    UsageError : it is there and names other sources, or is not, and none is given.
+    """
+    file = folder / "tierwise.yaml"
+    there = file.read_text(encoding="utf-8") if file.exists() else None
+    if not at:
+        if there is None:
+            raise UsageError(
+                "a workspace was to be made on no source", do=f"Name one with --{', --'.join(reversed(KINDS))}"
+            )
+        return there
+    told = settings_text(at)
+    if there not in (None, told):
+        raise UsageError(
+            f"a workspace was to be made in {folder}",
+            found="there is one already, whose tierwise.yaml names its sources",
+            do="Leave the sources out to draft a further plan on those (--name), or name another folder",
+        )
+    return told
+
+
+def settings_text(at: Mapping[str, str], expected: Mapping[str, Expects] | None = None) -> str:
+    """tierwise.yaml on sources, by kind the place of each, and what is expected of it; one folder of tables of which
+    nothing is expected is said in one line.
 
     >>> print(settings_text({"tables": "exports"}).splitlines()[1])
     tables: "exports"
     """
     threads = Settings().threads
-    if list(at) == ["tables"] and "://" not in at["tables"]:
+    if list(at) == ["tables"] and "://" not in at["tables"] and not expected:
         return SETTINGS.format(sources=f"tables: {_in_quotes(at['tables'])}", threads=threads)
-    sources = SOURCES + "\n".join(source_text(kind, kind, place) for kind, place in at.items())
+    sources = SOURCES + "\n".join(source_text(kind, place, (expected or {}).get(kind)) for kind, place in at.items())
     return SETTINGS.format(sources=sources, threads=threads)
 
 
-def source_text(name: str, kind: str, at: str) -> str:
-    """One source as tierwise.yaml lists it."""
-    lines = [f"- name: {name}", f"  kind: {kind}", f"  at: {_in_quotes(at)}"]
+def source_text(kind: str, at: str, expects: Expects | None = None) -> str:
+    """One source as tierwise.yaml lists it, named by its kind; what is expected of it stands there for a person to take
+    up."""
+    lines = [f"- name: {kind}", f"  kind: {kind}", f"  at: {_in_quotes(at)}"]
     if "://" in at:
         lines.append("  look_back_days: 7  # rows newer than the newest one read, less this, are read again")
+    lines += expects_lines(expects, "  ") if expects else ()
     return "\n".join(f"  {line}" for line in lines)
 
 
@@ -218,20 +257,20 @@ def check(
 
 
 def _reach(intake: Intake, outcome: Outcome) -> datetime:
-    """How far the outcome's table reaches; where it is empty, the newest of the others, so that findings can say so.
+    """How far the outcome's table reaches; where it is empty, the others, so that findings can say so.
 
     Raises
     ------
     UsageError : nothing in the tables has a date.
     """
-    found = intake.data_through
-    if not found:
+    newest = [*intake.data_through.values()] or [instant(d) for d in history_days(intake.warehouse).days[-1:]]
+    if not newest:
         raise UsageError(
             "the reach of the tables was looked for",
             found="nothing in them is dated",
             do="Add activities or opportunities",
         )
-    return found.get(outcome_table(outcome), max(found.values()))
+    return intake.data_through.get(outcome_table(outcome), max(newest))
 
 
 LOOKED_AT = 3000

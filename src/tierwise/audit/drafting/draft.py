@@ -55,13 +55,13 @@ def draft_plan(warehouse: Warehouse, plan: str, through: Mapping[str, datetime] 
     """
     reach = dict(reaches(warehouse) if through is None else through)
     days = history_days(warehouse)
-    if not days.days or not reach:
+    if not days.days:
         raise UsageError(
             "a plan was to be drafted from the tables",
-            found="they hold no dated activity of an account, and no opportunity",
+            found="nothing in them has a date: no activity of an account, no opportunity, no account's created_at",
             do="Add opportunities or activities, or write models/<plan>/model.yaml by hand (`tierwise schema model`)",
         )
-    begins, until = instant(sustained_from(days.days)), max(reach.values())
+    begins, until = instant(sustained_from(days.days)), max(reach.values(), default=instant(days.days[-1]))
     chosen = choose_outcome(warehouse, plan, begins, reach, until)
     until = reach.get(outcome_table(chosen.outcome), until)
     lines, left_out = fit_attributes(warehouse, begins.date())

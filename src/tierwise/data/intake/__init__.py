@@ -28,7 +28,7 @@ from tierwise.data.noise import Flagged
 from tierwise.data.sources.files import list_tables
 from tierwise.data.sources.part import Listing
 from tierwise.data.warehouse import HIDDEN, Query, Warehouse
-from tierwise.errors import ContractError
+from tierwise.errors import TablesRefused
 
 COUNTS = ("table", "file", "read", "accepted", "quarantined", "refused", "superseded")
 
@@ -96,13 +96,13 @@ def read_tables(tables: Path | str | Sequence[Listing], settings: Settings, now:
 
     Raises
     ------
-    ContractError : the tables do not keep the contract; every finding of every file stands on a line of its own.
+    TablesRefused : the tables do not keep the contract; every finding of every file stands on a line of its own.
     """
     warehouse = Warehouse(settings.threads, settings.memory)
     try:
         seen = _take_in(warehouse, _listings(tables), settings, now)
         if seen.findings:
-            raise ContractError(_refusal(tables, seen.findings))
+            raise TablesRefused(_refusal(tables, seen.findings), seen)
         there = [name for name in TABLES if name in set(seen.counts["table"])]
         through = references.data_through(warehouse, there, settings, now)
     except BaseException:
