@@ -328,3 +328,45 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_hidden_columns_are_gone(tmp_path: Path) -> None:
     for name, table in bytes_of(read_tables(folder(tmp_path, {}), STRICT)).items():
         assert [n for n in table.column_names if n not in ("known_at", "noise")] == list(TABLES[name].names)
+
+
+def test_no_account_is_lost_to_a_column_called_rowid(tmp_path: Path) -> None:
+    text = "account_id,RowID,score\n007,5,1\n" + "".join(f"a{n},5,{n}\n" for n in range(149)) + "a1,5,7\n"
+    taken = read_tables(folder(tmp_path, {"accounts.csv": text}), LENIENT)
+    accounts = bytes_of(taken)["accounts"]
+    assert accounts.num_rows == taken.counts.set_index("table").loc["accounts", "accepted"] == 150
+    assert any("RowID: this name is kept for tierwise; rename it" in note for note in taken.notes)
+
+
+def test_one_column_spelt_in_two_ways_is_one(tmp_path: Path) -> None:
+    files = {
+        "accounts.csv": "account_id,Tier\n007,gold\n",
+        "accounts_2.csv": "account_id,tier\n008,tin\n",
+        "accounts_3.parquet": pa.table({"account_id": ["009"], "TIER": ["zinc"]}),
+    }
+    accounts = bytes_of(read_tables(folder(tmp_path, files), STRICT))["accounts"].to_pylist()
+    assert {row["account_id"]: row["TIER"] for row in accounts} == {"007": "gold", "008": "tin", "009": "zinc"}
+
+
+def test_beside_a_file_that_cannot_be_read_the_others_are_checked_all_the_same(tmp_path: Path) -> None:
+    dates = "".join(f"b{n},31.12.2024\n" for n in range(5))
+    files = {
+        "accounts.csv": b"account_id,created_at\n\xff,2024-01-01\n",
+        "accounts_2.csv": "account_id,created_at\n" + dates,
+    }
+    at = folder(tmp_path, files)
+    found = inspect_tables(at, STRICT)
+    assert any("accounts.csv:2: not UTF-8" in finding for finding in found.findings)
+    assert any("accounts_2.csv: 5 of 5 rows would be quarantined" in finding for finding in found.findings)
+    assert found.counts.set_index("file").loc["accounts_2.csv", "accepted"] == 0
+    assert reconciles(found.counts)
+
+
+@pytest.mark.parametrize("cell", ["Jane Quimby", "Quimby, Jane", "+49 170 5551234", "jane@quimby.example"])
+def test_a_cell_that_may_be_a_person_s_is_not_repeated(cell: str, tmp_path: Path) -> None:
+    row = f'e2,007,2024-01-01,web,visit,"{cell}"\ne3,007,"{cell}",web,visit,buyer\n'
+    taken = read_tables(folder(tmp_path, {"activities.csv": HEADER[:-1] + ",initiator\n" + row}), LENIENT)
+    assert taken.quarantine["reason"].tolist() == [
+        "the value is not one of: buyer, seller",
+        "the value is not an ISO 8601 instant",
+    ]

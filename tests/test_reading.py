@@ -151,8 +151,8 @@ def test_a_stream_is_read_in_bounded_pieces() -> None:
         (b"id,name\n1,a\n2,b\x00\n" + b"3,c\n" * 20, {}, 3, "holds NUL bytes: it is damaged"),
         ("id,name\n1,a\n2,Köln\n".encode(), {"encoding": "windows-1252"}, 3, "its bytes are UTF-8, and windows-1252 is declared; declare formats: {encoding: utf-8}"),
         (b"id,name\n1,it\x92s\n", {"encoding": "iso-8859-1"}, 2, "holds 0x92, no character of iso-8859-1; declare formats: {encoding: windows-1252}"),
-        ("id,name\n1,a\n2,Köln\n".encode().decode("windows-1252").encode(), {}, 3, "is UTF-8 that was read as windows-1252 and saved so; export it anew"),
-        ("id,name\n1,it’s\n".encode().decode("windows-1252").encode(), {}, 2, "is UTF-8 that was read as windows-1252"),
+        ("id,name\n1,a\n2,Köln\n3,Köln\n4,Köln\n5,Köln\n".encode().decode("windows-1252").encode(), {}, 3, "is UTF-8 that was read as windows-1252 and saved so; export it anew"),
+        ("id,name\n1,it’s\n2,it’s\n3,it’s\n4,it’s\n".encode().decode("windows-1252").encode(), {}, 2, "is UTF-8 that was read as windows-1252"),
         (b"id;name\n1;a\n", {}, 1, "the header has one column and holds ';'; declare formats: {delimiter: \";\"}"),
         (b'\n"id";"name"\n"1";"a"\n', {}, 2, "the header has one column and holds ';'; declare formats: {delimiter: \";\"}"),
         (b"id\tname\n1\ta\n", {}, 1, "the header has one column and holds a tab; declare formats: {delimiter: \"\\t\"}"),
@@ -184,6 +184,16 @@ def test_a_file_that_is_not_as_declared_is_refused(
     found_line, says = refused(data, Formats(**formats), block)
     assert says.startswith(words) or words in says
     assert found_line == line or not words
+
+
+@pytest.mark.parametrize("block", [SMALL, 1 << 20])
+def test_a_few_lines_that_were_spoilt_in_the_crm_are_read_and_said(block: int) -> None:
+    text = "id,name\n1,a\n2,Köln\n3,KÃ¶ln\n" + "4,a\n" * 60 + "5,KÃ¶ln\n"
+    _, chunks, notes = taken(text.encode(), block=block)
+    found = [name for chunk in chunks for name in chunk.frame["name"].to_pylist()]
+    assert [name for name in found if not name.isascii()] == ["Köln", "KÃ¶ln", "KÃ¶ln"]
+    says = "'Ã¶' is UTF-8 that was read as windows-1252 and saved so; it stands as it is"
+    assert notes == [f"2 lines hold text that was spoilt before, the first is line 4: {says}"]
 
 
 def test_names_of_columns_are_read_without_what_cannot_be_seen() -> None:

@@ -6,12 +6,14 @@ import io
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -21,7 +23,7 @@ from tierwise.config import Settings, Source, load_workspace, parse_settings
 from tierwise.data.sources.opening import open_sources
 from tierwise.data.sources.part import Listing
 from tierwise.errors import ConfigError, EnvironmentFault, UsageError, UserError
-from tierwise.jobs import InitResult, init
+from tierwise.jobs import InitResult, check, init
 from tierwise.jobs.workspace import settings_text
 from tierwise.synthetic import WorldSpec, simulate, write_world
 
@@ -447,3 +449,89 @@ def test_doctor_names_a_folder_that_is_gone(exports: Path, tmp_path: Path) -> No
     ok, says = {name: (ok, says) for name, ok, says in findings(tmp_path / "ws", None)}["source: tables"]
     assert not ok
     assert "gone: there is no such folder" in says
+
+
+WORDS_OF_SQL = [
+    "Tier",
+    "a",
+    "account",
+    "after",
+    "age",
+    "as_of",
+    "b",
+    "begins",
+    "c",
+    "cell",
+    "changed_at",
+    "count",
+    "d",
+    "day",
+    "days",
+    "e",
+    "ends",
+    "event_at",
+    "f",
+    "field",
+    "first",
+    "from",
+    "g",
+    "group",
+    "h",
+    "having",
+    "held",
+    "id",
+    "in_pipeline",
+    "key",
+    "kind",
+    "known_at",
+    "line",
+    "n",
+    "names",
+    "new_value",
+    "noise",
+    "old_value",
+    "order",
+    "p",
+    "place",
+    "rank",
+    "rate",
+    "reached",
+    "role",
+    "rows",
+    "s",
+    "select",
+    "since",
+    "stage",
+    "status",
+    "t",
+    "table",
+    "there",
+    "to_at",
+    "unlinked_at",
+    "value",
+    "values",
+    "was",
+    "where",
+    "y",
+]
+
+
+def test_attributes_may_bear_any_word_that_our_sql_uses(tmp_path: Path) -> None:
+    plain, worded = tmp_path / "plain", tmp_path / "worded"
+    write_world(simulate(WorldSpec(seed=3, accounts=200, months=14)), plain)
+    shutil.copytree(plain, worded)
+    path = worded / "tables/accounts.parquet"
+    table = pq.read_table(path)
+    for place, word in enumerate(WORDS_OF_SQL):
+        table = table.append_column(word, pa.array([float((n + place) % 5) for n in range(table.num_rows)]))
+    pq.write_table(table, path)
+    found = [
+        (init(folder / "ws", folder / "tables"), check(load_workspace(folder / "ws"))) for folder in (plain, worded)
+    ]
+    (drafted, checked), (drafted_worded, checked_worded) = found
+    assert drafted.draft.outcome == drafted_worded.draft.outcome
+    assert drafted.draft.ladder == drafted_worded.draft.ladder
+    pd.testing.assert_frame_equal(checked.coverage.frame, checked_worded.coverage.frame)
+    about = {word.lower() for word in WORDS_OF_SQL}
+    theirs = [(f.code, f.subject) for f in checked_worded.findings if f.subject.lower() not in about]
+    assert [(f.code, f.subject) for f in checked.findings] == theirs

@@ -292,12 +292,13 @@ def effort(channels: list[str], attributes: list[str], data_through: datetime, m
     Accounts that could be worked for 90 days or more; of more than `most`, a fixed sample.
     """
     values = "".join(f", a.{quoted(name)} AS {quoted('value_' + name)}" for name in attributes)
+    named = "".join(f", a.{quoted('value_' + name)}" for name in attributes)
     return Query(
         f"""
         WITH start AS (SELECT min(occurred_at) AS first FROM activities WHERE initiator = 'seller'),
         opened AS (SELECT account_id, min(created_at) AS first FROM opportunities GROUP BY account_id),
         spans AS (
-            SELECT a.*, greatest(coalesce(a.created_at, s.first), s.first) AS begins,
+            SELECT a.account_id{values}, greatest(coalesce(a.created_at, s.first), s.first) AS begins,
                    least(coalesce(o.first, $through), $through, coalesce(a.deleted_at, $through)) AS ends
             FROM accounts a CROSS JOIN start s LEFT JOIN opened o ON o.account_id = a.account_id),
         chosen AS (
@@ -309,7 +310,7 @@ def effort(channels: list[str], attributes: list[str], data_through: datetime, m
                   WHERE v.initiator = 'seller' AND list_contains($channels, v.channel)) v
             JOIN chosen a ON a.account_id = v.account_id AND v.occurred_at >= a.begins AND v.occurred_at < a.ends
             GROUP BY a.account_id)
-        SELECT coalesce(w.n, 0) AS n, date_diff('day', a.begins, a.ends) AS days{values}
+        SELECT coalesce(w.n, 0) AS n, date_diff('day', a.begins, a.ends) AS days{named}
         FROM chosen a LEFT JOIN worked w ON w.account_id = a.account_id ORDER BY a.account_id
         """,
         {"channels": channels, "through": naive(data_through), "most": most},

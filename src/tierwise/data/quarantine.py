@@ -19,6 +19,7 @@ Every row is accepted or quarantined with one code:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -36,6 +37,8 @@ from tierwise.data.warehouse import quoted
 COLUMNS = ("table", "file", "line", "column", "code", "reason")
 OF_PEOPLE = ("contacts", "contact_history", "leads")
 """Tables about people: their cells are never repeated (law 10)."""
+_OF_A_PERSON = re.compile(r"@|[^\W\d_]{2,}[\s,]+[^\W\d_]{2,}|^\s*[+(0](?=(\D*\d){9})[\d\s()/.-]+$")
+"""An e-mail address; two words; a telephone number."""
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
 
@@ -202,10 +205,11 @@ def infer_sql(source: str, names: list[str], formats: Formats | None = None) -> 
 
 
 def reason(check: Check, cell: str | None, table: str) -> str:
-    """The words for one faulty row; a cell of a table of people, or one with an e-mail address, is not repeated."""
+    """The words for one faulty row; a cell of a table of people, or one that may hold a name, an e-mail address or a
+    telephone number, is not repeated."""
     if cell is None:
         return check.says
-    if "@" in cell or table in OF_PEOPLE:
+    if table in OF_PEOPLE or _OF_A_PERSON.search(cell):
         return f"the value {check.says}"
     return f"'{cell[:40]}' {check.explain(cell) if check.explain else check.says}"
 

@@ -26,6 +26,8 @@ ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     "list": LIST,
 }
 """How each type of the contract stands in the warehouse."""
+KEPT = frozenset({"rowid"})
+"""Names that mean something else in the warehouse; so do those that begin with two underscores."""
 _FLOAT_ID = r"^[+-]?(\d+\.\d*|\.\d+|\d+(\.\d*)?[eE][+-]?\d+)$"
 _NUMERIC = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
@@ -106,8 +108,8 @@ def _further(name: str, names: tuple[str, ...], table: Table) -> str | None:
         near = difflib.get_close_matches(snake(name), absent, n=1, cutoff=0.85)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         return f"{name}: not a column of {table.name}; it was not read{hint}"
-    if name.startswith("__"):
-        return f"{name}: names that begin with __ are kept for tierwise; it was not read"
+    if name.startswith("__") or name.lower() in KEPT:
+        return f"{name}: this name is kept for tierwise; rename it if it is to be read"
     return None
 
 

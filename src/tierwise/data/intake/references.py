@@ -52,10 +52,10 @@ def notes(warehouse: Warehouse, tables: Iterable[str]) -> list[str]:
 
 def _unknown(warehouse: Warehouse, name: str, column: Column) -> list[str]:
     target, value = TABLES[column.references or ""], quoted(column.name)
-    there = f"SELECT DISTINCT {quoted(target.columns[0].name)} AS key FROM {target.name}"
+    there = f"SELECT DISTINCT {quoted(target.columns[0].name)} AS id FROM {target.name}"
     sql = f"""
-        SELECT count(*) AS filled, count(*) FILTER (key IS NULL) AS unknown
-        FROM {name} LEFT JOIN ({there}) ON key = {value} WHERE {value} IS NOT NULL"""
+        SELECT count(*) AS filled, count(*) FILTER (there.id IS NULL) AS unknown
+        FROM {name} mine LEFT JOIN ({there}) there ON there.id = mine.{value} WHERE mine.{value} IS NOT NULL"""
     row = warehouse.arrow(Query(sql)).to_pylist()[0]
     if not row["unknown"]:
         return []

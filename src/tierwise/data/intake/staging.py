@@ -67,31 +67,32 @@ def stage(warehouse: Warehouse, table: Table, parts: list[Staged]) -> None:
     stand as text first.
     """
     waiting: dict[str, list[Staged]] = {}
+    spelling: dict[str, str] = {}
     for staged in parts:
         if table.open and staged.part.untyped:
             waiting.setdefault(staged.part.source, []).append(staged)
         else:
-            _stage_typed(warehouse, table, staged)
+            _stage_typed(warehouse, table, staged, spelling)
     for mine in waiting.values():
-        _stage_untyped(warehouse, table, mine)
+        _stage_untyped(warehouse, table, mine, spelling)
 
 
-def _stage_typed(warehouse: Warehouse, table: Table, staged: Staged) -> None:
+def _stage_typed(warehouse: Warehouse, table: Table, staged: Staged, spelling: dict[str, str]) -> None:
     target = _Target(warehouse, table, staged)
-    for frame in _shaped(warehouse, table, staged):
+    for frame in _shaped(warehouse, table, staged, spelling):
         warehouse.register("__raw", frame)
         target.insert(frame.drop_columns(["__row"]).schema, "__raw")
         warehouse.unregister("__raw")
 
 
-def _stage_untyped(warehouse: Warehouse, table: Table, parts: list[Staged]) -> None:
+def _stage_untyped(warehouse: Warehouse, table: Table, parts: list[Staged], spelling: dict[str, str]) -> None:
     """Stage parts whose cells are all text by way of `__text`, which holds them as they are."""
     warehouse.run(Query("CREATE TEMP TABLE __text (__part BIGINT, __row BIGINT)"))
     schemas: dict[int, pa.Schema] = {}
     ranges: dict[int, list[tuple[int, int]]] = {staged.place: [] for staged in parts}
     there: set[str] = set()
     for staged in parts:
-        for frame in _shaped(warehouse, table, staged):
+        for frame in _shaped(warehouse, table, staged, spelling):
             schemas[staged.place] = frame.drop_columns(["__row"]).schema
             if frame.num_rows:
                 ranges[staged.place] += _row_ranges(frame)
@@ -104,15 +105,14 @@ def _stage_untyped(warehouse: Warehouse, table: Table, parts: list[Staged]) -> N
                 Query("INSERT INTO __text BY NAME SELECT *, $part AS __part FROM __raw", {"part": staged.place})
             )
             warehouse.unregister("__raw")
-    if not any(staged.findings for staged in parts):
-        typed = _with_attributes(warehouse, table, sorted(there), parts[0].part.formats)
-        for staged in parts:
-            target = _Target(warehouse, typed, staged)
-            for first, last in ranges[staged.place]:
-                where = f"__part = {staged.place} AND __row BETWEEN {first} AND {last}"
-                warehouse.run(Query(f"CREATE OR REPLACE TEMP VIEW __some AS SELECT * FROM __text WHERE {where}"))
-                target.insert(schemas[staged.place], "__some")
-        warehouse.run(Query("DROP VIEW IF EXISTS __some"))
+    typed = _with_attributes(warehouse, table, sorted(there), parts[0].part.formats)
+    for staged in parts:
+        target = _Target(warehouse, typed, staged)
+        for first, last in () if staged.findings else ranges[staged.place]:
+            where = f"__part = {staged.place} AND __row BETWEEN {first} AND {last}"
+            warehouse.run(Query(f"CREATE OR REPLACE TEMP VIEW __some AS SELECT * FROM __text WHERE {where}"))
+            target.insert(schemas[staged.place], "__some")
+    warehouse.run(Query("DROP VIEW IF EXISTS __some"))
     warehouse.run(Query("DROP TABLE __text"))
 
 
@@ -136,8 +136,11 @@ def _with_attributes(warehouse: Warehouse, table: Table, names: list[str], forma
     return replace(table, columns=(*table.columns, *further))
 
 
-def _shaped(warehouse: Warehouse, table: Table, staged: Staged) -> Iterator[pa.Table]:
-    """The chunks of a part that have the shape of its table, with each row's line as `__row`; all rows are counted."""
+def _shaped(warehouse: Warehouse, table: Table, staged: Staged, spelling: dict[str, str]) -> Iterator[pa.Table]:
+    """The chunks of a part that have the shape of its table, with each row's line as `__row`; all rows are counted.
+
+    spelling : how the table's further columns are written, by their names in lower case; the first part's way stands.
+    """
     part = staged.part
     try:
         for chunk in part.chunks():
@@ -149,7 +152,8 @@ def _shaped(warehouse: Warehouse, table: Table, staged: Staged) -> Iterator[pa.T
             staged.notes = list(dict.fromkeys([*staged.notes, *shaped.notes]))
             _keep_ragged(warehouse, staged, chunk)
             if not shaped.findings:
-                yield shaped.frame.append_column("__row", pa.array(chunk.lines))
+                names = [spelling.setdefault(name.lower(), name) for name in shaped.frame.column_names]
+                yield shaped.frame.rename_columns(names).append_column("__row", pa.array(chunk.lines))
         staged.digest = part.digest()
     except SourceFault as fault:
         at = f"{part.file}:{fault.line}" if fault.line else part.file

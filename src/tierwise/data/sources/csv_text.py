@@ -54,14 +54,14 @@ def read_csv(stream: BinaryIO, formats: Formats, threads: int = 1, block: int = 
     SourceFault : here or while chunks are taken: empty, of another kind, not as declared, an unclosed or stray quote, a
         bare carriage return, or cut short in its last record.
     """
-    blocks = decoded(stream, formats.encoding, block)
+    notes: list[str] = []
+    blocks = decoded(stream, formats.encoding, notes, block)
     head = next(blocks, b"")
     _check_delimiter(head, formats.delimiter)
     pieces = _pieces(chain([head] if head else [], blocks), formats.delimiter, block)
     data, records, final = next((piece for piece in pieces if len(piece[1])), (b"", None, True))
     if records is None:
         raise SourceFault("the file is empty")
-    notes: list[str] = []
     if _SEPARATOR.fullmatch(data[records.begins[0] : records.ends[0]]):
         records = records.part(1)
         if not len(records):

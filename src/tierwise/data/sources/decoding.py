@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from tierwise.data.sources.part import SourceFault
@@ -46,13 +47,16 @@ _TWICE = re.compile(
 """What UTF-8 looks like that was read as windows-1252 and saved again."""
 
 
+FEW_SPOILT = 3
+"""So many lines of spoilt text may stand in the CRM itself."""
 _CONTROLS = re.compile("[\u0080-\u009f]")
 _OF_TWO_BYTES = ("shift_jis", "gb18030")
 _THREE_BYTES = re.compile(rb"[\xe0-\xef][\x80-\xbf]{2}")
 
 
-def decoded(stream: BinaryIO, encoding: str, size: int = BLOCK) -> Iterator[bytes]:
-    """The stream as blocks of UTF-8 without a byte-order mark, whole characters each.
+def decoded(stream: BinaryIO, encoding: str, notes: list[str], size: int = BLOCK) -> Iterator[bytes]:
+    """The stream as blocks of UTF-8 without a byte-order mark, whole characters each; the first few lines of text that
+    was spoilt before are noted.
 
     Raises
     ------
@@ -62,14 +66,16 @@ def decoded(stream: BinaryIO, encoding: str, size: int = BLOCK) -> Iterator[byte
     _check_kind(block)
     block = block[_mark(block, encoding) :]
     decoder = codecs.getincrementaldecoder(encoding)("strict")
-    line = 1
+    line, spoilt = 1, _Spoilt()
     while True:
         text = _one(decoder, block, encoding, line)
         if text:
             _check_text(block, text, encoding, line)
+            spoilt.look(text, line)
             line += text.count(b"\n")
             yield text
         if not block:
+            notes += spoilt.note()
             return
         block = stream.read(size)
 
@@ -140,14 +146,44 @@ def _check_text(block: bytes, text: bytes, encoding: str, line: int) -> None:
         byte = f"0x{ord(control.group()):02x}"
         says = f"holds {byte}, no character of {encoding}; declare formats: {{encoding: windows-1252}}"
         raise SourceFault(says, line + words.count("\n", 0, control.start()))
-    if first := _TWICE.search(words):
-        spoilt = sum(len(found.group()) for found in _TWICE.finditer(words))
-        if 2 * spoilt >= sum(1 for _ in re.finditer(r"[^\x00-\x7f]", words)):
-            says = (
-                f"'{first.group()}' is UTF-8 that was read as windows-1252 and saved so; "
-                "export it anew from where it comes from, as UTF-8"
-            )
-            raise SourceFault(says, line + words.count("\n", 0, first.start()))
+
+
+@dataclass
+class _Spoilt:
+    """The lines so far whose text is UTF-8 that was read as windows-1252 and saved so."""
+
+    lines: int = 0
+    characters: int = 0
+    others: int = 0
+    first: int = 0
+    says: str = ""
+
+    def look(self, text: bytes, line: int) -> None:
+        """Look at a block that begins with this line.
+
+        Raises
+        ------
+        SourceFault : it is more than a few lines, and most of what is not ASCII: the export did it, not the CRM.
+        """
+        if text.isascii():
+            return
+        words = text.decode()
+        found = list(_TWICE.finditer(words))
+        self.others += sum(1 for _ in re.finditer(r"[^\x00-\x7f]", words))
+        if found and not self.first:
+            self.first = line + words.count("\n", 0, found[0].start())
+            self.says = f"'{found[0].group()}' is UTF-8 that was read as windows-1252 and saved so"
+        self.characters += sum(len(one.group()) for one in found)
+        self.lines += sum(1 for one in words.split("\n") if _TWICE.search(one)) if found else 0
+        if self.lines > FEW_SPOILT and 2 * self.characters >= self.others:
+            raise SourceFault(f"{self.says}; export it anew from where it comes from, as UTF-8", self.first)
+
+    def note(self) -> list[str]:
+        """What is said of a few lines; nothing of none."""
+        if not self.lines:
+            return []
+        many = "1 line holds" if self.lines == 1 else f"{self.lines:,} lines hold"
+        return [f"{many} text that was spoilt before, the first is line {self.first}: {self.says}; it stands as it is"]
 
 
 def _is_utf_8(block: bytes, encoding: str) -> bool:
