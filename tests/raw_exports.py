@@ -12,8 +12,9 @@ import pandas as pd
 import pyarrow as pa
 
 from tierwise.config.mapping import SourceMapping
-from tierwise.config.workspace import Formats
+from tierwise.config.workspace import Formats, Settings, Source
 from tierwise.data.sources.csv_text import read_csv
+from tierwise.data.sources.mapped import mapped_parts
 from tierwise.data.sources.mapping import load_mapping, map_parts
 from tierwise.data.sources.part import Chunk, Listing, Part
 
@@ -62,6 +63,14 @@ def mapped(
     """The listing, and the rows of each table."""
     listing = map_parts(parts, mapping or load_mapping(kind))
     return listing, {name: rows_of(listing, name) for name in {part.table for part in listing.parts}}
+
+
+def exported(folder: Path, kind: str, files: dict[str, str], formats: Formats | None = None) -> Listing:
+    """What a source of that kind hands over whose folder holds these files."""
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    source = Source(name="crm", kind=kind, at=str(folder), formats=formats or Formats())
+    return mapped_parts(folder, source, Settings(threads=1))
 
 
 def rows_of(listing: Listing, name: str) -> pd.DataFrame:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from raw_exports import DEAL, SF_ACCOUNT, TASK, mapped, raw, raw_csv, records, said, table
+from pathlib import Path
+
+import pytest
+
+from raw_exports import DEAL, SF_ACCOUNT, TASK, exported, mapped, raw, raw_csv, records, rows_of, said, table
 from tierwise.config.workspace import Formats
 
 # columns
@@ -183,15 +187,90 @@ def test_a_deal_closed_when_it_entered_its_closed_stage() -> None:
     ]
 
 
-def test_a_report_without_the_closed_box_leaves_it_open_whether_a_deal_is_closed() -> None:
+REPORT = "Opportunity ID,Account ID,Stage,Close Date,Created Date"
+NOTHING_SAYS = (
+    "opportunities: is_closed is empty in all rows (1): nothing says which deals are closed, so all count as open; "
+)
+
+
+def test_standard_stages_say_what_is_closed_where_a_report_has_no_box(tmp_path: Path) -> None:
     text = table(
-        "Opportunity ID,Account ID,Stage,Close Date,Created Date", "006000000000001,001,Won,2024-01-01,2024-01-01"
+        REPORT,
+        "006000000000001,001,Closed Won,2024-01-01,2023-01-01",
+        "006000000000002,001,closed lost,2024-01-02,2023-01-01",
+        "006000000000003,001,Closed Won Pending,2024-01-03,2023-01-01",
+        "006000000000004,001,Proposal,2024-01-04,2023-01-01",
     )
-    listing, _ = mapped("salesforce", raw({"report.csv": text}))
-    assert not {"is_closed", "closed_at"} & set(listing.parts[0].names)
+    listing = exported(tmp_path, "salesforce", {"report.csv": text})
+    assert records(rows_of(listing, "opportunities"), "is_closed", "is_won", "closed_at") == [
+        ("true", "true", "2024-01-01"),
+        ("true", "false", "2024-01-02"),
+        (None, None, None),
+        (None, None, None),
+    ]
+    assert not [note for note in said(listing) if "nothing says" in note]
+
+
+def test_a_box_or_a_list_of_stages_outranks_a_stages_name() -> None:
+    deals = table(DEAL, "0061,0011,Closed Won,0,0,2024-12-31,,2024-01-01,2024-06-01")
+    _, tables = mapped("salesforce", raw({"Opportunity.csv": deals}))
+    assert records(tables["opportunities"], "is_closed", "is_won", "closed_at") == [("0", "0", None)]
+    report = table(REPORT, "0061,0011,Closed Won,2024-01-01,2023-01-01", "0062,0011,Signed,2024-01-01,2023-01-01")
+    stages = table("ApiName,MasterLabel,IsClosed,IsWon", "Closed Won,x,false,false", "Signed,x,true,true")
+    _, tables = mapped("salesforce", raw({"report.csv": report, "OpportunityStage.csv": stages}))
+    assert records(tables["opportunities"], "is_closed", "is_won", "closed_at") == [
+        ("false", "false", None),
+        ("true", "true", "2024-01-01"),
+    ]
+
+
+def test_a_report_that_does_not_say_what_is_closed_is_told_what_to_export(tmp_path: Path) -> None:
+    text = table(REPORT, "006000000000001,001,Won,2024-01-01,2024-01-01")
+    listing = exported(tmp_path, "salesforce", {"report.csv": text})
+    assert records(rows_of(listing, "opportunities"), "is_closed", "closed_at") == [(None, None)]
+    assert f"report.csv: {NOTHING_SAYS}export Closed and Won, or OpportunityStage" in said(listing)
     stages = table("ApiName,MasterLabel,IsClosed", "Won,Won!,true")
-    _, tables = mapped("salesforce", raw({"report.csv": text, "OpportunityStage.csv": stages}))
-    assert records(tables["opportunities"], "is_closed", "closed_at") == [("true", "2024-01-01")]
+    listing = exported(tmp_path, "salesforce", {"report.csv": text, "OpportunityStage.csv": stages})
+    assert records(rows_of(listing, "opportunities"), "is_closed", "closed_at") == [("true", "2024-01-01")]
+    assert not [note for note in said(listing) if "nothing says" in note]
+
+
+@pytest.mark.parametrize("box", ["Is Deal Closed?,Is Closed Won", "Is deal closed?,Is closed won"])
+def test_stages_and_boxes_of_hubspots_own_exports_say_what_is_closed(tmp_path: Path, box: str) -> None:
+    header = "Record ID,Deal Name,Deal Stage,Pipeline,Create Date,Close Date,Associated Company IDs"
+    rows = [
+        "1,A,Closed won (Sales Pipeline),Sales Pipeline,2026-01-01,2026-02-01,77",
+        "2,B,Closed lost (Renewals (EU)),Renewals (EU),2026-01-01,2026-02-02,77",
+        "3,C,Contract sent (Sales Pipeline),Sales Pipeline,2026-01-01,2026-12-01,77",
+        "4,D,Signed (Partners),Partners,2026-01-01,2026-02-03,77",
+    ]
+    columns = ("stage", "is_closed", "is_won", "closed_at")
+    deals = rows_of(exported(tmp_path, "hubspot", {"deals.csv": table(header, *rows)}), "opportunities")
+    assert records(deals, *columns) == [
+        ("Closed won", "true", "true", "2026-02-01"),
+        ("Closed lost", "true", "false", "2026-02-02"),
+        ("Contract sent", None, None, None),
+        ("Signed", None, None, None),
+    ]
+    boxes = ["true,true", "true,false", "false,false", "true,true"]
+    text = table(f"{header},{box}", *(f"{row},{ticks}" for row, ticks in zip(rows, boxes, strict=True)))
+    deals = rows_of(exported(tmp_path, "hubspot", {"deals.csv": text}), "opportunities")
+    assert records(deals, *columns)[2:] == [
+        ("Contract sent", "false", "false", None),
+        ("Signed", "true", "true", "2026-02-03"),
+    ]
+
+
+def test_deals_of_hubspot_that_do_not_say_what_is_closed_are_told_what_to_export(tmp_path: Path) -> None:
+    text = table(
+        "Record ID,Deal Name,Deal Stage,Create Date,Close Date,Associated Company IDs",
+        "4,D,Signed (Partners),2026-01-01,2026-02-03,77",
+    )
+    listing = exported(tmp_path, "hubspot", {"deals.csv": text})
+    assert records(rows_of(listing, "opportunities"), "is_closed", "closed_at") == [(None, None)]
+    assert f'deals.csv: {NOTHING_SAYS}export "Is Deal Closed?" and "Is Closed Won", or deal_pipeline_stage' in said(
+        listing
+    )
 
 
 def test_field_history_gives_the_stages_where_nothing_better_is_there() -> None:

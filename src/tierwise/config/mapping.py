@@ -16,12 +16,14 @@ from tierwise.config.load import parse_file
 from tierwise.config.plan import Frozen
 
 Word = Annotated[str, Field(pattern=r"^_?[a-z][a-z0-9_]*$", max_length=60)]
-As = Literal["text", "word", "salesforce_id", "domain", "email_domain", "instant", "epoch_ms", "yes", "checkbox"]
+As = Literal[
+    "text", "word", "salesforce_id", "domain", "email_domain", "instant", "epoch_ms", "stage", "yes", "checkbox"
+]
 """
 text : as it is. word: in lower case with underscores. salesforce_id: with 18 characters. domain: the host of a URL.
 email_domain : what follows the @, and nothing else of it. instant: a loader's timestamp as ISO 8601. epoch_ms: the
-same, and milliseconds since 1970. yes: `yes` where it is ticked, else nothing. checkbox: true or false, where an empty
-box of a column that is there is false.
+same, and milliseconds since 1970. stage: without the pipeline in parentheses after it. yes: `yes` where it is ticked,
+else nothing. checkbox: true or false, where an empty box of a column that is there is false.
 """
 
 
@@ -69,6 +71,8 @@ class Way(Frozen):
     suffix: str = ""
     if_: Annotated[Word | None, Field(alias="if")] = None
     """An earlier column of the feed that must be filled."""
+    unless: Names = ()
+    """Columns of the file, or objects of the source; where one of them is there, this way is not open."""
     says: str = ""
     """What to say of rows whose value comes this way, as in `12 rows: the close date stands for the closing`."""
 
@@ -116,6 +120,8 @@ class Feed(Frozen):
     """Objects; if the source has one of them, this feed is not made."""
     attributes: bool = False
     """Whether further columns are kept as attributes."""
+    empty: dict[Word, str] = Field(default_factory=dict)
+    """Of columns that no row of a file fills, what to say then, as in `nothing says which deals are closed`."""
     tracks: Word | None = None
     """The table whose columns' changes these rows are: `field` becomes the column's name there, and values are read as
     that column's are; what is no column there is left out. A feed without a column `field` holds whole states of that

@@ -9,7 +9,7 @@ from tierwise.config.workspace import Settings, Source
 from tierwise.data.contract import TABLES
 from tierwise.data.sources.database import Reading, Wanted, database_parts
 from tierwise.data.sources.files import list_files
-from tierwise.data.sources.mapping import load_mapping, map_parts
+from tierwise.data.sources.mapping import load_mapping, map_parts, remarked
 from tierwise.data.sources.mapping.matching import object_named
 from tierwise.data.sources.mapping.naming import Header, is_system
 from tierwise.data.sources.part import Listing
@@ -28,7 +28,8 @@ def mapped_parts(folder: Path, source: Source, settings: Settings) -> Listing:
     else:
         raw = list_files(folder / source.at, source.name, source.formats)
     mapped = map_parts(raw.parts, mapping, settings.threads)
-    return Listing(mapped.parts, (*raw.findings, *mapped.findings), (*raw.notes, *mapped.notes))
+    parts = tuple(remarked(part, mapping) for part in mapped.parts)
+    return Listing(parts, (*raw.findings, *mapped.findings), (*raw.notes, *mapped.notes))
 
 
 def mapped_reading(mapping: SourceMapping) -> Wanted:

@@ -15,6 +15,7 @@ _HOST = r"^([\p{L}\p{N}_]([\p{L}\p{N}_-]*[\p{L}\p{N}])?\.)+(\p{L}{2,}|xn--[a-z0-
 _TRUE = pa.array(["true", "t", "yes", "y", "1"])
 _LOOSE = r"^\d{4}-\d\d-\d\d[ T]\d:|UTC$"
 _MS = r"^-?\d{11,14}$"
+_PIPELINE = r" +\((?:[^()]|\([^()]*\))*\)$"
 
 
 def text(values: pa.Array, nulls: Collection[str] = ()) -> pa.Array:
@@ -82,6 +83,11 @@ def word(values: pa.Array) -> pa.Array:
     return text(pc.utf8_trim(values, "_"))
 
 
+def stage(values: pa.Array) -> pa.Array:
+    """A stage without the pipeline that an export writes after it: `Closed won (Sales Pipeline)`."""
+    return pc.replace_substring_regex(values, _PIPELINE, "")
+
+
 def yes(values: pa.Array) -> pa.Array:
     """`yes` where a flag is true, null elsewhere."""
     true = pc.fill_null(pc.is_in(pc.utf8_lower(values), value_set=_TRUE), False)
@@ -115,6 +121,7 @@ READ: dict[As, Callable[[pa.Array], pa.Array]] = {
     "email_domain": email_domain,
     "instant": instant,
     "epoch_ms": epoch_ms,
+    "stage": stage,
     "yes": yes,
     "checkbox": checkbox,
 }

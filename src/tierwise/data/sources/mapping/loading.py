@@ -114,6 +114,9 @@ def _feed_faults(mapping: SourceMapping, feed: Feed, table: str, at: Keys) -> It
             if way.via is not None:
                 yield from _via_faults(mapping, way.via.table, (*way.via.match, way.via.take), path)
         known.append(name)
+    for name in feed.empty:
+        if name not in known:
+            yield (*at, "empty"), f"speaks of '{name}', which is no column of this feed{_near(name, known)}"
     for condition in feed.when:
         for name in condition.column:
             if name not in known:

@@ -94,6 +94,8 @@ class MappedSource:
     def _is_open(self, way: Way, header: Header, there: Mapping[str, object]) -> bool:
         if way.if_ is not None and way.if_ not in there:
             return False
+        if header.has_one_of(way.unless) or any(name in self.parts for name in way.unless):
+            return False
         if way.via is not None:
             return set(way.via.match.values()) <= set(there) and self.can_look_up(way.via)
         if way.joined:
