@@ -144,6 +144,88 @@ def test_a_campaign_member_was_reached_and_may_have_responded() -> None:
     assert any("1 row: without a date of its first response; its last change" in note for note in said(listing))
 
 
+def test_deleted_activities_are_left_out_and_counted() -> None:
+    who, then = "003000000000001", "2024-01-10T00:00:00Z"
+    event = "Id,WhoId,StartDateTime,CreatedDate,LastModifiedDate"
+    task = "Id,WhoId,ActivityDate,Status,CompletedDateTime,CreatedDate"
+    message = "Id,ActivityId,RelatedToId,Incoming,MessageDate,CreatedDate"
+    member = "Id,ContactId,HasResponded,FirstRespondedDate,CreatedDate"
+    files = {
+        "Event.csv": table(
+            f"{event},IsDeleted",
+            f"00U1,{who},2024-02-01T00:00:00Z,{then},2024-01-20T00:00:00Z,true",
+            f"00U2,{who},2024-02-01T00:00:00Z,{then},2024-01-20T00:00:00Z,false",
+        ),
+        "sf_task_data.csv": table(
+            f"{task},is_deleted,TaskSubtype",
+            f"00T000000000001,{who},2024-02-01,Completed,{then},{then},true,Task",
+            f"00T000000000002,{who},2024-02-01,Completed,{then},{then},false,Email",
+        ),
+        "EmailMessage.csv": table(
+            f"{message},IsDeleted", f"02s000000000001,00T000000000002,001000000000001,false,{then},{then},true"
+        ),
+        "CampaignMember.csv": table(
+            f"{member},_fivetran_deleted", f"00v1,{who},1,2024-02-03,{then},true", f"00v2,{who},1,2024-02-03,{then},"
+        ),
+        "Case.csv": table("Id,AccountId,CreatedDate,IsDeleted", f"5001,001000000000001,{then},1"),
+    }
+    listing, tables = mapped("salesforce", raw(files))
+    kept = ["00T000000000002EAA", "00U2", "00v2:responded", "00v2:sent"]
+    assert sorted(tables["activities"]["activity_id"]) == kept, "a deleted message does not hide the task that it had"
+    notes = said(listing)
+    for file in ("Event.csv", "sf_task_data.csv", "EmailMessage.csv", "CampaignMember.csv", "Case.csv"):
+        assert f"{file}: activities: 1 row left out: deleted" in notes
+    assert "CampaignMember.csv: activities: 1 row left out: responses of deleted members" in notes
+
+
+def test_a_deleted_lead_has_the_day_on_which_it_was_deleted() -> None:
+    text = table(
+        "Id,Email,CreatedDate,LastModifiedDate,IsDeleted",
+        "00Q000000000001,x@a.com,2024-01-01,2024-03-01,true",
+        "00Q000000000002,x@b.com,2024-01-01,2024-03-01,false",
+    )
+    _, tables = mapped("salesforce", raw({"Lead.csv": text}))
+    assert records(tables["leads"], "domain", "deleted_at") == [("a.com", "2024-03-01"), ("b.com", None)]
+
+
+FROM_THE_START = "1 row: deleted, and nothing says when; it counts as deleted from its creation on"
+
+
+@pytest.mark.parametrize(("kind", "file", "header"), [
+    ("salesforce", "Account.csv", "Id,IsDeleted,CreatedDate"),
+    ("hubspot", "company.csv", "id,is_deleted,property_createdate"),
+])  # fmt: skip
+def test_what_was_deleted_on_an_unknown_day_is_out_of_all_dates(kind: str, file: str, header: str) -> None:
+    rows = ("001000000000001AAA,true,2024-01-01", "001000000000002AAA,false,2024-01-01")
+    listing, tables = mapped(kind, raw({file: table(header, *rows)}))
+    assert records(tables["accounts"], "deleted_at") == [("2024-01-01",), (None,)]
+    assert said(listing) == [f"{file}: accounts: deleted_at: {FROM_THE_START}"]
+    name, deleted, _ = header.split(",")
+    listing, tables = mapped(kind, raw({file: table(f"{name},{deleted}", *(row[:-11] for row in rows))}))
+    assert records(tables["accounts"], "account_id") == [("001000000000002AAA",)]
+    assert said(listing) == [f"{file}: accounts: 1 row left out: deleted, and nothing says when"]
+
+
+def test_contacts_leads_and_deals_deleted_on_an_unknown_day_end_with_their_creation() -> None:
+    day = "2024-01-01"
+    files = {
+        "Contact.csv": table("Id,AccountId,CreatedDate,IsDeleted", f"003000000000001,001000000000001,{day},1"),
+        "Lead.csv": table("Id,Email,CreatedDate,IsDeleted", f"00Q000000000001,x@a.com,{day},1"),
+        "Opportunity.csv": table(
+            "Id,AccountId,CreatedDate,IsDeleted,IsClosed", f"006000000000001,001000000000001,{day},1,0"
+        ),
+    }
+    listing, tables = mapped("salesforce", raw(files))
+    assert records(tables["contacts"], "unlinked_at") == records(tables["leads"], "deleted_at") == [(day,)]
+    assert records(tables["opportunities"], "is_closed", "closed_at") == [("true", day)]
+    assert said(listing) == [
+        f"Contact.csv: contacts: unlinked_at: {FROM_THE_START}",
+        f"Lead.csv: leads: deleted_at: {FROM_THE_START}",
+        "Opportunity.csv: opportunities: closed_at: 1 row: deleted while open, and nothing says when; it counts as closed "
+        "from its creation on",
+    ]
+
+
 # opportunities
 
 
