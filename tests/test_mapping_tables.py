@@ -107,6 +107,52 @@ def test_a_task_is_an_activity_once_it_is_done() -> None:
     assert "Task.csv: activities: 1 row left out: the patterns of series whose tasks stand beside them" in notes
 
 
+SINCE_CHANGED = "completed on an unknown day; known from its last change on"
+SINCE_DUE = "completed on an unknown day, and nothing says when it last changed; known from the day it was due"
+
+
+def test_a_task_completed_on_an_unknown_day_is_known_from_its_last_change() -> None:
+    header = "Id,WhoId,ActivityDate,Status,CreatedDate,CompletedDateTime,LastModifiedDate"
+    text = table(
+        header,
+        "00T1,003000000000001,2024-02-01,Completed,2024-01-10,2024-02-20,2024-05-01",
+        "00T2,003000000000001,2024-02-01,Completed,2024-01-10,,2024-05-01",
+        "00T3,003000000000001,2024-02-01,Completed,2024-01-10,,",
+        "00T4,003000000000001,2024-02-01,Completed,,2024-02-20,2024-05-01",
+    )
+    listing, tables = mapped("salesforce", raw({"Task.csv": text}))
+    assert records(tables["activities"], "activity_id", "occurred_at", "recorded_at") == [
+        ("00T1", "2024-02-20", "2024-01-10"),
+        ("00T2", "2024-02-01", "2024-05-01"),
+        ("00T3", "2024-02-01", "2024-01-10"),
+        ("00T4", "2024-02-20", "2024-02-20"),
+    ]
+    assert f"Task.csv: activities: recorded_at: 1 row: {SINCE_CHANGED}" in said(listing)
+    assert f"Task.csv: activities: recorded_at: 1 row: {SINCE_DUE}" in said(listing)
+
+
+@pytest.mark.parametrize("prefix", ["", "property_"])
+def test_a_task_of_hubspot_completed_on_an_unknown_day_is_known_from_its_last_change(prefix: str) -> None:
+    names = ["hs_timestamp", "hs_createdate", "hs_task_status", "hs_task_completion_date", "hs_lastmodifieddate"]
+    task = table(
+        ",".join(["engagement_id", *(prefix + name for name in names)]),
+        "1,2024-02-01,2024-01-10,COMPLETED,2024-02-20,2024-05-01",
+        "2,2024-02-01,2024-01-10,COMPLETED,,1714521600000",
+        "3,2024-02-01,2024-01-10,COMPLETED,,",
+        "4,2024-02-01,,COMPLETED,2024-02-20,2024-05-01",
+    )
+    companies = table("engagement_id,company_id", *(f"{each},77" for each in range(1, 5)))
+    listing, tables = mapped("hubspot", raw({"engagement_task.csv": task, "engagement_company.csv": companies}))
+    assert records(tables["activities"], "activity_id", "occurred_at", "recorded_at") == [
+        ("1", "2024-02-20", "2024-01-10"),
+        ("2", "2024-02-01", "2024-05-01T00:00:00.000Z"),
+        ("3", "2024-02-01", "2024-01-10"),
+        ("4", "2024-02-20", "2024-02-20"),
+    ]
+    assert f"engagement_task.csv: activities: recorded_at: 1 row: {SINCE_CHANGED}" in said(listing)
+    assert f"engagement_task.csv: activities: recorded_at: 1 row: {SINCE_DUE}" in said(listing)
+
+
 def test_an_email_is_counted_once_and_an_incoming_one_is_the_buyers() -> None:
     task = table(TASK, "00T000000000001,003000000000001,,,Completed,1,2024-02-01,,2024-02-01T00:00:00Z,Email,,")
     message = table(
