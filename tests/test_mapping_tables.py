@@ -530,6 +530,42 @@ def test_states_are_ordered_by_the_dates_that_are_declared() -> None:
     ]
 
 
+# zones
+
+
+ZONES = "read as UTC; if they are of another zone, or to say that they are UTC, declare formats: {time_zone: ...}"
+
+
+def test_times_of_an_export_for_people_that_name_no_zone_are_counted(tmp_path: Path) -> None:
+    text = table(
+        "Record ID,Company name,Create Date,Last Modified Date",
+        "1,A,2026-01-01 09:30,2026-01-02 9:30:01",
+        "2,B,2026-01-01,2026-01-02T09:30:00Z",
+        "3,C,2026-01-01 09:30 -05:00,2026-01-02 09:30+0000",
+        "4,D,2026-01-01 09:30 UTC,",
+    )
+    assert said(exported(tmp_path, "hubspot", {"companies.csv": text})) == [
+        f"companies.csv: accounts: 2 times without a zone {ZONES}"
+    ]
+    for zone in ("UTC", "America/New_York"):
+        assert said(exported(tmp_path, "hubspot", {"companies.csv": text}, Formats(time_zone=zone))) == []
+
+
+def test_times_of_a_salesforce_report_that_name_no_zone_are_counted(tmp_path: Path) -> None:
+    text = table("Account ID,Account Name,Created Date", "001000000000001,A,1/15/2026 9:30 AM")
+    assert said(exported(tmp_path, "salesforce", {"report.csv": text}, Formats(dates="month_first"))) == [
+        f"report.csv: accounts: 1 time without a zone {ZONES}"
+    ]
+
+
+def test_times_that_a_loader_or_an_api_writes_are_of_utc_as_they_stand(tmp_path: Path) -> None:
+    loaded = {"company.csv": table("id,property_name,property_createdate", "1,A,2026-01-01 09:30:00")}
+    assert said(exported(tmp_path, "hubspot", loaded)) == []
+    (tmp_path / "company.csv").unlink()
+    queried = {"Account.csv": table("Id,Name,CreatedDate", "001000000000001,A,2026-01-01T09:30:00")}
+    assert said(exported(tmp_path, "salesforce", queried)) == []
+
+
 # HubSpot
 
 

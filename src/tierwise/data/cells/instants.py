@@ -20,6 +20,8 @@ _OFFSET = r"(?:Z|z|[+-]\d\d(?::?\d\d)?)"
 _ZONE = rf" ?(?:{_OFFSET}|UTC|GMT)"
 _ISO = rf"{_DAY}(?:[T ]{_TIME}{_OFFSET}?)?"
 _ISO_SPACED = rf"{_DAY}[T ]{_TIME}{_ZONE}"
+ZONELESS = rf"[T ]{_TIME}(?: ?[AaPp]\.?[Mm]\.?)?$"
+"""What a cell ends with that has a time and names no zone."""
 _PARTS = ("a", "b", "year", "hour", "minute", "second", "half", "zone")
 _ORDERED = (
     r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})"
