@@ -219,6 +219,12 @@ def test_what_is_not_read_is_noted(tmp_path: Path) -> None:
     assert not [note for note in notes if "readme" in note]
 
 
+def test_a_tables_ending_may_be_in_capitals(tmp_path: Path) -> None:
+    at = folder(tmp_path, {})
+    (at / "accounts.csv").rename(at / "accounts.CSV")
+    assert "accounts.CSV" in set(read_tables(at, STRICT).counts["file"])
+
+
 def test_every_bad_row_has_its_line_and_its_reason(tmp_path: Path) -> None:
     text = (
         "activity_id,account_id,occurred_at,channel,kind,initiator,value,topic\r\n"

@@ -19,7 +19,7 @@ import pytest
 from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
-from raw_exports import DEAL, SF_ACCOUNT, TASK, mapped, raw, raw_csv, raw_files, records, said, table
+from raw_exports import DEAL, SF_ACCOUNT, TASK, exported, mapped, raw, raw_csv, raw_files, records, said, table
 from tierwise.cli.app import app
 from tierwise.config.mapping import SourceMapping
 from tierwise.config.plan import Name
@@ -188,6 +188,29 @@ def test_a_column_that_cannot_be_had_is_named_as_the_source_names_it() -> None:
 def test_a_header_with_one_name_twice_is_a_finding() -> None:
     listing = map_parts([raw_csv("Account.csv", table("Id,Industry,industry", "1,x,y"))], load_mapping("salesforce"))
     assert listing.findings == ("Account.csv: industry: stands twice in the header; keep one of them",)
+
+
+ONLY = "only .csv and .parquet are; export them as one of these"
+
+
+def test_a_files_ending_may_be_in_capitals_and_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "Lead").mkdir()
+    pq.write_table(pa.table({"Id": ["001"], "Name": ["Acme"]}), tmp_path / "ACCOUNT.PARQUET")
+    others = {"Contact.xlsx": "", "Event.TSV": "", "Case.csv.gz": "", "Lead/p1.xls": "", "notes.md": "", ".x.zip": ""}
+    lead = {"Lead/p0.CSV": table("Id,Email", "00Q1,a@acme.com")}
+    listing = exported(tmp_path, "salesforce", {"Task.CSV": table(TASK), **lead, **others})
+    assert [(part.table, part.file) for part in listing.parts] == [
+        ("accounts", "ACCOUNT.PARQUET"),
+        ("activities", "Task.CSV"),
+        ("leads", "Lead/p0.CSV"),
+    ]
+    assert listing.notes == (f"not read: Case.csv.gz, Contact.xlsx, Event.TSV, Lead/p1.xls: {ONLY}",)
+
+
+def test_a_folder_without_a_file_to_read_names_what_it_holds(tmp_path: Path) -> None:
+    listing = exported(tmp_path, "hubspot", {"companies.xlsx": ""})
+    assert len(listing.findings) == 1
+    assert listing.notes == (f"not read: companies.xlsx: {ONLY}",)
 
 
 # typed columns, chunks, digests

@@ -267,8 +267,8 @@ def test_contacts_leads_and_deals_deleted_on_an_unknown_day_end_with_their_creat
     assert said(listing) == [
         f"Contact.csv: contacts: unlinked_at: {FROM_THE_START}",
         f"Lead.csv: leads: deleted_at: {FROM_THE_START}",
-        "Opportunity.csv: opportunities: closed_at: 1 row: deleted while open, and nothing says when; it counts as closed "
-        "from its creation on",
+        "Opportunity.csv: opportunities: closed_at: 1 row: deleted while open, and nothing says when; it counts as "
+        "closed from its creation on",
     ]
 
 

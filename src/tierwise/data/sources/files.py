@@ -62,15 +62,19 @@ def list_files(folder: Path, source: str, formats: Formats) -> Listing:
     if not folder.is_dir():
         return Listing((), (f"source '{source}': {folder}: there is no such folder",))
     parts: list[Part] = []
+    others: list[str] = []
     for entry in sorted(folder.iterdir(), key=lambda path: path.name):
         if not entry.name.startswith((".", "_")):
-            paths = _parts_of(entry) if entry.is_dir() else [entry] if entry.suffix in _SUFFIXES else []
+            paths = _parts_of(entry) if entry.is_dir() else [entry] if _is_read(entry) else []
             name = entry.name if entry.is_dir() else entry.stem
             parts += [_part(folder, path, name, source, formats) for path in paths]
+            others += _others(folder, entry)
+    only = "only .csv and .parquet are; export them as one of these"
+    notes = (f"not read: {', '.join(others)}: {only}",) if others else ()
     if not parts:
-        return Listing((), (f"source '{source}': {folder}: the folder holds no .parquet and no .csv file",))
+        return Listing((), (f"source '{source}': {folder}: the folder holds no .parquet and no .csv file",), notes)
     faults = tuple(fault for part in parts if not part.names for fault in _fault(part))
-    return Listing(tuple(part for part in parts if part.names), faults)
+    return Listing(tuple(part for part in parts if part.names), faults, notes)
 
 
 def _fault(part: Part) -> Iterator[str]:
@@ -82,7 +86,7 @@ def _fault(part: Part) -> Iterator[str]:
 
 
 def _part(folder: Path, path: Path, table: str, source: str, formats: Formats) -> Part:
-    is_csv = path.suffix == ".csv"
+    is_csv = path.suffix.lower() == ".csv"
     said: list[str] = []
     read = partial(_read_csv, path, formats, said) if is_csv else partial(_read_parquet, path)
     try:
@@ -163,7 +167,7 @@ def _digest(path: Path) -> str:
 def _table_of(entry: Path) -> str | None:
     if entry.is_dir():
         return entry.name if entry.name in TABLES else None
-    found = _OF_TABLE.fullmatch(entry.stem) if entry.suffix in _SUFFIXES else None
+    found = _OF_TABLE.fullmatch(entry.stem) if _is_read(entry) else None
     return found.group(1) if found else None
 
 
@@ -172,14 +176,25 @@ def _is_whole(entry: Path) -> bool:
     return entry.is_dir() or entry.stem in TABLES
 
 
+def _is_read(path: Path) -> bool:
+    """Whether a file is of a kind that is read, by its ending."""
+    return path.suffix.lower() in _SUFFIXES
+
+
 def _parts_of(entry: Path) -> list[Path]:
-    named = [path for path in entry.iterdir() if path.suffix in _SUFFIXES and not path.name.startswith((".", "_"))]
+    named = [path for path in entry.iterdir() if _is_read(path) and not path.name.startswith((".", "_"))]
     return sorted(named, key=lambda path: path.name)
 
 
 def _strange_parts(folder: Path, entry: Path) -> list[str]:
-    strange = sorted(path.relative_to(folder).as_posix() for path in entry.iterdir() if path.suffix.lower() in _OTHER)
-    return [f"{name}: only .parquet and .csv are read; export it as one of them" for name in strange]
+    says = "only .parquet and .csv are read; export it as one of them"
+    return [f"{name}: {says}" for name in _others(folder, entry)]
+
+
+def _others(folder: Path, entry: Path) -> list[str]:
+    """The files that look like exports and are not read: an entry itself, or those of a folder."""
+    paths = entry.iterdir() if entry.is_dir() else [entry]
+    return sorted(path.relative_to(folder).as_posix() for path in paths if path.suffix.lower() in _OTHER)
 
 
 def _looks_like_a_table(entry: Path) -> bool:
@@ -187,7 +202,7 @@ def _looks_like_a_table(entry: Path) -> bool:
         return False
     if entry.is_dir():
         return bool(_parts_of(entry))
-    return entry.suffix.lower() in _SUFFIXES or (entry.suffix.lower() in _OTHER and _near(entry) is not None)
+    return _is_read(entry) or (entry.suffix.lower() in _OTHER and _near(entry) is not None)
 
 
 def _shown(entry: Path) -> str:
@@ -204,7 +219,7 @@ def _unknown(entry: Path) -> str:
     near = _near(entry)
     if near is None:
         return f"{_shown(entry)}: not a table of the contract; it was not read"
-    if entry.suffix in _SUFFIXES or entry.is_dir():
+    if _is_read(entry) or entry.is_dir():
         return f"{_shown(entry)}: not a table of the contract; it was not read; did you mean '{near}'?"
     return f"{_shown(entry)}: only .parquet and .csv are read; export '{near}' as one of them"
 

@@ -50,8 +50,8 @@ class _Seen:
         if self.zoneless:
             times = "1 time" if self.zoneless == 1 else f"{self.zoneless} times"
             yield (
-                f"{part.file}: {part.table}: {times} without a zone read as UTC; if they are of another zone, or to say "
-                "that they are UTC, declare formats: {time_zone: ...}"
+                f"{part.file}: {part.table}: {times} without a zone read as UTC; if they are of another zone, "
+                "or to say that they are UTC, declare formats: {time_zone: ...}"
             )
 
 
