@@ -224,6 +224,17 @@ def test_deleted_activities_are_left_out_and_counted() -> None:
     assert "CampaignMember.csv: activities: 1 row left out: responses of deleted members" in notes
 
 
+@pytest.mark.parametrize("name", ["call", "email", "meeting", "note", "task", "communication"])
+def test_deleted_engagements_of_hubspot_are_left_out_and_counted(name: str) -> None:
+    header = "engagement_id,_fivetran_deleted,property_hs_timestamp,property_hs_task_status"
+    rows = ("1,true,2024-02-01,COMPLETED", "2,false,2024-02-01,COMPLETED", "3,,2024-02-01,COMPLETED")
+    companies = table("engagement_id,company_id", "1,77", "2,77", "3,77")
+    file = f"engagement_{name}.csv"
+    listing, tables = mapped("hubspot", raw({file: table(header, *rows), "engagement_company.csv": companies}))
+    assert tables["activities"]["activity_id"].tolist() == ["2", "3"]
+    assert f"{file}: activities: 1 row left out: deleted" in said(listing)
+
+
 def test_a_deleted_lead_has_the_day_on_which_it_was_deleted() -> None:
     text = table(
         "Id,Email,CreatedDate,LastModifiedDate,IsDeleted",

@@ -72,32 +72,32 @@ SELECT engagement_id, deal_id
 FROM hubspot.engagement_deal;
 
 -- engagement_call.csv
-SELECT engagement_id, property_hs_timestamp, property_hs_createdate, property_hs_call_direction,
+SELECT engagement_id, _fivetran_deleted, property_hs_timestamp, property_hs_createdate, property_hs_call_direction,
   property_hs_lastmodifieddate
 FROM hubspot.engagement_call;
 
 -- engagement_email.csv
-SELECT engagement_id, property_hs_timestamp, property_hs_createdate, property_hs_email_direction,
+SELECT engagement_id, _fivetran_deleted, property_hs_timestamp, property_hs_createdate, property_hs_email_direction,
   property_hs_lastmodifieddate
 FROM hubspot.engagement_email;
 
 -- engagement_meeting.csv
-SELECT engagement_id, property_hs_timestamp, property_hs_createdate, property_hs_meeting_outcome,
+SELECT engagement_id, _fivetran_deleted, property_hs_timestamp, property_hs_createdate, property_hs_meeting_outcome,
   property_hs_lastmodifieddate
 FROM hubspot.engagement_meeting;
 
 -- engagement_note.csv
-SELECT engagement_id, property_hs_timestamp, property_hs_createdate, property_hs_lastmodifieddate
+SELECT engagement_id, _fivetran_deleted, property_hs_timestamp, property_hs_createdate, property_hs_lastmodifieddate
 FROM hubspot.engagement_note;
 
 -- engagement_task.csv
-SELECT engagement_id, property_hs_timestamp, property_hs_createdate, property_hs_task_status,
+SELECT engagement_id, _fivetran_deleted, property_hs_timestamp, property_hs_createdate, property_hs_task_status,
   property_hs_task_completion_date, property_hs_task_type, property_hs_lastmodifieddate
 FROM hubspot.engagement_task;
 
 -- engagement_communication.csv
-SELECT engagement_id, property_hs_timestamp, property_hs_createdate, property_hs_communication_channel_type,
-  property_hs_lastmodifieddate
+SELECT engagement_id, _fivetran_deleted, property_hs_timestamp, property_hs_createdate,
+  property_hs_communication_channel_type, property_hs_lastmodifieddate
 FROM hubspot.engagement_communication;
 
 -- email_event.csv
