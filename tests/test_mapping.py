@@ -469,6 +469,11 @@ objects:
             "contact_id: {via: {table: activities, match: {activity_id: activity_id}, take: contact_id}}",
             "lookups lead from activities back to activities; they must end somewhere",
         ),
+        (
+            "initiator: {constant: buyer}",
+            "initiator: {constant: buyer}\n        empty: {initiatr: nobody says who}",
+            "empty: speaks of 'initiatr', which is no column of this feed; did you mean 'initiator'?",
+        ),
         ("objects:", "objects: [", "not valid YAML"),
     ],
 )

@@ -235,6 +235,14 @@ def test_deleted_engagements_of_hubspot_are_left_out_and_counted(name: str) -> N
     assert f"{file}: activities: 1 row left out: deleted" in said(listing)
 
 
+@pytest.mark.parametrize(("kind", "file"), [("salesforce", "Account.csv"), ("hubspot", "company.csv")])
+def test_what_a_loader_says_is_deleted_is_so_whatever_the_source_said_before(kind: str, file: str) -> None:
+    header = "id,createdate,created_date,is_deleted,_fivetran_deleted,_fivetran_synced"
+    text = table(header, "001000000000001AAA,2024-01-01,2024-01-01,false,true,2024-03-01")
+    _, tables = mapped(kind, raw({file: text}))
+    assert records(tables["accounts"], "deleted_at") == [("2024-03-01",)]
+
+
 def test_a_deleted_lead_has_the_day_on_which_it_was_deleted() -> None:
     text = table(
         "Id,Email,CreatedDate,LastModifiedDate,IsDeleted",
