@@ -49,33 +49,39 @@ def reasons(found: Coverage) -> dict[str, int]:
     return dict(zip(found.frame["reason"], found.frame["outcomes"], strict=True))
 
 
-def only(reason: str, rows: Rows, **plan: object) -> None:
+def check_reason(reason: str, rows: Rows, **plan: object) -> None:
     assert reasons(coverage(rows, **plan)) == {reason: 1}
 
 
 def test_each_outcome_has_the_first_reason_that_holds() -> None:
-    only("in_cohort", {"accounts": [account("a")], "opportunities": [opened("a")]})
-    only("unknown_account", {"accounts": [account("a")], "opportunities": [opened("b")]})
+    check_reason("in_cohort", {"accounts": [account("a")], "opportunities": [opened("a")]})
+    check_reason("unknown_account", {"accounts": [account("a")], "opportunities": [opened("b")]})
     for created in (AT - DAY + timedelta(seconds=1), AT, AT + 9 * DAY):
-        only("created_with_outcome", {"accounts": [account("a", created)], "opportunities": [opened("a")]})
+        check_reason("created_with_outcome", {"accounts": [account("a", created)], "opportunities": [opened("a")]})
     first = datetime(2025, 4, 1, tzinfo=AS_OF.tzinfo)
-    only("between_dates", {"accounts": [account("a", AT - DAY)], "opportunities": [opened("a")]})
-    only("between_dates", {"accounts": [account("a", first)], "opportunities": [opened("a")]})
-    only("in_cohort", {"accounts": [account("a", first - timedelta(microseconds=1))], "opportunities": [opened("a")]})
-    only("deleted", {"accounts": [account("a", deleted_at=EARLY + DAY)], "opportunities": [opened("a")]})
+    check_reason("between_dates", {"accounts": [account("a", AT - DAY)], "opportunities": [opened("a")]})
+    check_reason("between_dates", {"accounts": [account("a", first)], "opportunities": [opened("a")]})
+    check_reason(
+        "in_cohort", {"accounts": [account("a", first - timedelta(microseconds=1))], "opportunities": [opened("a")]}
+    )
+    check_reason("deleted", {"accounts": [account("a", deleted_at=EARLY + DAY)], "opportunities": [opened("a")]})
     short = {"outcome": {"types": ["New"], "horizon_days": 7}}
-    only("no_date", {"accounts": [account("a")], "opportunities": [opened("a")]}, **short)
+    check_reason("no_date", {"accounts": [account("a")], "opportunities": [opened("a")]}, **short)
     won = opened("a", EARLY, closed_at=EARLY + DAY, is_closed=True, is_won=True)
-    only("customer", {"accounts": [account("a")], "opportunities": [opened("a"), won]})
-    only("in_cohort", {"accounts": [account("a")], "opportunities": [opened("a"), won]}, cohort={"customers": "keep"})
-    only("no_customer", {"accounts": [account("a")], "opportunities": [opened("a")]}, cohort={"customers": "only"})
-    only("in_pipeline", {"accounts": [account("a")], "opportunities": [opened("a"), opened("a", EARLY)]})
-    only(
+    check_reason("customer", {"accounts": [account("a")], "opportunities": [opened("a"), won]})
+    check_reason(
+        "in_cohort", {"accounts": [account("a")], "opportunities": [opened("a"), won]}, cohort={"customers": "keep"}
+    )
+    check_reason(
+        "no_customer", {"accounts": [account("a")], "opportunities": [opened("a")]}, cohort={"customers": "only"}
+    )
+    check_reason("in_pipeline", {"accounts": [account("a")], "opportunities": [opened("a"), opened("a", EARLY)]})
+    check_reason(
         "country",
         {"accounts": [account("a", country="FR")], "opportunities": [opened("a")]},
         cohort={"countries": ["NL"]},
     )
-    only(
+    check_reason(
         "too_young",
         {"accounts": [account("a", first - DAY)], "opportunities": [opened("a")]},
         cohort={"min_age_days": 30},
@@ -85,7 +91,7 @@ def test_each_outcome_has_the_first_reason_that_holds() -> None:
 def test_no_activity_is_told_from_no_domain_to_find_any_by() -> None:
     plan = {"cohort": {"active_within_days": 30}, "features": {"signal": {"channels": {"web": {}}}}}
     for domain, reason in (("a.example", "inactive"), (None, "no_domain")):
-        only(reason, {"accounts": [account("a", domain=domain)], "opportunities": [opened("a")]}, **plan)
+        check_reason(reason, {"accounts": [account("a", domain=domain)], "opportunities": [opened("a")]}, **plan)
     visit = {
         "activity_id": "1",
         "domain": "a.example",
@@ -94,7 +100,9 @@ def test_no_activity_is_told_from_no_domain_to_find_any_by() -> None:
         "kind": "visit",
         "initiator": "buyer",
     }
-    only("in_cohort", {"accounts": [account("a")], "opportunities": [opened("a")], "activities": [visit]}, **plan)
+    check_reason(
+        "in_cohort", {"accounts": [account("a")], "opportunities": [opened("a")], "activities": [visit]}, **plan
+    )
 
 
 def test_a_lead_of_the_company_stands_for_the_account_that_came_with_the_outcome() -> None:
@@ -105,7 +113,7 @@ def test_a_lead_of_the_company_stands_for_the_account_that_came_with_the_outcome
         "converted_at": AT,
         "converted_account_id": "a",
     }
-    only("in_cohort_as_lead", {"accounts": [account("a", AT)], "opportunities": [opened("a")], "leads": [lead]})
+    check_reason("in_cohort_as_lead", {"accounts": [account("a", AT)], "opportunities": [opened("a")], "leads": [lead]})
 
 
 def test_only_the_plans_outcomes_of_the_last_year_count_and_accounts_are_counted_once() -> None:
@@ -133,7 +141,7 @@ def test_only_the_plans_outcomes_of_the_last_year_count_and_accounts_are_counted
 def test_accounts_own_ages_and_no_outcome_at_all() -> None:
     ages = {"cohort": {"grid": {"account_age_days": [7]}}}
     for days, reason in ((30, "in_cohort"), (5, "no_date"), (80, "no_date"), (0, "created_with_outcome")):
-        only(reason, {"accounts": [account("a", AT - days * DAY)], "opportunities": [opened("a")]}, **ages)
+        check_reason(reason, {"accounts": [account("a", AT - days * DAY)], "opportunities": [opened("a")]}, **ages)
     empty = coverage({"accounts": [account("a")], "opportunities": [opened("a", type="Renewal")]})
     assert (empty.outcomes, empty.covered, len(empty.frame)) == (0, 0, 0)
 

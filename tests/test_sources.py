@@ -285,7 +285,7 @@ def test_sqlite_values_of_another_kind_are_left_for_the_quarantine(tmp_path: Pat
 SECRET = "s3cr3t/word"
 
 
-def refused(source: Source, folder: Path, *words: str, kind: type[TierwiseError] = EnvironmentFault) -> None:
+def check_refused(source: Source, folder: Path, *words: str, kind: type[TierwiseError] = EnvironmentFault) -> None:
     for ask in (lambda: database_parts(source, folder, 1), lambda: reached(source, folder)):
         with pytest.raises(kind) as caught:
             ask()
@@ -307,15 +307,17 @@ def test_faults_of_postgresql_name_the_source_and_never_the_password(
     home = postgresql.removeprefix("host=")
     head = f"postgresql://clerk:s3cr3t%2Fword@/postgres?host={home}"
     psql(postgresql, "DROP ROLE IF EXISTS clerk", "CREATE ROLE clerk LOGIN PASSWORD 'another'")
-    refused(source(head), tmp_path, "password authentication failed", "Check user and password", "clerk:***@")
-    refused(
+    check_refused(source(head), tmp_path, "password authentication failed", "Check user and password", "clerk:***@")
+    check_refused(
         source(f"postgresql://u:s3cr3t%2Fword@127.0.0.1:1/x?sslpassword={SECRET}"),
         tmp_path,
         "refused",
         "Check host and port",
     )
-    refused(source(f"postgresql://u:{SECRET}@/nowhere?host={home}"), tmp_path, "does not exist", "Check the names")
-    refused(
+    check_refused(
+        source(f"postgresql://u:{SECRET}@/nowhere?host={home}"), tmp_path, "does not exist", "Check the names"
+    )
+    check_refused(
         source(f"postgresql://u:{SECRET}@no-such-host.invalid/x"),
         tmp_path,
         "no-such-host.invalid",
@@ -345,12 +347,14 @@ def test_a_table_that_may_not_be_read_is_named(postgresql: str, postgresql_url: 
     ],
 )
 def test_urls_that_cannot_be_read(at: str, kind: type[TierwiseError], words: tuple[str, ...], tmp_path: Path) -> None:
-    refused(Source(name="crm", at=at), tmp_path, *words, kind=kind)
+    check_refused(Source(name="crm", at=at), tmp_path, *words, kind=kind)
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "crm.db").write_bytes(b"account_id,name\n" * 100)
-    refused(Source(name="crm", at="sqlite:///crm.db"), tmp_path, "not a database", "Check that the file is an SQLite")
+    check_refused(
+        Source(name="crm", at="sqlite:///crm.db"), tmp_path, "not a database", "Check that the file is an SQLite"
+    )
 
 
 def test_a_database_without_a_table_of_ours_says_what_it_holds(tmp_path: Path) -> None:

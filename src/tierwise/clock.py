@@ -56,11 +56,6 @@ def grid(every: Every, first: datetime, last: datetime) -> tuple[datetime, ...]:
     return tuple(days)
 
 
-def is_mature(as_of: datetime, horizon_days: int, data_through: datetime) -> bool:
-    """Whether the horizon `[as_of, as_of + horizon)` has closed in the data: `as_of + horizon <= data_through`."""
-    return as_of + timedelta(days=horizon_days) <= data_through
-
-
 @dataclass(frozen=True)
 class Split:
     """One forward-in-time split with a gap of one horizon.

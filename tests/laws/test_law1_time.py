@@ -106,10 +106,6 @@ def test_row_order_and_threads_change_no_byte(seed: int) -> None:
     assert matrix_of(rows, PLAN).digest() == matrix_of(turned, PLAN).digest()
 
 
-EQUIVALENT: dict[tuple[str, str, str], str] = {}
-"""Mutants that no export can tell from the original, each with its reason."""
-
-
 def killer(mutant: Mutant, seeds: range) -> str | None:
     """What kills a mutant: the law itself (rewinding, scrambling), or a row or value that it has otherwise."""
     for seed in seeds:
