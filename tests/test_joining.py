@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -255,6 +255,38 @@ def test_a_synced_deal_counts_once_and_its_stages_are_the_first_sources() -> Non
     ]
     assert "opportunities: 1 of hub are crm's by sync_id; each counts once" in found.notes
     assert "opportunity_stages: 1 rows of hub of deals that count once were left out" in found.notes
+
+
+def test_deals_that_look_synced_and_name_no_sync_id_are_counted() -> None:
+    def after(days: int) -> datetime:
+        return DAY + timedelta(days=days)
+
+    crm = {
+        "accounts": [account("a"), account("b")],
+        "opportunities": [
+            deal("1", "a", amount=9.0),
+            deal("2", "b", amount=9.0),
+            deal("3", "a", amount=0.0),
+            deal("4", "a", amount=8.0, currency="EUR"),
+            deal("5", "a", amount=7.0),
+        ],
+    }
+    hub = {
+        "accounts": [account("7", sync_id="a")],
+        "opportunities": [
+            deal("h1", "7", amount=9.0, created_at=after(7)),
+            deal("h2", "7", amount=9.0, created_at=after(8)),
+            deal("h3", "7", amount=0.0),
+            deal("h4", "7", amount=8.0, currency="USD"),
+            deal("h5", "7", amount=7.0, sync_id="5"),
+            deal("h6", "7"),
+        ],
+    }
+    notes = joined(opened(crm=crm, hub=hub), "crm", "hub").notes
+    assert [note for note in notes if "look synced" in note] == [
+        "opportunities: 1 look synced (one account and amount, created within 7 days) and count twice; give them a "
+        "sync_id (hub: h1 and 1)"
+    ]
 
 
 def test_a_synced_contact_is_one_and_what_the_first_lacks_is_filled() -> None:

@@ -8,7 +8,9 @@ import json
 import random
 import re
 import string
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +26,13 @@ from tierwise.cli.app import app
 from tierwise.config.mapping import SourceMapping
 from tierwise.config.plan import Name
 from tierwise.config.workspace import Quarantine, Settings
-from tierwise.data import TABLES, inspect_tables
+from tierwise.data import TABLES, Inspection, inspect_tables
 from tierwise.data.recipes import RECIPES, recipe
-from tierwise.data.sources.mapping import load_mapping, map_parts, packaged, wanted_table
+from tierwise.data.sources.mapped import mapped_reading
+from tierwise.data.sources.mapping import load_mapping, map_parts, packaged
 from tierwise.data.sources.mapping.ids import is_salesforce_id, to_18
 from tierwise.data.sources.mapping.naming import Header, attribute, key
-from tierwise.data.sources.part import Chunk, Part
+from tierwise.data.sources.part import Chunk, Part, SourceFault
 from tierwise.errors import ConfigError, UsageError
 
 ROOT = Path(__file__).parents[1]
@@ -292,20 +295,174 @@ def test_a_digest_covers_what_lookups_read() -> None:
     assert {part.table: part.digest() for part in again.parts} == digests[1]
 
 
+def counting(part: Part, opened: Counter[str]) -> Part:
+    """A part that counts how often it is read, and hashed."""
+
+    def chunks() -> Iterator[Chunk]:
+        opened[f"read {part.file}"] += 1
+        yield from part.chunks()
+
+    def digest() -> str:
+        opened[f"hashed {part.file}"] += 1
+        return part.digest()
+
+    return replace(part, chunks=chunks, digest=digest)
+
+
+def test_files_are_opened_as_often_however_many_there_are() -> None:
+    """A history in several files, looked up by several others: each is read once, and hashed once."""
+    for files in (2, 9):
+        parts, opened = [], Counter[str]()
+        for i in range(files):
+            contact = table("id,property_email,property_associatedcompanyid", f"{i},a@b{i}.com,7")
+            history = table(
+                "contact_id,name,timestamp,value", f"{(i + 1) % files},associatedcompanyid,2024-01-0{1 + i},7"
+            )
+            parts += [raw_csv(f"contact/{i}.csv", contact), raw_csv(f"contact_property_history/{i}.csv", history)]
+        listing = map_parts([counting(part, opened) for part in parts], load_mapping("hubspot"))
+        linked = [
+            day
+            for part in listing.parts
+            for c in part.chunks()
+            if "linked_at" in part.names
+            for day in c.frame["linked_at"].to_pylist()
+        ]
+        assert linked == [f"2024-01-0{1 + (i - 1) % files}" for i in range(files)]
+        for part in listing.parts:
+            part.digest()
+        assert set(opened.values()) == {1}, opened
+        said(listing)
+        assert set(opened.values()) == {1, 2}, "what was read can be read again"
+
+
+def test_what_is_said_of_a_history_is_said_of_the_file_that_it_stands_in() -> None:
+    history = "deal_id,name,timestamp,value"
+    files = {
+        "deal_property_history_1.csv": table(history, "1,dealstage,2024-01-01,A", "1,amount,2024-01-01,5", "1"),
+        "deal_property_history_2.csv": table(history, "1,amount,2024-01-02,6", "1,amount,2024-01-03,7", "1,2", "1"),
+    }
+    listing = map_parts(raw(files), load_mapping("hubspot"))
+    words = "left out: changes of other properties than the stage"
+    assert [note for note in said(listing) if words in note] == [
+        f"deal_property_history_1.csv: opportunity_stages: 1 row {words}",
+        f"deal_property_history_2.csv: opportunity_stages: 2 rows {words}",
+    ]
+    ragged = [[record for chunk in part.chunks() for record in chunk.ragged] for part in listing.parts]
+    assert ragged == [[(4, 1)], [(4, 2), (5, 1)]]
+
+
+def broken(part: Part) -> Part:
+    """A part that ends in a fault."""
+
+    def chunks() -> Iterator[Chunk]:
+        yield from part.chunks()
+        raise SourceFault("is cut short", 3)
+
+    return replace(part, chunks=chunks)
+
+
+def test_a_fault_is_told_of_the_file_that_has_it() -> None:
+    history = "company_id,name,timestamp,value"
+    files = {
+        "company.csv": table("id,name,industry", "7,x,IT"),
+        "contact.csv": table("id,property_email", "1,a@b.com"),
+        "contact_company.csv": table("contact_id,company_id", "1,7"),
+        "company_property_history_1.csv": table(history, "7,industry,2024-01-01,IT"),
+        "company_property_history_2.csv": table(history, "7,industry,2024-02-01,IT"),
+    }
+    faulty = ("contact_company.csv", "company_property_history_1.csv")
+    parts = [broken(part) if part.file in faulty else part for part in raw(files)]
+    seen = inspect_tables([map_parts(parts, load_mapping("hubspot"))], Settings())
+    beside = "company_property_history_1.csv:3: is cut short"
+    assert {
+        "contact.csv: it is read together with contact_company.csv:3: is cut short",
+        beside,
+        f"company_property_history_2.csv: it is read together with {beside}",
+    } <= set(seen.findings)
+
+
+RELATED = {
+    "Account.csv": table("Id,Name,CreatedDate", "001000000000001,Acme,2024-01-01"),
+    "Contact.csv": table("Id,AccountId,CreatedDate", "003000000000001,001000000000001,2024-01-01"),
+    "Opportunity.csv": table(DEAL, "006000000000001,001000000000001,A,0,0,2024-12-31,,2024-01-01,2024-06-01"),
+}
+RELATION = "Id,ContactId,AccountId,StartDate,EndDate"
+
+
+def related(*rows: str, share: float = 1.0) -> Inspection:
+    """Three tables with a file of account contact relations."""
+    parts = raw({**RELATED, "AccountContactRelation.csv": table(RELATION, *rows)})
+    return inspect_tables(
+        [map_parts(parts, load_mapping("salesforce"))], Settings(quarantine=Quarantine(max_share=share))
+    )
+
+
+def test_rows_that_are_only_looked_up_are_counted_and_quarantined() -> None:
+    relation = "07k,003000000000001,001000000000001"
+    seen = related(
+        f"{relation},2024-02-01,9999-12-31", f"{relation},someday,", "07k,1", f"{relation},,", f"{relation},,"
+    )
+    assert seen.findings == ()
+    counts = seen.counts.set_index("file")
+    assert counts.loc["AccountContactRelation.csv"].tolist() == ["_account_contacts", 5, 3, 2, 0, 0]
+    assert counts.loc["Contact.csv"].tolist() == ["contacts", 1, 1, 0, 0, 0]
+    assert records(seen.quarantine, "table", "file", "line", "column", "code", "reason") == [
+        (
+            "_account_contacts",
+            "AccountContactRelation.csv",
+            3,
+            "linked_at",
+            "not_an_instant",
+            "'someday' is not an ISO 8601 instant",
+        ),
+        (
+            "_account_contacts",
+            "AccountContactRelation.csv",
+            4,
+            "",
+            "ragged",
+            "the record has 2 fields and the header 5",
+        ),
+    ]
+
+
+def test_a_file_that_is_only_looked_up_is_refused_if_too_much_of_it_cannot_be_read() -> None:
+    seen = related("07k,1", "07k,2", share=0.01)
+    assert seen.findings == (
+        "AccountContactRelation.csv: 2 of 2 rows would be quarantined, over the 1.00% that quarantine.max_share "
+        "allows; the first, line 2: the record has 2 fields and the header 5",
+    )
+    counts = seen.counts.set_index("file").loc["AccountContactRelation.csv"]
+    assert (counts["read"], counts["refused"]) == (2, 2)
+
+
+def test_a_file_of_which_nothing_is_read_is_named() -> None:
+    stages = {
+        "OpportunityHistory.csv": table("OpportunityId,StageName,CreatedDate", "006,A,2024-01-01"),
+        "OpportunityFieldHistory.csv": table("OpportunityId,Field,NewValue,CreatedDate", "006,StageName,A,2024-01-01"),
+        "UserRole.csv": table("Title", "x"),
+    }
+    listing = map_parts(raw(stages), load_mapping("salesforce"))
+    assert listing.notes == (
+        "OpportunityFieldHistory.csv: not read, as opportunity_history stands in its place",
+        "UserRole.csv: not read, as it has none of the columns that are looked up in it",
+    )
+
+
 def test_only_the_columns_that_are_used_are_read_of_a_database() -> None:
-    mapping = load_mapping("salesforce")
+    reading = mapped_reading(load_mapping("salesforce"))
     columns = ("id", "who_id", "subject", "description", "status", "created_date", "system_modstamp")
-    found = wanted_table("sf_task", columns, mapping)
+    found = reading("sf_task", columns)
     assert found is not None
-    assert (found.object, found.key, found.modified) == ("task", ("id",), "system_modstamp")
+    assert (found.table, found.key, found.watermark) == ("sf_task", ("id",), "system_modstamp")
     assert found.columns == ("id", "who_id", "status", "created_date", "system_modstamp")
-    assert wanted_table("sf_order", (), mapping) is None
-    account = wanted_table("account", ("id", "photo_url", "tier_c", "_fivetran_synced"), mapping)
+    assert reading("sf_order", ()) is None
+    account = reading("account", ("id", "photo_url", "tier_c", "_fivetran_synced"))
     assert account is not None
     assert account.columns == ("id", "tier_c", "_fivetran_synced")
-    history = wanted_table("account_history", ("account_id", "field", "new_value", "created_date"), mapping)
+    history = reading("account_history", ("account_id", "field", "new_value", "created_date"))
     assert history is not None
-    assert (history.object, history.key) == ("account_history", ())
+    assert (history.key, history.watermark) == ((), None)
 
 
 # people
@@ -453,6 +610,8 @@ objects:
             "a value comes from one of: of, joined, constant, via",
         ),
         ("kind: {constant: demo_request}", "kind: {of: X, if: _done}", "reads '_done', which is no column before it"),
+        ("kind: {constant: demo_request}", "kind: {of: X, unless: _no}", "reads '_no', which is no column before it"),
+        ("kind: {constant: demo_request}", "kind: {of: X, several: of many}", "several needs via or first_of"),
         ("kind: {constant: demo_request}", "kind: {of: X, as: fancy}", "one of text, word, salesforce_id"),
         (
             "kind: {constant: demo_request}",
@@ -522,14 +681,15 @@ def test_every_column_of_a_recipe_is_read(kind: str) -> None:
     queries = list(selected(recipe(kind)))
     assert len(queries) == len(re.findall("SELECT", recipe(kind))) > 15
     for name, columns in queries:
-        found = wanted_table(name, columns, mapping)
+        found = mapped_reading(mapping)(name, tuple(columns))
         assert found is not None, name
         assert list(found.columns) == columns, name
     parts = [
         raw_csv(f"{name}.csv", table(",".join(columns), ",".join("1" for _ in columns))) for name, columns in queries
     ]
     listing = map_parts(parts, mapping)
-    assert listing.findings == listing.notes == ()
+    assert listing.findings == ()
+    assert all(note.endswith("stands in its place") for note in listing.notes)
     for name in (
         "accounts",
         "account_history",

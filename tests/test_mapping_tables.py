@@ -170,6 +170,45 @@ def test_an_email_is_counted_once_and_an_incoming_one_is_the_buyers() -> None:
     assert "Task.csv: activities: 1 row left out: e-mails that stand in the file of e-mail messages" in said(listing)
 
 
+RELATED = (
+    "02s000000000001,003000000000001,CcAddress",
+    "02s000000000001,003000000000009,FromAddress",
+    "02s000000000002,003000000000001,CcAddress",
+    "02s000000000003,003000000000007,ToAddress",
+    "02s000000000003,003000000000008,CcAddress",
+    "02s000000000004,00Q000000000002,FromAddress",
+    "02s000000000004,003000000000001,CcAddress",
+)
+
+
+@pytest.mark.parametrize("typed", [True, False])
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_an_email_with_several_contacts_the_sender_is_kept(typed: bool, order: int) -> None:
+    messages = table(
+        "Id,RelatedToId,ActivityId,Incoming,MessageDate,CreatedDate",
+        *(
+            f"02s00000000000{i},001000000000001,00T000000000001,{incoming},2024-02-01,2024-02-01"
+            for i, incoming in ((1, "true"), (2, "true"), (3, "false"), (4, "true"))
+        ),
+    )
+    header, rows = "EmailMessageId,RelationId", [row.rsplit(",", 1)[0] for row in RELATED]
+    relations = table(f"{header},RelationType", *RELATED[::order]) if typed else table(header, *rows[::order])
+    task = table(TASK, "00T000000000001,003000000000001,,,Completed,1,2024-02-01,,2024-02-01,Email,,")
+    files = {"EmailMessage.csv": messages, "EmailMessageRelation.csv": relations, "Task.csv": task}
+    listing, tables = mapped("salesforce", raw(files))
+    people = [
+        (contact and contact[14], lead and lead[14])
+        for contact, lead in records(tables["activities"], "contact_id", "lead_id")
+    ]
+    several = "EmailMessage.csv: activities: contact_id: {} of several contacts; the one with the smallest id is kept"
+    if typed:
+        assert people == [("9", None), (None, None), ("7", None), (None, "2")]
+        assert several.format("1 row:") in said(listing)
+    else:
+        assert people == [("1", None), ("1", None), ("7", None), ("1", "2")]
+        assert several.format("2 rows:") in said(listing)
+
+
 def test_a_campaign_member_was_reached_and_may_have_responded() -> None:
     text = table(
         "Id,CampaignId,ContactId,LeadId,HasResponded,FirstRespondedDate,CreatedDate,LastModifiedDate",
@@ -585,6 +624,42 @@ def test_times_that_a_loader_or_an_api_writes_are_of_utc_as_they_stand(tmp_path:
     assert said(exported(tmp_path, "salesforce", queried)) == []
 
 
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 3, 1)])
+def test_a_lookup_takes_the_newest_row_whatever_the_files_are_called(order: tuple[int, ...]) -> None:
+    def deal(account: int, changed: str) -> str:
+        return table(DEAL, f"006000000000001,00100000000000{account},A,0,0,2024-12-31,,2024-01-01,{changed}")
+
+    exports = deal(1, "2024-05-01"), deal(2, "2024-10-01"), deal(3, "")
+    deals = {f"Opportunity_{name}.csv": text for name, text in zip(order, exports, strict=True)}
+    task = table(TASK, "00T000000000001,,006000000000001,,Completed,1,2024-02-01,,2024-02-01,Call,,")
+    _, tables = mapped("salesforce", raw({**deals, "Task.csv": task}))
+    assert tables["activities"]["account_id"].tolist() == ["001000000000002AAA"]
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_rows_that_are_equally_new_are_taken_by_their_content(order: tuple[int, ...]) -> None:
+    roles = {
+        f"OpportunityContactRole_{name}.csv": table("ContactId,Role", f"003000000000001,{role}")
+        for name, role in zip(order, ("Decision Maker", "Evaluator"), strict=True)
+    }
+    contact = table("Id,AccountId,CreatedDate", "003000000000001,001000000000001,2024-01-01")
+    _, tables = mapped("salesforce", raw({**roles, "Contact.csv": contact}))
+    assert tables["contacts"]["role"].tolist() == ["evaluator"]
+
+
+def test_instants_are_looked_up_in_the_order_that_is_declared() -> None:
+    relations = table(
+        "ContactId,AccountId,StartDate",
+        "003000000000001,001000000000001,01/12/2023",
+        "003000000000001,001000000000001,02/01/2023",
+        "003000000000001,001000000000001,someday",
+    )
+    contact = table("Id,AccountId,CreatedDate", "003000000000001,001000000000001,01/01/2023")
+    files = {"AccountContactRelation.csv": relations, "Contact.csv": contact}
+    _, tables = mapped("salesforce", [raw_csv(name, text, Formats(dates="day_first")) for name, text in files.items()])
+    assert tables["contacts"]["linked_at"].tolist() == ["02/01/2023"]
+
+
 # HubSpot
 
 
@@ -684,6 +759,36 @@ def test_hubspot_engagements_email_events_and_forms() -> None:
         ],
         key=str,
     )
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_an_engagement_with_several_contacts_one_is_kept_and_the_sender_before_others(order: int) -> None:
+    emails = table(
+        "engagement_id,property_hs_timestamp,property_hs_email_direction,property_hs_email_from_email",
+        "1,2024-01-02,INCOMING_EMAIL,jo@acme.com",
+        "2,2024-01-02,INCOMING_EMAIL,",
+        "3,2024-01-02,EMAIL,jo@acme.com",
+        "4,2024-01-02,EMAIL,",
+    )
+    related = ["1,501", "1,502", "2,501", "2,502", "3,503", "3,502", "4,503"]
+    files = {
+        "engagement_email.csv": emails,
+        "engagement_contact.csv": table("engagement_id,contact_id", *related[::order]),
+        "contact.csv": table("id,property_email", "502,jo@acme.com"),
+        "calls.csv": table("Record ID,Activity date,Call direction,Associated Contact IDs", "9,2024-01-02,INBOUND,8;7"),
+    }
+    listing, tables = mapped("hubspot", raw(files))
+    assert sorted(records(tables["activities"], "activity_id", "contact_id")) == [
+        ("1", "502"),
+        ("2", "501"),
+        ("3", "502"),
+        ("4", "503"),
+        ("9", "8"),
+    ]
+    says = "activities: contact_id: {} of several contacts; the {} is kept"
+    notes = said(listing)
+    assert f"engagement_email.csv: {says.format('2 rows:', 'one with the smallest id')}" in notes
+    assert f"calls.csv: {says.format('1 row:', 'first of them')}" in notes
 
 
 def test_hubspot_companies_know_their_salesforce_account() -> None:

@@ -47,7 +47,8 @@ class Via(Frozen):
     """From each column of that table to the column of this feed that must equal it."""
     take: Word
     keep: Literal["first", "last"] = "first"
-    """Of several rows: the first or last by what is taken if that is an instant, else by their order."""
+    """Of several rows: the first or last by what is taken if that is an instant; else the row that was changed last,
+    and of those that are equally new the one with the first or last value."""
 
 
 class Way(Frozen):
@@ -71,10 +72,14 @@ class Way(Frozen):
     suffix: str = ""
     if_: Annotated[Word | None, Field(alias="if")] = None
     """An earlier column of the feed that must be filled."""
-    unless: Names = ()
+    without: Names = ()
     """Columns of the file, or objects of the source; where one of them is there, this way is not open."""
+    unless: Word | None = None
+    """An earlier column of the feed that must be empty, or not there at all."""
     says: str = ""
     """What to say of rows whose value comes this way, as in `12 rows: the close date stands for the closing`."""
+    several: str = ""
+    """What to say of rows for which a lookup or a list has several values, of which one is taken."""
 
     @model_validator(mode="after")
     def _from_one(self) -> Way:
@@ -83,6 +88,8 @@ class Way(Frozen):
             raise ValueError("a value comes from one of: of, joined, constant, via")
         if self.else_ is not None and not self.values:
             raise ValueError("else needs values: the values that it is not")
+        if self.several and self.via is None and self.first_of is None:
+            raise ValueError("several needs via or first_of: where there may be several values")
         return self
 
 

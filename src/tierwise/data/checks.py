@@ -88,7 +88,7 @@ class Reading:
 def checks_of(reading: Reading) -> tuple[Check, ...]:
     """The checks of a part, in the order in which a row is asked: its header, then the contract's columns."""
     found = list(_repeated_header(reading))
-    for column in TABLES[reading.table.name].columns:
+    for column in TABLES.get(reading.table.name, reading.table).columns:
         if column.name in reading.types:
             found += _of_column(reading, column)
     for name, column in reading.of_history:
@@ -133,7 +133,8 @@ def _unreadable(reading: Reading, column: Column, unread: str) -> Iterator[Check
     """What a cell looks like that could not be read, and then that it could not."""
     code, says = _UNREADABLE[column.type]
     cell, formats = quoted("t:" + column.name), reading.formats
-    known = reading.is_text(column.name) and TABLES[reading.table.name].column(column.name) is not None
+    contract = TABLES.get(reading.table.name, reading.table)
+    known = reading.is_text(column.name) and contract.column(column.name) is not None
     hints: Iterator[instants.Hint] = iter(())
     if column.type == "instant":
         says = instants.says(formats)

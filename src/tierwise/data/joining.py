@@ -35,6 +35,8 @@ SYNCED = ("contacts", "opportunities")
 """Tables besides accounts whose sync_id may name a record of the first source."""
 KEYED = ("accounts", "contacts", "leads", "activities", "opportunities", "owners")
 """Tables whose keys are made unique across sources."""
+SYNCED_WITHIN_DAYS = 7
+"""So many days apart at most are the creations of one deal in two sources."""
 SHOWN = 3
 """How many cases a note names."""
 
@@ -84,6 +86,7 @@ def join_sources(warehouse: Warehouse, sources: Sequence[str]) -> Joined:
             _follow(warehouse, table, names, provided.get(table, {}))
     stages = {(source, "*"): base for source in [base] if base in held["opportunity_stages"]}
     notes += _left_out(warehouse, {**provided, "opportunities": {**provided.get("opportunities", {}), **stages}}, held)
+    notes += _look_synced(warehouse)
     for name in ("__candidates", "__pairs", *(n.by for n in names.values())):
         warehouse.run(Query(f"DROP TABLE IF EXISTS {name}"))
     warehouse.unregister("__places")
@@ -236,6 +239,21 @@ def _left_out(
     return notes
 
 
+def _look_synced(warehouse: Warehouse) -> list[str]:
+    """Deals of later sources that an earlier one seems to have too, and that no sync_id makes one."""
+    cases = _cases(
+        warehouse,
+        f"""SELECT o.__source || ': ' || o.opportunity_id || ' and ' || min(e.opportunity_id) AS says
+        FROM opportunities o JOIN __places l ON l.source = o.__source
+        JOIN opportunities e ON e.account_id = o.account_id AND e.amount = o.amount
+            AND abs(epoch_us(e.created_at) - epoch_us(o.created_at)) <= {SYNCED_WITHIN_DAYS} * 86_400_000_000
+        JOIN __places p ON p.source = e.__source AND p.place < l.place
+        WHERE o.amount > 0 AND coalesce(e.currency = o.currency, true) GROUP BY o.__source, o.opportunity_id""",
+    )
+    alike = f"one account and amount, created within {SYNCED_WITHIN_DAYS} days"
+    return _told(cases, f"look synced ({alike}) and count twice; give them a sync_id", "opportunities")
+
+
 def _make(warehouse: Warehouse, name: str, query: Query) -> None:
     warehouse.run(Query(f"CREATE OR REPLACE TEMP TABLE {name} AS {query.sql}", query.params))
 
@@ -244,11 +262,11 @@ def _cases(warehouse: Warehouse, sql: str) -> list[str]:
     return [str(says) for says in warehouse.arrow(Query(f"{sql} ORDER BY says"))["says"].to_pylist()]
 
 
-def _told(cases: Sequence[str], says: str) -> list[str]:
+def _told(cases: Sequence[str], says: str, table: str = "accounts") -> list[str]:
     if not cases:
         return []
     more = "; ..." if len(cases) > SHOWN else ""
-    return [f"accounts: {len(cases):,} {says} ({'; '.join(cases[:SHOWN])}{more})"]
+    return [f"{table}: {len(cases):,} {says} ({'; '.join(cases[:SHOWN])}{more})"]
 
 
 def _matches(warehouse: Warehouse, later: Sequence[str]) -> pd.DataFrame:

@@ -20,9 +20,9 @@ from tierwise.config.workspace import Settings
 from tierwise.data.contract import OUTCOME_TABLES, TABLES
 from tierwise.data.identity import Resolved
 from tierwise.data.intake import references
-from tierwise.data.intake.staging import Staged, create_tables, stage
+from tierwise.data.intake.staging import Staged, create_tables, looked_up_table, stage, stage_looked_up
 from tierwise.data.intake.steps import STEPS, WITH_SOURCES, Outcome, Step
-from tierwise.data.intake.verdicts import judge
+from tierwise.data.intake.verdicts import judge, judge_looked_up
 from tierwise.data.joining import Joined, no_matches
 from tierwise.data.noise import Flagged
 from tierwise.data.sources.files import list_tables
@@ -143,12 +143,18 @@ def _take_in(warehouse: Warehouse, listings: Sequence[Listing], settings: Settin
         stage(warehouse, table, mine)
         if mine:
             bad.append(judge(warehouse, table, mine, settings.quarantine.max_share))
+    looked_up = [part for listing in listings for part in listing.looked_up]
+    staged += [Staged(part, place) for place, part in enumerate(looked_up, len(parts))]
+    for name in dict.fromkeys(part.table for part in looked_up):
+        mine = [one for one in staged if one.part.table == name]
+        stage_looked_up(warehouse, looked_up_table(mine), mine)
+        bad.append(judge_looked_up(warehouse, looked_up_table(mine), mine, settings.quarantine.max_share))
     there = [name for name in TABLES if name in {part.table for part in parts}]
     arrived = references.arrivals(warehouse, there, now)
     findings = [finding for listing in listings for finding in listing.findings] + _absent(listings, there)
     findings += [finding for one in sorted(staged, key=_by_table) for finding in one.findings]
     notes = [note for listing in listings for note in listing.notes] + [note for one in staged for note in one.notes]
-    notes += [note for part in parts for note in part.notes()]
+    notes += [note for one in staged for note in one.part.notes()]
     outcomes = [] if findings else _run(WITH_SOURCES, warehouse, settings, findings, notes)
     _drop_hidden(warehouse)
     if not findings and warehouse.number(Query("SELECT count(*) FROM accounts")) == 0:
@@ -170,7 +176,7 @@ def _take_in(warehouse: Warehouse, listings: Sequence[Listing], settings: Settin
 
 
 def _by_table(staged: Staged) -> tuple[int, int]:
-    return list(TABLES).index(staged.part.table), staged.place
+    return [*TABLES, staged.part.table].index(staged.part.table), staged.place
 
 
 def _absent(listings: Sequence[Listing], there: Sequence[str]) -> list[str]:

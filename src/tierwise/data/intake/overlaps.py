@@ -35,14 +35,18 @@ def find_losers(warehouse: Warehouse, table: Table) -> None:
     Repeated hashes of keys are found first, and only the rows that have one are compared.
     """
     warehouse.run(Query("CREATE OR REPLACE TEMP TABLE __repeated (__key UBIGINT)"))
-    warehouse.run(
-        Query("CREATE OR REPLACE TEMP TABLE __losers (place BIGINT, __part BIGINT, __row BIGINT, verdict VARCHAR)")
-    )
+    create_losers(warehouse)
     candidates = _find_repeated(warehouse, table)
     slices = 1 + candidates // _COMPARED
     for i in range(slices if candidates else 0):
         warehouse.run(Query(_ranked(table, list(warehouse.columns(table.name))), {"slices": slices, "i": i}))
     warehouse.run(Query("DROP TABLE __repeated"))
+
+
+def create_losers(warehouse: Warehouse) -> None:
+    """`__losers`, without a row."""
+    columns = "place BIGINT, __part BIGINT, __row BIGINT, verdict VARCHAR"
+    warehouse.run(Query(f"CREATE OR REPLACE TEMP TABLE __losers ({columns})"))
 
 
 def _find_repeated(warehouse: Warehouse, table: Table) -> int:

@@ -77,6 +77,32 @@ def stage(warehouse: Warehouse, table: Table, parts: list[Staged]) -> None:
         _stage_untyped(warehouse, table, mine, spelling)
 
 
+def stage_looked_up(warehouse: Warehouse, table: Table, parts: list[Staged]) -> None:
+    """Check the parts of a table that only lookups read; of its rows nothing is kept but their lines and faults."""
+    columns = ("__part", "__row", "__fault", "__cell")
+    typed = ", ".join(f"{name} {_HIDDEN_TYPES[name]}" for name in columns)
+    warehouse.run(Query(f"CREATE TEMP TABLE {quoted(table.name)} ({typed})"))
+    spelling: dict[str, str] = {}
+    for staged in parts:
+        for frame in _shaped(warehouse, table, staged, spelling):
+            schema = frame.drop_columns(["__row"]).schema
+            sql, checks = quarantine.parse_sql(
+                schema.empty_table(), table, "__raw", staged.part.formats, staged.part.shown
+            )
+            offset, staged.checks = len(staged.checks), [*staged.checks, *checks]
+            found = f"SELECT $part::BIGINT AS __part, __row, __fault + {offset} AS __fault, __cell FROM ({sql})"
+            warehouse.register("__raw", frame)
+            warehouse.run(Query(f"INSERT INTO {quoted(table.name)} {found}", {"part": staged.place}))
+            warehouse.unregister("__raw")
+
+
+def looked_up_table(parts: list[Staged]) -> Table:
+    """What a table that only lookups read holds: text, and instants where a column's name ends in _at."""
+    names = dict.fromkeys(name for staged in parts for name in staged.part.names)
+    columns = (Column(name, "instant" if name.endswith("_at") else "text", open_ended=True) for name in names)
+    return Table(parts[0].part.table, tuple(columns))
+
+
 def _stage_typed(warehouse: Warehouse, table: Table, staged: Staged, spelling: dict[str, str]) -> None:
     target = _Target(warehouse, table, staged)
     for frame in _shaped(warehouse, table, staged, spelling):
@@ -156,15 +182,22 @@ def _shaped(warehouse: Warehouse, table: Table, staged: Staged, spelling: dict[s
                 yield shaped.frame.rename_columns(names).append_column("__row", pa.array(chunk.lines))
         staged.digest = part.digest()
     except SourceFault as fault:
-        at = f"{part.file}:{fault.line}" if fault.line else part.file
-        staged.findings.append(f"{at}: {fault.says}")
+        staged.findings.append(_stopped(part, fault))
+
+
+def _stopped(part: Part, fault: SourceFault) -> str:
+    """What stopped a part: a fault of its own, or of a file that it is read with."""
+    at = ":".join(str(each) for each in (fault.file or part.file, fault.line) if each)
+    if fault.file in (None, part.file):
+        return f"{at}: {fault.says}"
+    return f"{part.file}: it is read together with {at}: {fault.says}"
 
 
 def _keep_ragged(warehouse: Warehouse, staged: Staged, chunk: Chunk) -> None:
     if not chunk.ragged:
         return
     staged.ragged += len(chunk.ragged)
-    staged.width = len(staged.part.names)
+    staged.width = staged.part.width or len(staged.part.names)
     lines, fields = np.array(chunk.ragged, dtype=np.int64).T
     place = np.full(len(lines), staged.place)
     warehouse.register("__found", pa.table({"__part": place, "__row": lines, "fields": fields}))

@@ -7,7 +7,7 @@ import pandas as pd
 
 import tierwise.data.quarantine as quarantine
 from tierwise.data.contract import Table
-from tierwise.data.intake.overlaps import DIFFERS, EXACT, SUPERSEDED, find_losers
+from tierwise.data.intake.overlaps import DIFFERS, EXACT, SUPERSEDED, create_losers, find_losers
 from tierwise.data.intake.staging import Staged
 from tierwise.data.warehouse import Query, Warehouse, quoted
 
@@ -25,6 +25,22 @@ def judge(warehouse: Warehouse, table: Table, parts: list[Staged], max_share: fl
     A part with too many bad rows gets a finding.
     """
     find_losers(warehouse, table)
+    bad = _quarantined(warehouse, table, parts, max_share)
+    _leave_good(warehouse, table)
+    return bad
+
+
+def judge_looked_up(warehouse: Warehouse, table: Table, parts: list[Staged], max_share: float) -> pd.DataFrame:
+    """Decide over the rows of a table that only lookups read, and forget them; equal rows are no fault in it."""
+    create_losers(warehouse)
+    bad = _quarantined(warehouse, table, parts, max_share)
+    for name in (table.name, "__losers"):
+        warehouse.run(Query(f"DROP TABLE {quoted(name)}"))
+    return bad
+
+
+def _quarantined(warehouse: Warehouse, table: Table, parts: list[Staged], max_share: float) -> pd.DataFrame:
+    """Count and list the rows at fault; a part with too many of them gets a finding."""
     _count(warehouse, table, parts)
     frames = [quarantine.empty()]
     for staged in parts:
@@ -34,7 +50,6 @@ def judge(warehouse: Warehouse, table: Table, parts: list[Staged], max_share: fl
             if refused and not staged.findings:
                 staged.findings.append(f"{staged.part.file}: {_words(staged, bad, max_share, refused)}")
             frames.append(bad)
-    _leave_good(warehouse, table)
     return pd.concat(frames, ignore_index=True)
 
 

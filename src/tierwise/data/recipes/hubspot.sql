@@ -78,7 +78,7 @@ FROM hubspot.engagement_call;
 
 -- engagement_email.csv
 SELECT engagement_id, _fivetran_deleted, property_hs_timestamp, property_hs_createdate, property_hs_email_direction,
-  property_hs_lastmodifieddate
+  property_hs_email_from_email, property_hs_lastmodifieddate
 FROM hubspot.engagement_email;
 
 -- engagement_meeting.csv

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from tierwise.config.mapping import Feed, SourceMapping
@@ -10,7 +11,7 @@ from tierwise.data.contract import TABLES
 from tierwise.data.sources.database import Reading, Wanted, database_parts
 from tierwise.data.sources.files import list_files
 from tierwise.data.sources.mapping import load_mapping, map_parts, remarked
-from tierwise.data.sources.mapping.matching import object_named
+from tierwise.data.sources.mapping.matching import asked, object_named
 from tierwise.data.sources.mapping.naming import Header, is_system
 from tierwise.data.sources.part import Listing
 
@@ -27,9 +28,13 @@ def mapped_parts(folder: Path, source: Source, settings: Settings) -> Listing:
         raw = database_parts(source, folder, settings.threads, mapped_reading(mapping))
     else:
         raw = list_files(folder / source.at, source.name, source.formats)
-    mapped = map_parts(raw.parts, mapping, settings.threads)
-    parts = tuple(remarked(part, mapping) for part in mapped.parts)
-    return Listing(parts, (*raw.findings, *mapped.findings), (*raw.notes, *mapped.notes))
+    mapped = map_parts(raw.parts, mapping, settings.threads, settings.memory)
+    return replace(
+        mapped,
+        parts=tuple(remarked(part, mapping) for part in mapped.parts),
+        findings=(*raw.findings, *mapped.findings),
+        notes=(*raw.notes, *mapped.notes),
+    )
 
 
 def mapped_reading(mapping: SourceMapping) -> Wanted:
@@ -42,10 +47,9 @@ def mapped_reading(mapping: SourceMapping) -> Wanted:
         found = object_named(name, columns, mapping)
         if found is None:
             return None
-        header, feeds = Header(columns, mapping.prefixes), mapping.all_objects[found].feeds
-        asked = {of for feed in feeds.values() for of in _asked(feed)}
-        asked |= {of for need in mapping.all_objects[found].needs for of in need} | set(mapping.modified)
-        used = {place for of in asked for place in header.find(of)}
+        header, mapped = Header(columns, mapping.prefixes), mapping.all_objects[found]
+        feeds = mapped.feeds
+        used = set(header.places([*asked(mapped), *(of for need in mapped.needs for of in need), *mapping.modified]))
         if any(feed.attributes or _holds_states(feed) for feed in feeds.values()):
             used |= {i for i, n in enumerate(columns) if not is_system(n, mapping.system, mapping.prefixes)}
         key, modified = _key(feeds, header), [place for of in mapping.modified for place in header.find(of)]
@@ -57,10 +61,6 @@ def mapped_reading(mapping: SourceMapping) -> Wanted:
         )
 
     return wanted
-
-
-def _asked(feed: Feed) -> list[str]:
-    return [of for ways in feed.columns.values() for way in ways for of in (*way.of, *way.joined)]
 
 
 def _holds_states(feed: Feed) -> bool:

@@ -12,11 +12,14 @@ from tierwise.config.workspace import Formats
 
 
 class SourceFault(Exception):
-    """Why a part cannot be read at all; `line` is a physical line, 1 the first, None the whole part."""
+    """Why a part cannot be read at all; `line` is a physical line, 1 the first, None the whole part.
 
-    def __init__(self, says: str, line: int | None = None) -> None:
+    file : the one at fault, where another part may be stopped by it.
+    """
+
+    def __init__(self, says: str, line: int | None = None, file: str | None = None) -> None:
         super().__init__(says)
-        self.says, self.line = says, line
+        self.says, self.line, self.file = says, line, file
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Part:
     chunks : opens it and yields its rows; raises SourceFault.
     digest : SHA-256 of what is read, once all chunks have been.
     shown : a column's name in the source, where a mapping renamed it; findings name both.
+    width : how many columns the source's own header has, where a mapping reads others.
     untyped : every cell is text (CSV): further columns get the type that all their values have.
     notes : what is worth knowing of its rows (those that a mapping leaves out), once all chunks have been.
     """
@@ -53,14 +57,19 @@ class Part:
     digest: Callable[[], str]
     formats: Formats = field(default_factory=Formats)
     shown: Mapping[str, str] = field(default_factory=dict)
+    width: int = 0
     untyped: bool = False
     notes: Callable[[], tuple[str, ...]] = tuple
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a source holds: its parts in table and name order, what must be mended, and what is worth knowing."""
+    """What a source holds: its parts in table and name order, what must be mended, and what is worth knowing.
+
+    looked_up : parts in which others look values up, and whose rows stand in no table; their `table` begins with `_`.
+    """
 
     parts: tuple[Part, ...]
     findings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    looked_up: tuple[Part, ...] = ()

@@ -5,6 +5,5 @@ from __future__ import annotations
 from tierwise.data.sources.mapping.loading import load_mapping, packaged
 from tierwise.data.sources.mapping.parts import map_parts
 from tierwise.data.sources.mapping.remarks import remarked
-from tierwise.data.sources.mapping.wanted import WantedTable, wanted_table
 
-__all__ = ["WantedTable", "load_mapping", "map_parts", "packaged", "remarked", "wanted_table"]
+__all__ = ["load_mapping", "map_parts", "packaged", "remarked"]

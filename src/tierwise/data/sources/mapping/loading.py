@@ -107,8 +107,8 @@ def _feed_faults(mapping: SourceMapping, feed: Feed, table: str, at: Keys) -> It
         if contract is not None and not name.startswith("_") and name not in contract.names:
             yield path, f"{table} has no column '{name}'{_near(name, contract.names)}; a helper's name begins with _"
         for way in ways:
-            asked = [*(way.via.match.values() if way.via else ()), *([way.if_] if way.if_ else ())]
-            for other in asked:
+            asked = (*(way.via.match.values() if way.via else ()), way.if_, way.unless)
+            for other in [each for each in asked if each is not None]:
                 if other not in known:
                     yield path, f"reads '{other}', which is no column before it{_near(other, known)}"
             if way.via is not None:

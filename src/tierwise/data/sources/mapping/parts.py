@@ -12,34 +12,61 @@ from tierwise.config.mapping import SourceMapping
 from tierwise.data.contract import TABLES, Table
 from tierwise.data.sources.mapping.cells import TEXT, text
 from tierwise.data.sources.mapping.matching import Matched, match
-from tierwise.data.sources.mapping.rows import RowReader
+from tierwise.data.sources.mapping.shared import Scratch
 from tierwise.data.sources.mapping.source import Made, MappedSource
 from tierwise.data.sources.part import Chunk, Listing, Part
-from tierwise.data.warehouse import Warehouse
 
 
-def map_parts(raw: Sequence[Part], mapping: SourceMapping, threads: int = 1) -> Listing:
+def map_parts(raw: Sequence[Part], mapping: SourceMapping, threads: int = 1, memory: str | None = None) -> Listing:
     """Turn the raw parts of a source (each with its own names) into parts of the contract's tables.
 
     A raw part may feed several tables, and none: then a note names it. Nothing is read here but names. Of a part's
     rows, those that the mapping leaves out (a task that is not done) are counted in the part's notes, which are
     complete once its chunks are taken; all others are handed over, each with its line.
+
+    memory : how much lookups and histories may hold in memory, which is free again once every part was read.
     """
     matched = match(raw, mapping)
     source = MappedSource(mapping, matched.parts)
+    scratch, digests = Scratch(source, threads, memory), _Digests(source)
     parts: list[Part] = []
-    findings, notes = list(matched.findings), list(matched.notes)
+    findings, notes = list(matched.findings), [*matched.notes, *_unread(source)]
     findings += [finding for each in _each(matched) for finding in _twice(each)]
     for table in TABLES.values():
         for part in {id(part): part for made in source.feeding(table.name) for part in made.parts}.values():
             feeds = [made for made in source.feeding(table.name) if any(each is part for each in made.parts)]
             usable = [made for made in feeds if not _lacking(source, made, part, table)]
             if usable:
-                parts.append(_mapped(source, usable, part, table, threads))
+                parts.append(_mapped(source, usable, part, table.name, scratch, digests))
             else:
                 findings.append(f"{part.file}: {table.name}: {_lacking(source, feeds[0], part, table)}")
     parts.sort(key=lambda part: (list(TABLES).index(part.table), part.file))
-    return Listing(tuple(parts), tuple(findings), tuple(notes))
+    looked_up = tuple(
+        _mapped(source, [made], part, made.table, scratch, digests) for made, part in _only_looked_up(source)
+    )
+    return Listing(tuple(parts), tuple(findings), tuple(notes), looked_up)
+
+
+def _only_looked_up(source: MappedSource) -> Iterator[tuple[Made, Part]]:
+    """The parts that feed no table of the contract, with each feed of theirs that lookups may read."""
+    fed = {id(part) for made in source.made if made.table in TABLES for part in made.parts}
+    for made in source.made:
+        yield from ((made, part) for part in made.parts if id(part) not in fed and _given(source, made, part))
+
+
+def _given(source: MappedSource, made: Made, part: Part) -> list[str]:
+    """The columns that a part gives to the table of a feed, without those that only its other columns read."""
+    return [name for name in source.names(made, part) if not name.startswith("_")]
+
+
+def _unread(source: MappedSource) -> Iterator[str]:
+    """What to say of parts of which nothing is read."""
+    read = {id(part) for made in source.made for part in made.parts if _given(source, made, part)}
+    for name, parts in source.parts.items():
+        instead = {other for feed in source.mapping.all_objects[name].feeds.values() for other in feed.unless}
+        there = ", ".join(sorted(instead & set(source.parts)))
+        why = f"{there} stands in its place" if there else "it has none of the columns that are looked up in it"
+        yield from (f"{part.file}: not read, as {why}" for part in parts if id(part) not in read)
 
 
 def _each(matched: Matched) -> Iterator[Part]:
@@ -74,29 +101,33 @@ def _asked(made: Made, name: str) -> str:
     return " or ".join(dict.fromkeys([*names, *tables])) or "nothing is mapped to it"
 
 
-def _mapped(source: MappedSource, feeds: Sequence[Made], part: Part, table: Table, threads: int) -> Part:
-    names = list(dict.fromkeys(n for made in feeds for n in source.names(made, part)))
+def _mapped(
+    source: MappedSource, feeds: Sequence[Made], part: Part, table: str, scratch: Scratch, digests: _Digests
+) -> Part:
+    names = list(dict.fromkeys(n for made in feeds for n in _given(source, made, part)))
     said: list[str] = []
+    read_as = f"{table}: {part.file}"
+    scratch.expect(read_as)
 
     def chunks() -> Iterator[Chunk]:
         said.clear()
-        with Warehouse(threads) as scratch:
-            reader = RowReader(source, scratch)
+        with scratch.reader(read_as) as reader:
             for place, made in enumerate(feeds):
                 for chunk in reader.chunks(made, part):
                     yield _conformed(chunk, names, place == 0, len(feeds) > 1)
-        counted = ((words, n, "" if n == 1 else "s") for words, n in reader.said.items() if n)
-        said.extend(
-            f"{part.file}: {words.format(rows=f'{n} row{s}', values=f'{n} value{s}')}" for words, n, s in counted
-        )
+            counted = ((words, n, "" if n == 1 else "s") for words, n in reader.said.items() if n)
+            said.extend(
+                f"{part.file}: {words.format(rows=f'{n} row{s}', values=f'{n} value{s}')}" for words, n, s in counted
+            )
 
     return replace(
         part,
-        table=table.name,
+        table=table,
         names=tuple(names),
         chunks=chunks,
-        digest=lambda: _digest(source, feeds, part),
+        digest=lambda: digests.of(feeds, part),
         shown=_shown(source, feeds, part),
+        width=len(part.names),
         notes=lambda: (*part.notes(), *said),
     )
 
@@ -123,16 +154,38 @@ def _shown(source: MappedSource, feeds: Iterable[Made], part: Part) -> dict[str,
     return {name: written for name, written in shown.items() if written != name}
 
 
-def _digest(source: MappedSource, feeds: Sequence[Made], part: Part) -> str:
-    """SHA-256 over the mapping, the part, and all that its lookups and histories read."""
-    read = {id(each): each for made in feeds for each in _read_by(source, made, part)}
-    lines = [source.mapping.model_dump_json(), *sorted(each.digest() for each in read.values()), part.digest()]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+class _Digests:
+    """Digests of a source's parts; each file is hashed once."""
 
+    def __init__(self, source: MappedSource) -> None:
+        self._source = source
+        self._mapping = source.mapping.model_dump_json()
+        self._raw: dict[int, str] = {}
 
-def _read_by(source: MappedSource, made: Made, part: Part) -> Iterator[Part]:
-    yield from made.parts if made.feed.changes is not None else (part,)
-    for ways in source.columns(made, part).values():
-        for via in (way.via for way in ways if way.via is not None):
-            for other, each in source.looked_up(via):
-                yield from _read_by(source, other, each)
+    def of(self, feeds: Sequence[Made], part: Part) -> str:
+        """SHA-256 over the mapping, the part, and all that its lookups and histories read."""
+        read: dict[int, Part] = {}
+        seen: set[tuple[str, str, int]] = set()
+        for made in feeds:
+            self._add(made, part, read, seen)
+        lines = [self._mapping, *sorted(self._of_raw(each) for each in read.values()), self._of_raw(part)]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def _of_raw(self, part: Part) -> str:
+        if id(part) not in self._raw:
+            self._raw[id(part)] = part.digest()
+        return self._raw[id(part)]
+
+    def _add(self, made: Made, part: Part, read: dict[int, Part], seen: set[tuple[str, str, int]]) -> None:
+        """Add all that a feed reads for a part; a history reads all its files for each."""
+        is_history = made.feed.changes is not None
+        key = (made.object, made.name, 0 if is_history else id(part))
+        if key in seen:
+            return
+        seen.add(key)
+        for each in made.parts if is_history else (part,):
+            read[id(each)] = each
+            for ways in self._source.columns(made, each).values():
+                for via in (way.via for way in ways if way.via is not None):
+                    for other, its in self._source.looked_up(via):
+                        self._add(other, its, read, seen)

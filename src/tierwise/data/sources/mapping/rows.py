@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -12,16 +12,17 @@ import pyarrow.compute as pc
 from tierwise.config.mapping import Via, Way
 from tierwise.data.contract import TABLES
 from tierwise.data.sources.mapping.cells import READ, TEXT, text, translated
-from tierwise.data.sources.mapping.changes import changed
+from tierwise.data.sources.mapping.changes import History
 from tierwise.data.sources.mapping.ids import is_salesforce_id
-from tierwise.data.sources.mapping.lookups import Lookups
+from tierwise.data.sources.mapping.lookups import MODIFIED, Lookups
 from tierwise.data.sources.mapping.naming import Header, key
 from tierwise.data.sources.mapping.source import HISTORY, Made, MappedSource
+from tierwise.data.sources.mapping.times import is_instant
 from tierwise.data.sources.part import Chunk, Part
-from tierwise.data.warehouse import Warehouse
 
 _CAST = ("text", "instant", "epoch_ms")
 """Ways to read that leave a typed column as the file types it."""
+_MODIFIED_AT = "modified_at"
 
 
 class _Raw:
@@ -41,38 +42,28 @@ class _Raw:
 
 
 class RowReader:
-    """Reads the feeds of a mapped source; one scratch warehouse serves its lookups and histories."""
+    """Reads one part of a mapped source for its feeds, with the lookups and histories that all its parts share."""
 
-    def __init__(self, source: MappedSource, scratch: Warehouse, lookups: Lookups | None = None) -> None:
-        self.source, self.scratch = source, scratch
-        self.lookups: Lookups = lookups or Lookups(scratch, self._looked_up_apart)
+    def __init__(self, source: MappedSource, lookups: Lookups, history: Callable[[Made], History]) -> None:
+        self.source, self.lookups, self.history = source, lookups, history
         self.said: Counter[str] = Counter()
         self._remarks: list[tuple[str, pa.Array]] = []
 
     def chunks(self, made: Made, part: Part) -> Iterator[Chunk]:
         """The rows that a part gives to the table of a feed; at least one chunk."""
         if made.feed.changes is None:
-            for chunk, frame, lines in self._plain(made, part):
+            for chunk, frame, lines in self.states(made, part):
                 yield Chunk(frame, lines, chunk.ragged)
             return
-        ragged: list[tuple[int, int]] = []
-        names = self.source.names(made, part)
-        states = self._states(made, part, ragged)
+        history, names = self.history(made), self.source.names(made, part)
         place = next(i for i, each in enumerate(made.parts) if each is part)
-        state = f"__states_{made.object}_{made.name}"
-        for frame, lines in changed(states, names, made.feed.changes, place, part.formats, self.scratch, state):
-            yield Chunk(frame, lines.to_numpy())
-        yield Chunk(pa.table({name: pa.array([], TEXT) for name in names}), np.zeros(0, dtype=np.int64), tuple(ragged))
+        for frame, lines in history.of(place, names):
+            yield Chunk(frame, lines)
+        self.said.update(history.said[place])
+        empty = pa.table({name: pa.array([], TEXT) for name in names})
+        yield Chunk(empty, np.zeros(0, dtype=np.int64), tuple(history.ragged[place]))
 
-    def _states(
-        self, made: Made, part: Part, ragged: list[tuple[int, int]]
-    ) -> Iterator[tuple[pa.Table, pa.Array, int]]:
-        for number, each in enumerate(made.parts):
-            for chunk, frame, lines in self._plain(made, each):
-                ragged += chunk.ragged if each is part else ()
-                yield frame, pa.array(lines, pa.int64()), number
-
-    def _plain(self, made: Made, part: Part) -> Iterator[tuple[Chunk, pa.Table, np.ndarray]]:
+    def states(self, made: Made, part: Part) -> Iterator[tuple[Chunk, pa.Table, np.ndarray]]:
         """The rows of a part before repeated states are left out: (raw chunk, columns, lines)."""
         header = self.source.header(part)
         names = [n for n in self.source.names(made, part) if made.feed.changes is None or n != made.feed.changes.before]
@@ -89,25 +80,30 @@ class RowReader:
                 frame, lines = frame.filter(kept), lines[kept.to_numpy(zero_copy_only=False)]
             yield chunk, frame, lines
 
-    def _looked_up_apart(self, via: Via) -> Iterator[Mapping[str, pa.Array]]:
-        """What a lookup reads; what is said of its rows is said where they are rows of their own table."""
-        return RowReader(self.source, self.scratch, self.lookups)._looked_up(via)
+    def looked_up(self, via: Via, made: Made, part: Part) -> Iterator[Mapping[str, pa.Array]]:
+        """What a lookup reads of a part: the columns it names, instants beside them, and when a row was changed."""
+        named = (*via.match, via.take)
+        if made.feed.changes is not None or made.feed.tracks is not None:
+            for chunk in self.chunks(made, part):
+                unsaid = pa.nulls(chunk.frame.num_rows, TEXT)
+                yield {**{name: _whole(chunk.frame[name]) for name in named}, MODIFIED: unsaid}
+            return
+        header, there = self.source.header(part), self.source.columns(made, part)
+        beside = [name for name in there if made.table not in TABLES and is_instant(made.table, name)]
+        wanted = _needed(there, {*named, *beside, *({_MODIFIED_AT} & set(there))}, made)
+        for raw_chunk in part.chunks():
+            raw = _Raw(raw_chunk, header, part)
+            columns = self._derived(wanted, raw, made.table)
+            kept = self._kept(made, columns, raw.rows)
+            taken = {name: columns[name] for name in (*named, *beside)} | {MODIFIED: self._modified(columns, raw)}
+            yield taken if kept is None else {name: each.filter(kept) for name, each in taken.items()}
 
-    def _looked_up(self, via: Via) -> Iterator[Mapping[str, pa.Array]]:
-        """What a lookup reads: the columns it names, of every part that has them."""
-        for made, part in self.source.looked_up(via):
-            if made.feed.changes is not None or made.feed.tracks is not None:
-                for chunk in self.chunks(made, part):
-                    yield {name: _whole(chunk.frame[name]) for name in (*via.match, via.take)}
-                continue
-            header = self.source.header(part)
-            wanted = _needed(self.source.columns(made, part), {*via.match, via.take}, made)
-            for raw_chunk in part.chunks():
-                raw = _Raw(raw_chunk, header, part)
-                columns = self._derived(wanted, raw, made.table)
-                kept = self._kept(made, columns, raw.rows)
-                taken = {name: columns[name] for name in (*via.match, via.take)}
-                yield taken if kept is None else {name: each.filter(kept) for name, each in taken.items()}
+    def _modified(self, columns: Mapping[str, pa.Array], raw: _Raw) -> pa.Array:
+        """When each row was last changed, by the feed's own column or by those that the mapping names for all."""
+        if _MODIFIED_AT in columns:
+            return columns[_MODIFIED_AT]
+        found = [raw.text(place) for place in raw.header.places(self.source.mapping.modified)]
+        return READ["epoch_ms"](pc.coalesce(*found)) if found else pa.nulls(raw.rows, TEXT)
 
     def _derived(self, columns: Mapping[str, tuple[Way, ...]], raw: _Raw, table: str) -> dict[str, pa.Array]:
         derived: dict[str, pa.Array] = {}
@@ -120,19 +116,31 @@ class RowReader:
                     derived[name] = typed
                     continue
             found = [self._value(way, raw, derived, self.reads(name, way, table)) for way in ways]
-            derived[name] = self._first(table, name, ways, found)
+            derived[name] = self._first(f"{table}: {name}", ways, found, raw, derived)
             self._check_ids(name, ways, derived[name], table)
         return derived
 
-    def _first(self, table: str, name: str, ways: Sequence[Way], found: Sequence[pa.Array]) -> pa.Array:
+    def _first(
+        self, column: str, ways: Sequence[Way], found: Sequence[pa.Array], raw: _Raw, derived: Mapping[str, pa.Array]
+    ) -> pa.Array:
         """Row by row the first way's value that is there; the rows of a way of which something is to be said."""
         value = pa.nulls(len(found[0]), found[0].type)
         for way, other in zip(ways, found, strict=True):
+            taken = pc.and_(pc.is_null(value), pc.is_valid(other))
             if way.says:
-                taken = pc.and_(pc.is_null(value), pc.is_valid(other))
-                self._remarks.append((f"{table}: {name}: {{rows}}: {way.says}", taken))
+                self._remarks.append((f"{column}: {{rows}}: {way.says}", taken))
+            if way.several:
+                several = pc.and_(taken, self._are_several(way, raw, derived))
+                self._remarks.append((f"{column}: {{rows}}: {way.several}", several))
             value = pc.coalesce(value, other)
         return value
+
+    def _are_several(self, way: Way, raw: _Raw, derived: Mapping[str, pa.Array]) -> pa.Array:
+        """Where a way's value is one of several."""
+        if way.via is not None:
+            return self.lookups.several(way.via, derived)
+        listed = pc.coalesce(*(raw.text(place) for place in raw.header.places(way.of)))
+        return pc.fill_null(pc.match_substring(listed, way.first_of), False)
 
     def reads(self, name: str, way: Way, table: str) -> str:
         """How a way's value is read."""
@@ -142,9 +150,7 @@ class RowReader:
             return "text"
         if name.endswith("_id"):
             return self.source.mapping.ids
-        column = TABLES[table].column(name) if table in TABLES else None
-        is_instant = column.type == "instant" if column is not None else name.endswith("_at")
-        return "instant" if is_instant else "text"
+        return "instant" if is_instant(table, name) else "text"
 
     def _value(self, way: Way, raw: _Raw, derived: Mapping[str, pa.Array], reads: str) -> pa.Array:
         if way.constant is not None:
@@ -160,6 +166,8 @@ class RowReader:
         value = finished(value, way, reads)
         if way.if_ is not None:
             value = pc.if_else(pc.is_valid(derived[way.if_]), value, pa.scalar(None, TEXT))
+        if way.unless is not None and way.unless in derived:
+            value = pc.if_else(pc.is_null(derived[way.unless]), value, pa.scalar(None, TEXT))
         return value
 
     def _check_ids(self, name: str, ways: Sequence[Way], values: pa.Array, table: str) -> None:
@@ -267,7 +275,7 @@ def _needed(columns: Mapping[str, tuple[Way, ...]], wanted: set[str], made: Made
     for name in reversed(list(columns)):
         if name in wanted:
             for way in columns[name]:
-                wanted |= {way.if_} if way.if_ else set()
+                wanted |= {each for each in (way.if_, way.unless) if each is not None}
                 wanted |= set(way.via.match.values()) if way.via else set()
     return {name: ways for name, ways in columns.items() if name in wanted}
 

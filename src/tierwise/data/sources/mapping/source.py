@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tierwise.config.mapping import Feed, SourceMapping, Via, Way
+from tierwise.config.workspace import Formats
 from tierwise.data.contract import TABLES
 from tierwise.data.sources.mapping.naming import Header, attribute, is_system, key
 from tierwise.data.sources.part import Part
@@ -51,6 +52,12 @@ class MappedSource:
 
     def __init__(self, mapping: SourceMapping, parts: Mapping[str, tuple[Part, ...]]) -> None:
         self.mapping, self.parts = mapping, dict(parts)
+        self._columns: dict[tuple[str, str, int], dict[str, tuple[Way, ...]]] = {}
+
+    @property
+    def formats(self) -> Formats:
+        """How the source writes its cells."""
+        return next((part.formats for parts in self.parts.values() for part in parts), Formats())
 
     @cached_property
     def made(self) -> tuple[Made, ...]:
@@ -73,13 +80,15 @@ class MappedSource:
 
     def columns(self, made: Made, part: Part) -> dict[str, tuple[Way, ...]]:
         """The columns that a part gives, in the feed's order, each with the ways that are open to it."""
-        header = self.header(part)
-        there: dict[str, tuple[Way, ...]] = {}
-        for name, ways in made.feed.columns.items():
-            open_ways = tuple(way for way in ways if self._is_open(way, header, there))
-            if open_ways:
-                there[name] = open_ways
-        return there
+        key = (made.object, made.name, id(part))
+        if key not in self._columns:
+            header = self.header(part)
+            there = self._columns[key] = {}
+            for name, ways in made.feed.columns.items():
+                open_ways = tuple(way for way in ways if self._is_open(way, header, there))
+                if open_ways:
+                    there[name] = open_ways
+        return self._columns[key]
 
     def names(self, made: Made, part: Part) -> tuple[str, ...]:
         """The columns that a part gives to the table of a feed, in the contract's order, then the attributes."""
@@ -94,7 +103,7 @@ class MappedSource:
     def _is_open(self, way: Way, header: Header, there: Mapping[str, object]) -> bool:
         if way.if_ is not None and way.if_ not in there:
             return False
-        if header.has_one_of(way.unless) or any(name in self.parts for name in way.unless):
+        if header.has_one_of(way.without) or any(name in self.parts for name in way.without):
             return False
         if way.via is not None:
             return set(way.via.match.values()) <= set(there) and self.can_look_up(way.via)

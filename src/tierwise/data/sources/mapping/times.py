@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tierwise.config.workspace import Formats
+from tierwise.data.contract import TABLES
 
 _DECLARED = {
     "day_first": ("%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y"),
@@ -11,9 +12,19 @@ _DECLARED = {
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", ", %H:%M:%S")
 
 
-def in_order(column: str, formats: Formats | None = None) -> str:
-    """What a column of instants is sorted by: the instant where it can be read as declared, then the text."""
-    dates = formats.dates if formats else "iso"
-    patterns = [f"'{day}{clock}'" for day in _DECLARED.get(dates, ()) for clock in _CLOCKS]
+def is_instant(table: str, name: str) -> bool:
+    """Whether a column of a table, or of one that only lookups read, holds instants."""
+    column = TABLES[table].column(name) if table in TABLES else None
+    return column.type == "instant" if column is not None else name.endswith("_at")
+
+
+def as_instant(column: str, formats: Formats) -> str:
+    """The instant that a cell is, where it can be read as declared or as ISO 8601."""
+    patterns = [f"'{day}{clock}'" for day in _DECLARED.get(formats.dates, ()) for clock in _CLOCKS]
     declared = f"try_strptime({column}, [{', '.join(patterns)}])::TIMESTAMPTZ, " if patterns else ""
-    return f"(coalesce({declared}try_cast({column} AS TIMESTAMPTZ)), {column})"
+    return f"coalesce({declared}try_cast({column} AS TIMESTAMPTZ))"
+
+
+def in_order(column: str, formats: Formats) -> str:
+    """What a column of instants is sorted by: the instant where it can be read, then the text."""
+    return f"({as_instant(column, formats)}, {column})"
