@@ -213,6 +213,14 @@ def test_families_reach_the_ultimate_parent_and_a_circle_has_one_name() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("tail", "circle"), [(1, 2), (2, 2), (15, 7), (19, 19)])
+def test_a_circle_and_what_leads_into_it_are_one_family(tail: int, circle: int) -> None:
+    parents = {f"a{n:02}": f"a{n + 1:02}" for n in range(tail - 1)} | {f"a{tail - 1:02}": "b01"}
+    parents |= {f"b{n:02}": f"b{(n + 1) % circle:02}" for n in range(circle)}
+    rows: Rows = {"accounts": [account(name, parent_account_id=p) for name, p in parents.items()]}
+    assert set(rows_of(rows)["family_id"]) == {"b00"}
+
+
 def test_the_owner_is_the_one_of_that_day() -> None:
     change = {"account_id": "a", "field": "owner_id", "old_value": "before", "new_value": "after"}
     for at, owner in ((AS_OF - TICK, "after"), (AS_OF, "before")):

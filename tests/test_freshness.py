@@ -17,7 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
+from tierwise.cli.app import app
 from tierwise.clock import instant
 from tierwise.config import Workspace, load_workspace
 from tierwise.config.workspace import Expects, Settings, Source
@@ -29,6 +31,7 @@ from tierwise.data.freshness import (
     expects_lines,
     freshness,
 )
+from tierwise.errors import UserError
 from tierwise.jobs import demo, score
 from tierwise.publishing import read_current
 from tierwise.synthetic import WorldSpec, simulate
@@ -163,6 +166,21 @@ def test_a_draft_of_a_source_that_comes_twice_a_week_allows_for_its_gaps() -> No
     assert judged(arrivals, source, instant("2026-02-15"))["state"] == "late"
 
 
+def test_a_sparse_source_that_has_stopped_is_late() -> None:
+    """Two days a week, other ones each week, so that no weekday's median is as much as one row."""
+    weeks = pd.date_range("2024-01-01", periods=20, freq="7D")
+    days = sorted(week + pd.Timedelta(days=d) for n, week in enumerate(weeks) for d in (n % 3, 3 + n % 3))
+    arrivals = pd.DataFrame({"source": "ads", "table": "activities", "day": days, "rows": 1})
+    expects = draft_expects(arrivals)["ads"]
+    assert (expects.volume, expects.lag_days) == ({}, 4)
+    drafted = Source(name="ads", at="x", expects=expects)
+    states = [judged(arrivals, drafted, instant(d.to_pydatetime()))["state"] for d in pd.date_range(days[0], days[-1])]
+    assert set(states) == {"ok"}
+    told = Source(name="ads", at="x", expects=Expects(lag_days=5, volume=dict.fromkeys(WEEKDAYS, 0.5)))
+    for source in (drafted, told):
+        assert judged(arrivals, source, instant("2025-06-01"))["state"] == "late"
+
+
 def test_a_draft_from_less_than_four_weeks_states_no_volume() -> None:
     assert draft_expects(daily("2026-02-10", "2026-03-08"))["crm"].volume == {}
 
@@ -255,6 +273,22 @@ def tierwise(*words: object) -> subprocess.CompletedProcess[str]:
     settings = os.environ | {"COLUMNS": "80", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "tierwise.cli", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, env=settings, timeout=300, check=False)
+
+
+@pytest.mark.parametrize("verb", ["check", "train", "score --as-of 2025-11-01", "govern", "init"])
+def test_no_command_counts_what_is_planned_as_reach(made: Path, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def refuse(_listings: object, _settings: object, now: object = None) -> None:
+        asked.append(now)
+        raise UserError("asked", found="enough", do="stop")
+
+    monkeypatch.setattr("tierwise.jobs.intake.read_tables", refuse)
+    words = [verb, str(made / "new"), "--tables", str(made / "tables")] if verb == "init" else verb.split()
+    done = CliRunner().invoke(app, words if verb == "init" else ["-C", str(made), *words])
+    assert isinstance(done.exception, UserError)
+    (now,) = asked
+    assert isinstance(now, datetime)
 
 
 def down(movements: pd.DataFrame) -> pd.DataFrame:

@@ -179,6 +179,45 @@ def test_a_merge_moves_no_contacts_link() -> None:
     assert found.to_dict() == {("kept", pd.Timestamp(naive(link))): 0.0, ("kept", pd.Timestamp(naive(link + DAY))): 1.0}
 
 
+def test_histories_name_the_account_that_survived_where_they_name_accounts() -> None:
+    change = {"changed_at": EARLY, "old_value": "lost", "new_value": "lost"}
+    rows: Rows = {
+        "accounts": [account("kept"), account("child"), account("lost", master_account_id="kept")],
+        "contacts": [{"contact_id": "c", "account_id": "kept"}],
+        "contact_history": [{"contact_id": "c", "field": f} | change for f in ("account_id", "title")],
+        "account_history": [
+            {"account_id": i, "field": f} | change
+            for i, f in (("child", "parent_account_id"), ("child", "industry"), ("lost", "industry"))
+        ],
+    }
+    warehouse, findings, _ = resolved(as_tables(rows))
+    with warehouse:
+        contacts, accounts = (
+            warehouse.frame(Query(f"SELECT {of}, field, old_value, new_value FROM {table} ORDER BY ALL"))
+            for table, of in (("contact_history", "contact_id"), ("account_history", "account_id"))
+        )
+    assert not findings
+    assert contacts.to_numpy().tolist() == [["c", "account_id", "kept", "kept"], ["c", "title", "lost", "lost"]]
+    assert accounts.to_numpy().tolist() == [
+        ["child", "industry", "lost", "lost"],
+        ["child", "parent_account_id", "kept", "kept"],
+    ]
+
+
+def test_a_merge_into_itself_is_left_out_and_said() -> None:
+    selves = [{"losing_id": i, "surviving_id": i, "merged_at": AS_OF} for i in ("a", "b")]
+    rows: Rows = {"accounts": [account("a"), account("b", master_account_id="c"), account("c")]}
+    warehouse, findings, notes = resolved(as_tables(rows | {"account_merges": selves}))
+    with warehouse:
+        assert warehouse.frame(Query("SELECT account_id FROM accounts"))["account_id"].tolist() == ["a", "c"]
+        assert warehouse.frame(Query("FROM account_merges"))["losing_id"].tolist() == ["b"]
+    assert not findings
+    assert notes[0] == "account_merges: 2 rows merge an account into itself; they were left out"
+    warehouse, findings, notes = resolved(as_tables({"accounts": [account("a")], "account_merges": selves[:1]}))
+    warehouse.close()
+    assert (findings, len(notes)) == ((), 1)
+
+
 def test_merges_that_go_round_are_refused_by_name_and_circles_of_parents_are_noted() -> None:
     rows: Rows = {"accounts": [account("a", master_account_id="b"), account("b", master_account_id="a")]}
     warehouse, findings, _ = resolved(as_tables(rows))

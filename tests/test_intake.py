@@ -311,6 +311,18 @@ def test_arrivals_are_of_the_newest_days_and_none_after_now(tmp_path: Path) -> N
     assert arrived["rows"].tolist() == [1] * 120
 
 
+def test_a_meeting_that_is_planned_moves_no_reach_and_no_arrivals(tmp_path: Path) -> None:
+    days = pd.date_range("2024-01-01", "2024-05-31").strftime("%Y-%m-%d")
+    rows = [
+        *(f"e{i},007,{day},{day},web,visit\n" for i, day in enumerate(days)),
+        "m,007,2024-09-15,2024-05-20,meeting,meeting\n",
+    ]
+    text = "activity_id,account_id,occurred_at,recorded_at,channel,kind\n" + "".join(rows)
+    taken = read_tables(folder(tmp_path, {"activities.csv": text}), STRICT, datetime(2024, 6, 1, tzinfo=UTC))
+    assert taken.data_through["activities"] == datetime(2024, 5, 31, tzinfo=UTC)
+    assert (len(taken.arrivals), taken.arrivals["day"].max()) == (120, pd.Timestamp("2024-05-31"))
+
+
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at = folder(tmp_path / "t", {})
     (tmp_path / "tmp").mkdir()

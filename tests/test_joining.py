@@ -149,6 +149,35 @@ def test_ids_that_look_like_numbers_are_equal_by_chance_where_the_domains_differ
     assert who(warehouse) == ["1", "2", "hub:1", "x3"]
 
 
+def test_short_numbers_under_which_most_names_differ_join_nobody() -> None:
+    def with_names(hub: tuple[str, ...], **more: Any) -> tuple[dict[str, int], list[str], tuple[str, ...]]:
+        crm = ("Acme, Inc.", "Beta", "Gamma")
+        warehouse = opened(
+            crm={"accounts": [account(str(i), name=name, **more) for i, name in enumerate(crm, 1)]},
+            hub={"accounts": [account(str(i), name=name, **more) for i, name in enumerate(hub, 1)]},
+        )
+        found = joined(warehouse, "crm", "hub")
+        return counts(found, "hub"), who(warehouse), found.notes
+
+    said, accounts, notes = with_names(("Zeta Foods", "Eta", "GAMMA Ltd"))
+    assert said == {"own": 3}
+    assert accounts == ["1", "2", "3", "hub:1", "hub:2", "hub:3"]
+    assert (
+        "accounts: ids of hub are short numbers, and most that crm has too have another name there (1 is acme and zeta "
+        "foods): no account was joined by them; where accounts are one, give a sync_id or a domain"
+    ) in notes
+    assert with_names(("Zeta Foods", "beta", "Gamma Holding"))[0] == {"equal id": 3}
+    assert with_names(("Zeta Foods", "Eta", "Theta"), domain="one.example")[0] == {"equal id": 3}
+
+
+def test_longer_ids_are_equal_whatever_the_names() -> None:
+    for same in ("12345678901", "x1"):
+        warehouse = opened(
+            crm={"accounts": [account(same, name="Acme")]}, hub={"accounts": [account(same, name="Zeta")]}
+        )
+        assert counts(joined(warehouse, "crm", "hub"), "hub") == {"equal id": 1}
+
+
 def test_salesforce_ids_of_15_and_18_characters_are_the_same() -> None:
     warehouse = opened(
         crm={"accounts": [account("001A0000006Vm9u"), account("ACME00000000000001")]},

@@ -333,6 +333,23 @@ def test_contacts_leads_and_deals_deleted_on_an_unknown_day_end_with_their_creat
 # opportunities
 
 
+def test_a_deletion_is_dated_by_the_latest_stamp_there() -> None:
+    header = "Id,AccountId,Email,IsDeleted,CreatedDate,SystemModstamp,LastModifiedDate,_fivetran_synced"
+    contacts = table(
+        header,
+        "0031,0011,,true,2020-01-01,2022-01-01T00:00:00Z,2023-01-01T00:00:00Z,2022-06-01 00:00:00",
+        "0032,0011,,true,2020-01-01,2022-01-01T00:00:00Z,,2024-06-20 10:00:00",
+        "0033,0011,,true,2020-01-01,,,",
+        "0034,0011,,false,2020-01-01,2022-01-01T00:00:00Z,,2024-06-20 10:00:00",
+    )
+    deals = table(f"{DEAL},_fivetran_synced", "0061,0011,A,0,0,,true,2020-01-01,2022-01-01,2024-06-20")
+    _, tables = mapped("salesforce", raw({"Contact.csv": contacts, "Opportunity.csv": deals}))
+    assert records(tables["contacts"], "unlinked_at") == [
+        ("2023-01-01T00:00:00Z",), ("2024-06-20 10:00:00",), ("2020-01-01",), (None,),
+    ]  # fmt: skip
+    assert tables["opportunities"]["closed_at"].tolist() == ["2024-06-20"]
+
+
 def test_a_deal_closed_when_it_entered_its_closed_stage() -> None:
     deals = table(
         DEAL,
@@ -514,6 +531,22 @@ def test_contact_history_holds_no_person_and_says_when_a_contact_came() -> None:
         ("account_id", "001000000000001AAA", "001000000000002AAA"),
     ]
     assert tables["contacts"]["linked_at"].tolist() == ["2024-01-05T00:00:00Z"]
+
+
+def test_a_contact_came_with_its_last_change_of_account_even_if_that_account_was_merged() -> None:
+    contacts = table("Id,AccountId,CreatedDate", "0031,0018,2020-01-01T00:00:00Z", "0032,0018,2020-01-01T00:00:00Z")
+    history = table(
+        "ContactId,Field,OldValue,NewValue,CreatedDate",
+        "0031,Account,001000000000003,001000000000004,2023-05-01T00:00:00Z",
+        "0031,Account,001000000000008,001000000000003,2021-05-01T00:00:00Z",
+        "0031,Title,A,B,2024-05-01T00:00:00Z",
+    )
+    _, tables = mapped("salesforce", raw({"Contact.csv": contacts, "ContactHistory.csv": history}))
+    assert tables["contacts"]["linked_at"].tolist() == ["2023-05-01T00:00:00Z", None]
+    contacts = table("id,property_associatedcompanyid,property_createdate", "1,8,2020-01-01T00:00:00Z")
+    history = table("contact_id,name,value,timestamp", "1,associatedcompanyid,4,2023-05-01T00:00:00Z")
+    _, tables = mapped("hubspot", raw({"contact.csv": contacts, "contact_property_history.csv": history}))
+    assert tables["contacts"]["linked_at"].tolist() == ["2023-05-01T00:00:00Z"]
 
 
 def test_a_role_is_known_from_the_day_it_was_given() -> None:

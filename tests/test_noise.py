@@ -43,7 +43,7 @@ def flagged(rows: Rows, **rules: object) -> dict[str, list[str]]:
     return by_rule
 
 
-@pytest.mark.parametrize("who", ["account_id", "contact_id", "identity_id", "lead_id", "domain"])
+@pytest.mark.parametrize("who", ["contact_id", "identity_id", "lead_id"])
 def test_more_than_the_limit_in_an_hour_or_a_day_is_a_burst(who: str) -> None:
     hour = [did(f"h{n}", n * SECOND, **{who: "a"}) for n in range(4)]
     next_hour = [did("n", HOUR, **{who: "a"}), did("other", 2 * SECOND, **{who: "b"})]
@@ -58,9 +58,19 @@ def test_more_than_the_limit_in_an_hour_or_a_day_is_a_burst(who: str) -> None:
     assert flagged({"activities": hour}, most_an_hour=3, channels=("product",)) == {}
 
 
-def test_people_sleep() -> None:
+@pytest.mark.parametrize("whose", ["account_id", "domain"])
+def test_many_activities_of_nobody_known_are_no_burst(whose: str) -> None:
+    """An account that a product names, but not its users, is many people, and its best day is no robot's."""
+    day = [did(f"v{n}", n % 12 * HOUR + n * SECOND, **{whose: "a"}) for n in range(300)]
+    assert flagged({"activities": day}, most_an_hour=3) == {}
+    by_one = [row | {"contact_id": "c"} for row in day]
+    assert len(flagged({"activities": by_one}, most_an_hour=None)["burst_day"]) == 300
+
+
+@pytest.mark.parametrize("whose", ["account_id", "contact_id"])
+def test_people_sleep(whose: str) -> None:
     def spread(hours: int) -> Rows:
-        return {"activities": [did(f"v{n:02}", n % hours * HOUR + n * SECOND, account_id="a") for n in range(20)]}
+        return {"activities": [did(f"v{n:02}", n % hours * HOUR + n * SECOND, **{whose: "a"}) for n in range(20)]}
 
     assert len(flagged(spread(15))["round_the_clock"]) == 20
     assert flagged(spread(14)) == {}
@@ -69,8 +79,8 @@ def test_people_sleep() -> None:
 
 
 def test_a_burst_is_judged_by_what_was_known_on_the_day() -> None:
-    in_time = [did(f"t{n}", n * SECOND, account_id="a") for n in range(3)]
-    late = [did(f"z{n}", n * SECOND, account_id="a", recorded_at=NIGHT + 3 * DAY) for n in range(1)]
+    in_time = [did(f"t{n}", n * SECOND, contact_id="c") for n in range(3)]
+    late = [did(f"z{n}", n * SECOND, contact_id="c", recorded_at=NIGHT + 3 * DAY) for n in range(1)]
     assert flagged({"activities": in_time + late}, most_an_hour=3) == {"burst_hour": ["z0"]}
     assert flagged({"activities": in_time}, most_an_hour=3) == {}
 
@@ -154,7 +164,7 @@ def test_noise_is_no_signal_no_recency_and_no_negative_trigger() -> None:
             return build_matrix(warehouse, PLAN, (AS_OF,), negative_triggers={"page_view": 20, "email_open": 60}).frame
 
     honest = [did("v", -30 * DAY, "email_open", account_id="a")]
-    noisy = [did(f"h{n}", n * SECOND, account_id="a") for n in range(4)]
+    noisy = [did(f"h{n}", n * SECOND, account_id="a", contact_id="c") for n in range(4)]
     pd.testing.assert_frame_equal(matrix(honest + noisy), matrix(honest))
     assert matrix(honest + noisy[:3])["web_30d"].tolist() == [3]
     assert matrix(honest + noisy)["negative_trigger"].tolist() == ["email_open"]

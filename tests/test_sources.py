@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from sqlalchemy import make_url
 
 from servers import psql
 from tierwise.config import Settings, Source
 from tierwise.data.sources.database import Reading, database_parts, reached
 from tierwise.data.sources.part import Part
+from tierwise.data.sources.urls import without_secret_values
 from tierwise.errors import ConfigError, EnvironmentFault, TierwiseError, UserError
 
 ACCOUNTS = """CREATE TABLE accounts (account_id integer PRIMARY KEY, name text, domain text, employee_count integer,
@@ -70,6 +72,12 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         made = Database(url, server, tmp_path / "ws")
     made.run(ACCOUNTS, CONTACTS, OPPORTUNITIES)
     return made
+
+
+def filled_server(server: str, url: str, folder: Path) -> Database:
+    made = Database(url, server, folder / "ws")
+    made.run(ACCOUNTS, CONTACTS, OPPORTUNITIES)
+    return filled(made)
 
 
 def filled(database: Database) -> Database:
@@ -142,21 +150,32 @@ def test_only_what_is_new_is_read_again(database: Database) -> None:
     }
 
 
-def test_before_the_look_back_nothing_is_read_again_and_that_is_said(database: Database) -> None:
+def test_before_the_look_back_a_change_is_not_seen_and_that_is_said(database: Database) -> None:
     filled(database).parts()
-    database.run(
-        "UPDATE accounts SET name = 'unseen' WHERE account_id = 9",
-        "INSERT INTO accounts VALUES (13, 'backdated', NULL, 1, NULL, NULL, NULL, '2025-06-01')",
-    )
+    database.run("UPDATE accounts SET name = 'unseen' WHERE account_id = 9")
     listing = database_parts(database.source(), database.folder, 1)
-    accounts = rows(listing.parts[0])
-    assert {row["account_id"]: row["name"] for row in accounts} == {"9": "Nine", "10": "Ten"}
+    assert {row["account_id"]: row["name"] for row in rows(listing.parts[0])} == {"9": "Nine", "10": "Ten"}
     (note,) = listing.notes
-    assert "source 'crm': accounts: read by watermark, 7 days back; rows that were deleted before that" in note
+    assert "source 'crm': accounts: read by watermark, 7 days back; rows that changed without a newer watermark" in note
     assert "delete state/sources/crm/ to read all again" in note
-    assert len(database.read("accounts", look_back_days=365)) == 3
-    (database.folder / "state/sources/crm/accounts.parquet").unlink()
-    assert len(database.read("accounts")) == 3
+    assert "unseen" in {row["name"] for row in database.read("accounts", look_back_days=365)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["INSERT INTO accounts VALUES (13, 'backdated', NULL, 1, NULL, NULL, NULL, '2025-06-01')",
+     "DELETE FROM accounts WHERE account_id = 9"],
+)  # fmt: skip
+def test_rows_that_come_or_go_before_the_look_back_have_all_read_again(database: Database, change: str) -> None:
+    filled(database).parts()
+    database.run(change)
+    listing = database_parts(database.source(), database.folder, 1)
+    there = {"9", "10", "13"} if "backdated" in change else {"10"}
+    assert {row["account_id"] for row in rows(listing.parts[0])} == there
+    assert listing.notes == (
+        "source 'crm': accounts: read whole: rows had been deleted, or had come with an old watermark",
+    )
+    assert [note for note in database_parts(database.source(), database.folder, 1).notes if "read whole" in note] == []
 
 
 def test_rows_deleted_in_the_window_are_gone(database: Database) -> None:
@@ -196,6 +215,23 @@ def test_history_without_a_key_is_gone_on_from(database: Database) -> None:
     assert digest(database.parts()["account_history"]) == first
     database.run("INSERT INTO account_history VALUES (2, 'industry', NULL, 'IT', '2026-01-03')")
     assert len(database.read("account_history")) == 4
+
+
+def test_no_secret_of_a_url_stands_in_a_copy(postgresql: str, postgresql_url: str, tmp_path: Path) -> None:
+    database = filled_server(postgresql, postgresql_url, tmp_path)
+    secrets = ("hunter2", "hunter3")
+    asked = f"{database.url}{'&' if '?' in database.url else '?'}password=hunter2&sslpassword=hunter3"
+    listing = database_parts(database.source(at=asked), database.folder, 1)
+    held = b"".join(path.read_bytes() for path in database.folder.rglob("*") if path.is_file())
+    assert listing.parts
+    assert not [secret for secret in secrets if secret.encode() in held]
+
+
+def test_what_tells_two_databases_apart_is_no_secret() -> None:
+    bigquery = make_url("bigquery://project/set?credentials_base64=e30%3D&location=EU")
+    assert without_secret_values(bigquery).query == {"credentials_base64": "***", "location": "EU"}
+    odbc = make_url("mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BPWD%3Dhunter2")
+    assert "hunter2" not in str(without_secret_values(odbc).query)
 
 
 def test_views_are_tables_too(database: Database) -> None:

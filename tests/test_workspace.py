@@ -373,6 +373,38 @@ def test_a_mapped_database_is_gone_on_from(tmp_path: Path) -> None:
     assert any("read by watermark" in note for note in listing.notes)
 
 
+@pytest.mark.parametrize(
+    ("kind", "table", "stamp"),
+    [("hubspot", "company", "hs_lastmodifieddate"), ("salesforce", "account", "SystemModstamp")],
+)
+def test_what_a_loader_marks_as_deleted_is_seen_and_dated_when_it_was(
+    kind: str, table: str, stamp: str, tmp_path: Path
+) -> None:
+    def deleted() -> dict[str, str | None]:
+        (listing,) = open_sources(tmp_path, Settings(sources=(Source(name="crm", kind=kind, at="sqlite:///l.db"),)))
+        accounts = next(part for part in listing.parts if part.table == "accounts")
+        found = [row for chunk in accounts.chunks() for row in chunk.frame.to_pylist()]
+        return {row["name"]: row["deleted_at"] for row in found}
+
+    def run(*statements: str) -> None:
+        with sqlite3.connect(tmp_path / "l.db") as connection:
+            for statement in statements:
+                connection.execute(statement)
+        connection.close()
+
+    run(
+        f"CREATE TABLE {table} (id text, name text, {stamp} text, is_deleted boolean, _fivetran_synced text)",
+        f"INSERT INTO {table} VALUES ('1', 'Ten', '2022-01-01T00:00:00Z', 0, '2022-01-02 00:00:00')",
+        f"INSERT INTO {table} VALUES ('2', 'Nine', '2024-06-01T00:00:00Z', 0, '2024-06-02 00:00:00')",
+    )
+    assert deleted() == {"Ten": None, "Nine": None}
+    run(f"UPDATE {table} SET is_deleted = 1, _fivetran_synced = '2024-06-20 00:00:00' WHERE id = '1'")
+    expected = {"Ten": "2024-06-20 00:00:00", "Nine": None}
+    assert deleted() == expected
+    (tmp_path / f"state/sources/crm/{table}.parquet").unlink()
+    assert deleted() == expected
+
+
 def test_a_mapping_on_a_folder_that_is_not_there_or_unreadable(tmp_path: Path) -> None:
     def findings_of(at: str) -> tuple[str, ...]:
         source = Source(name="crm", kind="salesforce", at=at)

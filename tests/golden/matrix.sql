@@ -24,18 +24,29 @@ WITH RECURSIVE up(account_id, ancestor, depth) AS (
   FROM up
   GROUP BY
     account_id
+), circle AS (
+  SELECT
+    account_id,
+    MIN(ancestor) AS least
+  FROM up
+  GROUP BY
+    account_id
+  HAVING
+    BOOL_OR(CAST(depth > 0 AND ancestor = account_id AS BOOLEAN))
 )
 SELECT
   up.account_id,
   CASE
     WHEN d.depth = 20
-    THEN MIN(up.ancestor)
+    THEN COALESCE(MIN(c.least), MIN(up.ancestor))
     ELSE MIN(up.ancestor) FILTER(WHERE
       up.depth = d.depth)
   END AS family_id
 FROM up
 JOIN deepest AS d
   ON d.account_id = up.account_id
+LEFT JOIN circle AS c
+  ON d.depth = 20 AND c.account_id = up.ancestor
 GROUP BY
   up.account_id,
   d.depth;
@@ -67,18 +78,29 @@ WITH family AS (
     FROM up
     GROUP BY
       account_id
+  ), circle AS (
+    SELECT
+      account_id,
+      MIN(ancestor) AS least
+    FROM up
+    GROUP BY
+      account_id
+    HAVING
+      BOOL_OR(CAST(depth > 0 AND ancestor = account_id AS BOOLEAN))
   )
   SELECT
     up.account_id,
     CASE
       WHEN d.depth = 20
-      THEN MIN(up.ancestor)
+      THEN COALESCE(MIN(c.least), MIN(up.ancestor))
       ELSE MIN(up.ancestor) FILTER(WHERE
         up.depth = d.depth)
     END AS family_id
   FROM up
   JOIN deepest AS d
     ON d.account_id = up.account_id
+  LEFT JOIN circle AS c
+    ON d.depth = 20 AND c.account_id = up.ancestor
   GROUP BY
     up.account_id,
     d.depth

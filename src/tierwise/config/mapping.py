@@ -56,6 +56,8 @@ class Way(Frozen):
 
     of: Names = ()
     """Names of the source's column; all that are there are tried, row by row, in this order."""
+    latest: bool = False
+    """Of several instants, row by row the latest counts, not the first that is filled."""
     joined: tuple[str, ...] = ()
     """Names of columns whose values, with `-` between them, are the value where all are filled."""
     constant: str | None = None
@@ -86,6 +88,8 @@ class Way(Frozen):
         given = [bool(self.of), bool(self.joined), self.constant is not None, self.via is not None]
         if sum(given) != 1:
             raise ValueError("a value comes from one of: of, joined, constant, via")
+        if self.latest and not self.of:
+            raise ValueError("latest needs of: the columns of which the latest counts")
         if self.else_ is not None and not self.values:
             raise ValueError("else needs values: the values that it is not")
         if self.several and self.via is None and self.first_of is None:

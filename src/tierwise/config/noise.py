@@ -22,7 +22,8 @@ class NoiseRules(Frozen):
     """What is kept and counted, and kept out of signals.
 
     A rule whose number is null, or whose list is empty, is off. Bursts are counted by whoever is seen to act: a
-    contact, a lead, an identity, else the account or domain itself.
+    contact, a lead or an identity. What only an account or a domain is known to have done may be many people's: of it
+    there is no most, but it is looked at round the clock.
     """
 
     channels: tuple[str, ...] = ("web", "product")

@@ -87,7 +87,7 @@ class Expects(Frozen):
     lag_days: Annotated[int, Field(ge=0)] = 2
     """An activity is in the source at most so many days after it was known."""
     volume: dict[Weekday, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
-    """Rows of a usual weekday; empty: nothing is expected."""
+    """Rows of a usual weekday; empty, or none of 1 or more: only the lag is judged."""
     short_below: Annotated[float, Field(ge=0, le=1)] = 0.5
     """The newest 7 days are short below this share of what is expected of them."""
 

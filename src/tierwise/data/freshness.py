@@ -58,8 +58,9 @@ def freshness(arrivals: pd.DataFrame, sources: Iterable[Source], as_of: datetime
     """How fresh each source's activities are as of an instant; what arrived on that day or later is not looked at.
 
     A source is *late* if its newest activity is older than the newest weekday on which some are expected and all
-    should be in: known before `as_of - lag_days`. It is *short* if the 7 days up to that one hold fewer
-    rows than `short_below` of what `volume` expects, and fewer than chance explains (three standard deviations below).
+    should be in: known before `as_of - lag_days`; where no weekday's volume reaches 1, any day counts. It is *short* if
+    the 7 days up to that one hold fewer rows than `short_below` of what `volume` expects, and fewer than chance
+    explains (three standard deviations below).
     A source that states nothing is ok, and so is one whose arrivals are known from a later day on only.
 
     Parameters
@@ -97,7 +98,7 @@ def _judged(arrived: Mapping[date, float], source: Source, today: date) -> tuple
     expected = sum(_volume(expects, day) for day in days) if expects.volume else None
     seen = sum(daily.get(day, 0.0) for day in days) if expects.volume else None
     state: State = "ok"
-    if due is not None and (newest is None or newest < due):
+    if newest < due if newest is not None else _is_awaited(expects):
         state = "late"
     elif expected is not None and seen is not None and min(daily, default=today) <= days[-1]:
         state = "short" if _is_short(expects, expected, seen) else "ok"
@@ -116,12 +117,20 @@ def _volume(expects: Expects, day: date) -> float:
     return expects.volume.get(WEEKDAYS[day.weekday()], 0.0)
 
 
-def _due(expects: Expects, today: date) -> date | None:
-    """The newest day that should be in and on which activities are expected; None where none ever are."""
+def _is_awaited(expects: Expects) -> bool:
+    """Whether a source that has never brought an activity should have."""
+    return not expects.volume or any(rows > 0 for rows in expects.volume.values())
+
+
+def _is_expected(expects: Expects, day: date) -> bool:
+    """Whether some activity is usual on a day; where no weekday's volume says so, any day may be the one."""
+    return _volume(expects, day) >= 1 or not any(rows >= 1 for rows in expects.volume.values())
+
+
+def _due(expects: Expects, today: date) -> date:
+    """The newest day that should be in and on which activities are expected."""
     last = today - timedelta(days=expects.lag_days + 1)
-    if not expects.volume:
-        return last
-    return next((d for d in (last - timedelta(days=n) for n in range(7)) if _volume(expects, d) >= 1), None)
+    return next(day for day in (last - timedelta(days=n) for n in range(7)) if _is_expected(expects, day))
 
 
 def _is_short(expects: Expects, expected: float, seen: float) -> bool:
@@ -129,12 +138,12 @@ def _is_short(expects: Expects, expected: float, seen: float) -> bool:
 
 
 def _words(
-    name: str, state: State, newest: date | None, due: date | None, today: date, expected: float | None,
+    name: str, state: State, newest: date | None, due: date, today: date, expected: float | None,
     seen: float | None,
 ) -> str:  # fmt: skip
     if state == "late" and newest is None:
         return f"{name}: late: it has no activity before {today}"
-    if state == "late" and due is not None and newest is not None:
+    if state == "late" and newest is not None:
         days, most = (today - newest).days, (today - due).days
         return (
             f"{name}: late: its newest activity is of {newest}, {days} days before {today}; at most {most} are expected"
@@ -151,9 +160,10 @@ def draft_expects(arrivals: pd.DataFrame) -> dict[str, Expects]:
     """What each source with activities can be expected to bring, by name, from how they have come so far.
 
     The volume of a weekday is the median over the newest 12 full weeks (so that a holiday does not drag it), none with
-    fewer than 4; the newest day counts in no week, as it may not be over. The lag is the least number of days that,
-    on 199 of 200 days so far, would have called nothing late. `short_below` is nine tenths of what the poorest 7 days
-    of those weeks held of the usual, and within 0.5 and 0.75.
+    fewer than 4, and none where no weekday's is 1 or more (such a source is judged by its lag); the newest day counts
+    in no week, as it may not be over. The lag is the least number of days that, on 199 of 200 days so far, would have
+    called nothing late. `short_below` is nine tenths of what the poorest 7 days of those weeks held of the usual, and
+    within 0.5 and 0.75.
     """
     names = sorted(arrivals.loc[arrivals["table"] == "activities", "source"].unique())
     return {name: _drafted(_daily(arrivals, name)) for name in names}
@@ -167,6 +177,7 @@ def _drafted(daily: Mapping[date, float]) -> Expects:
         for n, weekday in enumerate(WEEKDAYS):
             days = [last - timedelta(days=back) for back in range(1, 7 * weeks + 1)]
             volume[weekday] = float(pd.Series([daily.get(d, 0.0) for d in days if d.weekday() == n]).median())
+    volume = volume if any(rows >= 1 for rows in volume.values()) else {}
     drafted = Expects(volume=volume, short_below=_poorest(daily, volume, last, 7 * weeks))
     return drafted.model_copy(update={"lag_days": _usual_lag(daily, drafted)})
 
@@ -187,7 +198,7 @@ def _usual_lag(daily: Mapping[date, float], expects: Expects) -> int:
     for before, after in pairwise(sorted(daily)):
         for n in range(1, (after - before).days + 1):
             missed = (before + timedelta(days=k) for k in range(1, n))
-            due = [k for k, day in enumerate(missed, 1) if not expects.volume or _volume(expects, day) >= 1]
+            due = [k for k, day in enumerate(missed, 1) if _is_expected(expects, day)]
             lags.append(n - due[0] if due else 0)
     return 0 if not lags else int(pd.Series(lags).quantile(1 - RARE, interpolation="higher"))
 

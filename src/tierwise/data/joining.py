@@ -1,9 +1,10 @@
 """Several sources as one: their accounts joined, every reference following, no deal or contact counted twice.
 
 The first source that holds accounts names them. An account of a later source is one of its accounts by sync id, by
-equal id or by a domain that is unique on both sides; else it stays an account of its own, `<source>:<id>`, which those
-of still later sources may be. Contacts and opportunities are one by sync id, owners by equal id. Other ids of later
-sources get the same prefix where another source has the same id, and always where they look like numbers.
+equal id (but not by short numbers under which the two know other companies) or by a domain that is unique on both
+sides; else it stays an account of its own, `<source>:<id>`, which those of still later sources may be. Contacts and
+opportunities are one by sync id, owners by equal id. Other ids of later sources get the same prefix where another
+source has the same id, and always where they look like numbers.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from tierwise.data.following import (
     repeated,
     superseded,
 )
-from tierwise.data.matching import NUMERIC, RULES, candidates, chosen, pairs
+from tierwise.data.matching import NUMERIC, RULES, SHORT_NUMBER, by_chance, candidates, chosen, pairs
 from tierwise.data.warehouse import Query, Warehouse, quoted
 
 MATCHES = {"source": "str", "rule": "str", "accounts": "int64", "share": "float64"}
@@ -111,7 +112,7 @@ def _join_accounts(warehouse: Warehouse, accounts: Sequence[str]) -> list[str]:
         others = list(accounts[i + 1 :])
         if others:
             _make(warehouse, "__pairs", pairs(base, others, accounts=True))
-            notes += _doubts(warehouse, base)
+            notes += _without_chance(warehouse, base) + _doubts(warehouse, base)
             found = chosen(prefix)
             warehouse.run(Query(f"INSERT INTO __joined {found.sql}", found.params))
         if i:
@@ -132,6 +133,19 @@ def _join_accounts(warehouse: Warehouse, accounts: Sequence[str]) -> list[str]:
             AND NOT EXISTS (FROM __candidates k WHERE k.same_id = c.sync AND k.source <> c.source)""",
     )
     return notes + _told(lost, "accounts have a sync_id that names no account of another source")
+
+
+def _without_chance(warehouse: Warehouse, base: str) -> list[str]:
+    """Leave out of `__pairs` equal ids that are equal by chance, and say so."""
+    notes = []
+    for row in warehouse.arrow(by_chance(base)).to_pylist():
+        gone = "DELETE FROM __pairs WHERE source = $source AND rule = 'equal id' AND regexp_full_match(id, $short)"
+        warehouse.run(Query(gone, {"source": row["source"], "short": SHORT_NUMBER}))
+        notes.append(
+            f"accounts: ids of {row['source']} are short numbers, and most that {base} has too have another name there "
+            f"({row['says']}): no account was joined by them; where accounts are one, give a sync_id or a domain"
+        )
+    return notes
 
 
 def _doubts(warehouse: Warehouse, base: str) -> list[str]:

@@ -14,7 +14,9 @@ from tierwise.config.noise import NoiseRules
 from tierwise.data.domains import bare_domain
 from tierwise.data.warehouse import Query, Warehouse
 
-_REFERENCE = "coalesce(a.contact_id, a.lead_id, a.identity_id, a.account_id, a.domain)"
+_VISITOR = "coalesce(a.contact_id, a.lead_id, a.identity_id)"
+"""Who is seen to act; null where only the account or the domain is known, which may be many people."""
+_REFERENCE = f"coalesce({_VISITOR}, a.account_id, a.domain)"
 _KNOWN_DAY = "date_trunc('day', a.known_at)"
 
 
@@ -71,15 +73,17 @@ def _rules(rules: NoiseRules) -> dict[str, Query]:
     if rules.shared_methods:
         found["shared_identity"] = _shared(rules.shared_methods)
     if rules.most_an_hour is not None:
-        found["burst_hour"] = _burst(rules, "hour", "n > $most_hour", {"most_hour": rules.most_an_hour})
+        found["burst_hour"] = _burst(rules, _VISITOR, "hour", "n > $most_hour", {"most_hour": rules.most_an_hour})
     if rules.most_a_day is not None:
-        found["burst_day"] = _burst(rules, "day", "n > $most_day", {"most_day": rules.most_a_day})
+        found["burst_day"] = _burst(rules, _VISITOR, "day", "n > $most_day", {"most_day": rules.most_a_day})
     if rules.round_the_clock is not None:
         clock: dict[str, object] = {
             "clock_n": rules.round_the_clock.activities,
             "clock_hours": rules.round_the_clock.hours,
         }
-        found["round_the_clock"] = _burst(rules, "day", "n >= $clock_n AND bit_count(hours) >= $clock_hours", clock)
+        found["round_the_clock"] = _burst(
+            rules, _REFERENCE, "day", "n >= $clock_n AND bit_count(hours) >= $clock_hours", clock
+        )
     if rules.seconds_after_send is not None:
         found["click_at_once"] = _clicked_at_once(rules, rules.seconds_after_send)
     if rules.clicks_together is not None:
@@ -87,22 +91,22 @@ def _rules(rules: NoiseRules) -> dict[str, Query]:
     return found
 
 
-def _burst(rules: NoiseRules, unit: str, test: str, params: dict[str, object]) -> Query:
+def _burst(rules: NoiseRules, who: str, unit: str, test: str, params: dict[str, object]) -> Query:
     """Activities of whom so many are known in one hour or day of happening, by the day on which each became known."""
-    acted = "list_contains($read, a.channel) AND a.initiator IS DISTINCT FROM 'seller'"
+    acted = f"list_contains($read, a.channel) AND a.initiator IS DISTINCT FROM 'seller' AND {who} IS NOT NULL"
     when = f"date_trunc('{unit}', a.occurred_at)"
     so_far = "OVER (PARTITION BY who, bucket ORDER BY known_day)"
     return Query(
         f"""
         WITH cells AS (
-            SELECT hash({_REFERENCE}) AS who, {when} AS bucket, {_KNOWN_DAY} AS known_day, count(*) AS n,
+            SELECT hash({who}) AS who, {when} AS bucket, {_KNOWN_DAY} AS known_day, count(*) AS n,
                    bit_or(1::UINTEGER << hour(a.occurred_at)::UINTEGER) AS hours
             FROM activities a WHERE {acted} GROUP BY ALL
         ), summed AS (
             SELECT who, bucket, known_day, sum(n) {so_far} AS n, bit_or(hours) {so_far} AS hours FROM cells
         ), bursts AS (SELECT who, bucket, known_day FROM summed WHERE {test})
         SELECT a.activity_id FROM activities a
-        JOIN bursts b ON b.who = hash({_REFERENCE}) AND b.bucket = {when} AND b.known_day = {_KNOWN_DAY}
+        JOIN bursts b ON b.who = hash({who}) AND b.bucket = {when} AND b.known_day = {_KNOWN_DAY}
         WHERE {acted}
         """,
         {"read": list(rules.channels), **params},

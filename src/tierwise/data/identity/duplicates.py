@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from tierwise.data.company_names import bare_name
 from tierwise.data.domains import bare_domain
 from tierwise.data.identity.families import families, nobodys_domains
 from tierwise.data.warehouse import Query, Warehouse
-
-_FORMS = (
-    "inc|incorporated|corp|corporation|co|company|ltd|limited|llc|llp|plc|gmbh|ag|kg|se|sa|sas|sarl|srl|spa|bv|nv|ab"
-    "|oy|as|pty"
-)
 
 
 def duplicates(warehouse: Warehouse) -> pd.DataFrame:
@@ -19,13 +15,12 @@ def duplicates(warehouse: Warehouse) -> pd.DataFrame:
 
     A row a group: alike (`domain` or `name`), accounts (how many), first and second (ids).
     """
-    words = "regexp_replace(lower(a.name), '[^\\p{L}\\p{N}]+', ' ', 'g')"
-    name = f"trim(regexp_replace({words}, '\\b({_FORMS})\\b', '', 'g'))"
     return warehouse.frame(
         Query(
             f"""
             WITH family AS ({families().sql}), live AS (
-                SELECT a.account_id, f.family_id, {bare_domain("a.domain")} AS domain, {name} AS name, a.country
+                SELECT a.account_id, f.family_id, {bare_domain("a.domain")} AS domain, {bare_name("a.name")} AS name,
+                       a.country
                 FROM accounts a JOIN family f ON f.account_id = a.account_id
                 WHERE a.deleted_at IS NULL AND NOT starts_with(a.account_id, 'lead:')
             ), held AS (

@@ -13,7 +13,7 @@ EVER, NEVER = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31'"
 
 
 def families() -> Query:
-    """Each account's ultimate parent: account_id, family_id; a circle ends at its least id."""
+    """Each account's ultimate parent: account_id, family_id; a circle, and what leads into it, is of its least id."""
     return Query(f"""
         WITH RECURSIVE up(account_id, ancestor, depth) AS (
             SELECT account_id, account_id, 0 FROM accounts
@@ -21,11 +21,16 @@ def families() -> Query:
             SELECT up.account_id, a.parent_account_id, up.depth + 1
             FROM up JOIN accounts a ON a.account_id = up.ancestor
             WHERE a.parent_account_id IS NOT NULL AND a.parent_account_id <> a.account_id AND up.depth < {DEEPEST}
-        ), deepest AS (SELECT account_id, max(depth) AS depth FROM up GROUP BY account_id)
+        ), deepest AS (SELECT account_id, max(depth) AS depth FROM up GROUP BY account_id),
+        circle AS (
+            SELECT account_id, min(ancestor) AS least FROM up
+            GROUP BY account_id HAVING bool_or(depth > 0 AND ancestor = account_id)
+        )
         SELECT up.account_id,
-               CASE WHEN d.depth = {DEEPEST} THEN min(up.ancestor)
+               CASE WHEN d.depth = {DEEPEST} THEN coalesce(min(c.least), min(up.ancestor))
                     ELSE min(up.ancestor) FILTER (WHERE up.depth = d.depth) END AS family_id
         FROM up JOIN deepest d ON d.account_id = up.account_id
+        LEFT JOIN circle c ON d.depth = {DEEPEST} AND c.account_id = up.ancestor
         GROUP BY up.account_id, d.depth
     """)
 

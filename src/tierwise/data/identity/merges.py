@@ -50,10 +50,12 @@ def apply_merges(warehouse: Warehouse) -> tuple[list[str], list[str]]:
     The losing accounts' rows and their own histories go, so that the survivor shows no change that it never made; what
     they did, who worked there and what they bought is the survivor's. A circle is a finding, and nothing changes.
     """
+    selves = warehouse.arrow(Query("SELECT 1 FROM account_merges WHERE losing_id = surviving_id")).num_rows
+    notes = [f"account_merges: {selves} rows merge an account into itself; they were left out"] if selves else []
     warehouse.rewrite("account_merges", Query(_WITH_MASTERS))
     pairs = warehouse.arrow(Query("SELECT losing_id, surviving_id FROM account_merges ORDER BY ALL")).to_pydict()
     if not pairs["losing_id"]:
-        return [], []
+        return [], notes
     there = set(warehouse.arrow(Query("SELECT account_id FROM accounts"))["account_id"].to_pylist())
     become, cycles = survivors(dict(zip(pairs["losing_id"], pairs["surviving_id"], strict=True)), there)
     if cycles:
@@ -61,43 +63,55 @@ def apply_merges(warehouse: Warehouse) -> tuple[list[str], list[str]]:
             f"account_merges: {' -> '.join(c)}: goes round in a circle; say which account survived" for c in cycles
         ], []
     _move(warehouse, become)
-    notes = [f"account_merges: {len(become)} accounts speak through the one that survived them"] if become else []
+    notes += [f"account_merges: {len(become)} accounts speak through the one that survived them"] if become else []
     if lost := len(set(pairs["losing_id"]) - set(become)):
         notes.append(f"account_merges: {lost} merges end in no account that is in accounts; they were not applied")
     return [], notes
 
 
 _WITH_MASTERS = """
-    SELECT losing_id, surviving_id, merged_at FROM account_merges
+    WITH said AS (SELECT losing_id, surviving_id, merged_at FROM account_merges WHERE losing_id <> surviving_id)
+    FROM said
     UNION ALL
     SELECT a.account_id, a.master_account_id, coalesce(a.deleted_at, a.modified_at)
-    FROM accounts a ANTI JOIN account_merges m ON m.losing_id = a.account_id
+    FROM accounts a ANTI JOIN said m ON m.losing_id = a.account_id
     WHERE a.master_account_id IS NOT NULL AND a.master_account_id <> a.account_id
 """
 
 
 def _move(warehouse: Warehouse, become: Mapping[str, str]) -> None:
     warehouse.register("__become", pa.table({"losing": list(become), "final": list(become.values())}))
-    for name, table in TABLES.items():
-        columns = [c.name for c in table.columns if c.references == "accounts"]
-        columns += ["surviving_id"] if name == "account_merges" else []
+    for name in TABLES:
+        columns = _holding(name)
         if name != "accounts" and columns and _touched(warehouse, name, columns):
             warehouse.rewrite(name, Query(_moved(name, columns)))
-    warehouse.rewrite("accounts", Query(_moved("accounts", ["account_id", "parent_account_id"])))
+    warehouse.rewrite("accounts", Query(_moved("accounts", dict.fromkeys(("account_id", "parent_account_id"), "TRUE"))))
     warehouse.unregister("__become")
 
 
-def _touched(warehouse: Warehouse, table: str, columns: list[str]) -> bool:
-    any_ = " OR ".join(f"{quoted(c)} IN (SELECT losing FROM __become)" for c in columns)
-    return bool(warehouse.arrow(Query(f"SELECT 1 FROM {quoted(table)} WHERE {any_} LIMIT 1")).num_rows)
+def _holding(table: str) -> dict[str, str]:
+    """The columns of a table that hold accounts, each with the condition on a row t under which it does."""
+    names = [c.name for c in TABLES[table].columns if c.references == "accounts"]
+    names += ["surviving_id"] if table == "account_merges" else []
+    values = ("old_value", "new_value") if table in ("account_history", "contact_history") else ()
+    return dict.fromkeys(names, "TRUE") | dict.fromkeys(values, "t.field IN ('account_id', 'parent_account_id')")
 
 
-def _moved(table: str, columns: list[str]) -> str:
-    joins = "".join(f" LEFT JOIN __become b{i} ON b{i}.losing = t.{quoted(c)}" for i, c in enumerate(columns))
+def _touched(warehouse: Warehouse, table: str, columns: Mapping[str, str]) -> bool:
+    any_ = " OR ".join(f"({holds} AND {quoted(c)} IN (SELECT losing FROM __become))" for c, holds in columns.items())
+    return bool(warehouse.arrow(Query(f"SELECT 1 FROM {quoted(table)} t WHERE {any_} LIMIT 1")).num_rows)
+
+
+def _moved(table: str, columns: Mapping[str, str]) -> str:
+    joins = "".join(
+        f" LEFT JOIN __become b{i} ON b{i}.losing = t.{quoted(c)} AND {holds}"
+        for i, (c, holds) in enumerate(columns.items())
+    )
     values = {c: f"coalesce(b{i}.final, t.{quoted(c)})" for i, c in enumerate(columns)}
     if table == "accounts":
         values["parent_account_id"] = f"nullif({values['parent_account_id']}, t.account_id)"
         del values["account_id"]
-    gone = f" WHERE b{columns.index('account_id')}.losing IS NULL" if table in ("accounts", "account_history") else ""
+    whose = list(columns).index("account_id") if table in ("accounts", "account_history") else None
+    gone = f" WHERE b{whose}.losing IS NULL" if whose is not None else ""
     replaced = ", ".join(f"{value} AS {quoted(c)}" for c, value in values.items())
     return f"SELECT t.* REPLACE ({replaced}) FROM {quoted(table)} t{joins}{gone}"

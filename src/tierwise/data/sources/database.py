@@ -2,7 +2,8 @@
 
 Every table is copied to `state/sources/<source>/<table>.parquet`. Where a table has a watermark column, a later run
 reads the rows since the newest watermark less `look_back_days`, which take the place of those the copy had since then;
-another database, column or type, and everything is read again. To have it all read again by hand, delete that folder.
+if the copy then holds more or fewer rows than the table (rows were deleted, or came with an old watermark), or another
+database, column or type is read, everything is read again. To have it all read again by hand, delete that folder.
 Of e-mail addresses the copy holds the domain, and a hash for the name.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -30,6 +31,7 @@ from tierwise.data.sources.connection import connected
 from tierwise.data.sources.files import snake
 from tierwise.data.sources.kept import Kept, Origin, Reader, literal
 from tierwise.data.sources.part import Listing, Part
+from tierwise.data.sources.urls import without_secret_values
 from tierwise.data.warehouse import Query, Warehouse
 from tierwise.errors import UserError
 
@@ -41,6 +43,9 @@ LOGS = {
     "contact_history": ("changed_at",),
 }
 """Tables whose rows are written once, and what says when; other tables need a modified_at to be read in part."""
+
+How = Literal["whole", "in part", "again"]
+"""How a table was read: whole; from its watermark on; or so, and then whole, as the count of its rows differed."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +94,15 @@ def database_parts(source: Source, folder: Path, threads: int, wanted: Wanted = 
             return Listing((), tuple(findings))
         home = folder / "state" / "sources" / source.name
         home.mkdir(parents=True, exist_ok=True)
-        parts, by_watermark = [], []
+        parts: list[Part] = []
+        read: dict[How, list[str]] = {"whole": [], "in part": [], "again": []}
         with Warehouse(threads) as warehouse:
             warehouse.run(Query(f"SET temp_directory = {literal(str(home / 'spill'))}"))
             for name, reading in readings:
-                kept, is_partial = _refreshed(source, connection, schema, name, reading, home, warehouse)
+                kept, how = _refreshed(source, connection, schema, name, reading, home, warehouse)
                 parts.append(_part(source, name, reading, kept))
-                by_watermark += [reading.table] if is_partial else []
-    notes = (_partial_note(source, by_watermark),) if by_watermark else ()
-    return Listing(tuple(parts), (), notes)
+                read[how].append(reading.table)
+    return Listing(tuple(parts), (), _notes(source, read))
 
 
 def reached(source: Source, folder: Path) -> str:
@@ -162,26 +167,32 @@ def _refreshed(
     reading: Reading,
     home: Path,
     warehouse: Warehouse,
-) -> tuple[Kept, bool]:
-    """The local copy of one table brought up to date, and whether only a part of the table had to be read."""
+) -> tuple[Kept, How]:
+    """The local copy of one table brought up to date, and how it was read."""
     table = sql_table(name, schema=schema)
     types: dict[str, SqlType] = {c["name"]: c["type"] for c in inspect(connection).get_columns(name, schema)}
     ids = frozenset(c for c in reading.columns if is_id(c) or c in reading.key)
     columns = typed(connection, table, reading.columns, types, ids)
-    url = connection.engine.url
+    url = without_secret_values(connection.engine.url)
     at = f"{url.get_backend_name()} {url.host or ''} {url.port or ''} {url.database or ''} {schema or ''} {url.query}"
     origin = Origin(at, name, tuple((c.name, str(c.type)) for c in columns), reading.watermark)
     kept = Kept.find(home / f"{quote(name, safe='')}.parquet", origin)
-    since = kept.through - timedelta(days=source.look_back_days + 1) if kept.through else None
     today = _today(connection)
     fetched = home / f"{quote(name, safe='')}.{os.getpid()}.new"
-    try:
+
+    def renewed(since: date | None) -> Kept:
         where = _since(reading.watermark, columns, types, since) if since and reading.watermark else None
-        _fetch(source, connection, table, columns, where, fetched, warehouse)
-        renewed = kept.renewed(fetched, reading.key, since, today, warehouse)
-    finally:
-        fetched.unlink(missing_ok=True)
-    return renewed, since is not None
+        try:
+            _fetch(source, connection, table, columns, where, fetched, warehouse)
+            return kept.renewed(fetched, reading.key, since, today, warehouse)
+        finally:
+            fetched.unlink(missing_ok=True)
+
+    if kept.through is None:
+        return renewed(None), "whole"
+    partial = renewed(kept.through - timedelta(days=source.look_back_days + 1))
+    there = connection.execute(select(func.count()).select_from(table)).scalar_one()
+    return (partial, "in part") if partial.rows() == there else (renewed(None), "again")
 
 
 def _today(connection: Connection) -> date:
@@ -242,8 +253,18 @@ def _part(source: Source, name: str, reading: Reading, kept: Kept) -> Part:
     return Part(source.name, reading.table, file, kept.names(), reader.chunks, reader.digest, source.formats)
 
 
-def _partial_note(source: Source, tables: Sequence[str]) -> str:
-    return (
-        f"source '{source.name}': {', '.join(tables)}: read by watermark, {source.look_back_days} days back; rows that "
-        f"were deleted before that are not missed: delete state/sources/{source.name}/ to read all again"
-    )
+def _notes(source: Source, read: Mapping[How, Sequence[str]]) -> tuple[str, ...]:
+    """What is worth knowing of tables that were not simply read whole."""
+    notes = []
+    if read["in part"]:
+        notes.append(
+            f"source '{source.name}': {', '.join(read['in part'])}: read by watermark, {source.look_back_days} days "
+            "back; rows that changed without a newer watermark are not seen: delete "
+            f"state/sources/{source.name}/ to read all again"
+        )
+    if read["again"]:
+        notes.append(
+            f"source '{source.name}': {', '.join(read['again'])}: read whole: rows had been deleted, or had come with "
+            "an old watermark"
+        )
+    return tuple(notes)

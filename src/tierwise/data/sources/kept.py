@@ -94,6 +94,10 @@ class Kept:
             newest = max(filter(None, (newest, self.through)))
         return newest
 
+    def rows(self) -> int:
+        """How many rows it holds."""
+        return int(pq.read_metadata(self.path).num_rows)
+
     def names(self) -> tuple[str, ...]:
         """The columns, in order."""
         return tuple(name for name, _ in self.origin.columns)

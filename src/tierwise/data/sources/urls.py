@@ -10,13 +10,17 @@ from sqlalchemy.exc import ArgumentError
 
 SECRET = "***"
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
-_SECRET_WORDS = ("pass", "secret", "token", "key", "credential")
+_SECRET_WORDS = ("pass", "secret", "token", "key", "credential", "pwd", "odbc_connect")
 
 
 def shown(url: URL) -> str:
     """The URL as people may see it: every password hidden, in its place or in its query."""
-    hidden = {name: SECRET for name in url.query if _is_secret(name)}
-    return url.update_query_dict(hidden).render_as_string(hide_password=True)
+    return without_secret_values(url).render_as_string(hide_password=True)
+
+
+def without_secret_values(url: URL) -> URL:
+    """The URL with every secret of its query hidden; its password is where it was."""
+    return url.update_query_dict({name: SECRET for name in url.query if _is_secret(name)})
 
 
 def holds_secret(text: str) -> bool:

@@ -17,8 +17,9 @@ from tierwise.data.sources.mapping.ids import is_salesforce_id
 from tierwise.data.sources.mapping.lookups import MODIFIED, Lookups
 from tierwise.data.sources.mapping.naming import Header, key
 from tierwise.data.sources.mapping.source import HISTORY, Made, MappedSource
-from tierwise.data.sources.mapping.times import is_instant
+from tierwise.data.sources.mapping.times import is_instant, latest
 from tierwise.data.sources.part import Chunk, Part
+from tierwise.data.warehouse import Warehouse
 
 _CAST = ("text", "instant", "epoch_ms")
 """Ways to read that leave a typed column as the file types it."""
@@ -29,7 +30,7 @@ class _Raw:
     """The cells of one raw chunk."""
 
     def __init__(self, chunk: Chunk, header: Header, part: Part) -> None:
-        self.rows, self.header, self.nulls = chunk.frame.num_rows, header, part.formats.nulls
+        self.rows, self.header, self.formats = chunk.frame.num_rows, header, part.formats
         self._frame = chunk.frame
 
     def typed(self, place: int) -> pa.Array:
@@ -38,14 +39,16 @@ class _Raw:
 
     def text(self, place: int) -> pa.Array:
         """A column as text."""
-        return text(self.typed(place), self.nulls)
+        return text(self.typed(place), self.formats.nulls)
 
 
 class RowReader:
     """Reads one part of a mapped source for its feeds, with the lookups and histories that all its parts share."""
 
-    def __init__(self, source: MappedSource, lookups: Lookups, history: Callable[[Made], History]) -> None:
-        self.source, self.lookups, self.history = source, lookups, history
+    def __init__(
+        self, source: MappedSource, scratch: Warehouse, lookups: Lookups, history: Callable[[Made], History]
+    ) -> None:
+        self.source, self.scratch, self.lookups, self.history = source, scratch, lookups, history
         self.said: Counter[str] = Counter()
         self._remarks: list[tuple[str, pa.Array]] = []
 
@@ -162,7 +165,10 @@ class RowReader:
             value = pc.binary_join_element_wise(*parts, "-")
         else:
             found = [raw.text(place) for place in raw.header.places(way.of)]
-            value = pc.coalesce(*found) if len(found) > 1 else found[0]
+            if way.latest and len(found) > 1:
+                value = latest([READ[reads](each) for each in found], raw.formats, self.scratch)  # type: ignore[index]
+            else:
+                value = pc.coalesce(*found) if len(found) > 1 else found[0]
         value = finished(value, way, reads)
         if way.if_ is not None:
             value = pc.if_else(pc.is_valid(derived[way.if_]), value, pa.scalar(None, TEXT))

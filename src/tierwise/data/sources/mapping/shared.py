@@ -26,7 +26,7 @@ class Shared:
 
     def reader(self) -> RowReader:
         """A reader for one part."""
-        return RowReader(self._source, self._lookups, self._history)
+        return RowReader(self._source, self._scratch, self._lookups, self._history)
 
     def _looked_up(self, via: Via) -> Iterator[Mapping[str, pa.Array]]:
         """What a lookup reads; what is said of its rows is said where they are rows of their own table."""

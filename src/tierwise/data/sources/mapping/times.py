@@ -1,9 +1,15 @@
-"""Text of instants in the order of time, as SQL."""
+"""Text of instants in the order of time."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
 from tierwise.config.workspace import Formats
 from tierwise.data.contract import TABLES
+from tierwise.data.warehouse import Query, Warehouse
 
 _DECLARED = {
     "day_first": ("%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y"),
@@ -28,3 +34,13 @@ def as_instant(column: str, formats: Formats) -> str:
 def in_order(column: str, formats: Formats) -> str:
     """What a column of instants is sorted by: the instant where it can be read, then the text."""
     return f"({as_instant(column, formats)}, {column})"
+
+
+def latest(columns: Sequence[pa.Array], formats: Formats, scratch: Warehouse) -> pa.Array:
+    """Row by row the latest of the instants of several columns of text; null where none is filled."""
+    rows = pa.array(np.tile(np.arange(len(columns[0])), len(columns)))
+    scratch.register("__instants", pa.table({"place": rows, "value": pa.concat_arrays(list(columns))}))
+    newest = f"arg_max(value, {in_order('value', formats)}) FILTER (WHERE value IS NOT NULL)"
+    found = scratch.arrow(Query(f"SELECT {newest} AS value FROM __instants GROUP BY place ORDER BY place"))
+    scratch.unregister("__instants")
+    return pa.concat_arrays([pa.array([], pa.string()), *found["value"].chunks])
