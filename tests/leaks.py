@@ -65,11 +65,29 @@ def alarms(findings: Iterable[Finding]) -> list[tuple[str, str]]:
     return [(f.code, f.subject) for f in findings if f.code in codes]
 
 
+def with_leads(tables: Tables, seed: int, n: int) -> Tables:
+    """The tables with so many more leads, unconverted, each of a company that has no account."""
+    rng = np.random.default_rng([seed, 12])
+    came = pd.Timestamp(END).tz_localize(None) - pd.to_timedelta(rng.integers(1, MONTHS * 30, n), unit="D")
+    leads = tables["leads"]
+    more = pd.DataFrame(
+        {
+            "lead_id": [f"new-{i}" for i in range(n)],
+            "domain": [f"new-{i}.example" for i in range(n)],
+            "created_at": came,
+        }
+    )
+    table = pa.Table.from_pandas(more, preserve_index=False)
+    table = table.cast(pa.schema([leads.schema.field(name) for name in table.column_names]))
+    return {**tables, "leads": pa.concat_tables([leads, table], promote_options="default")}
+
+
 # --- honest columns
 
 
 def with_honest(tables: Tables, seed: int) -> tuple[Tables, list[Attribute]]:
-    """The tables with honest columns added to accounts: noise, and attributes known from the beginning, with holes."""
+    """The tables with honest columns added to accounts: noise, attributes known from the beginning, with holes, and one
+    that was introduced midway: every account created since holds it, none created before."""
     rng = np.random.default_rng([seed, 11])
     accounts = tables["accounts"]
     n = accounts.num_rows
@@ -87,9 +105,13 @@ def with_honest(tables: Tables, seed: int) -> tuple[Tables, list[Attribute]]:
         "model_fit": np.array(["low", "middling", "good"])[np.digitize(keen + rng.normal(0, 0.4, n), [1.0, 1.8])],
         "founded": np.round(2020 - np.exp(rng.normal(2.5, 0.9, n))),
     }
+    born = pd.Series(accounts["created_at"].to_pandas())
+    columns["since_midway"] = rng.integers(0, 6, n).astype(str)
     attributes = []
     for name, values in columns.items():
         hole = rng.random(n) < rng.choice([0.0, 0.1, 0.4])
+        if name == "since_midway":
+            hole = (born < born.median()).to_numpy()
         kept = pd.Series(values).where(~hole, None)
         number = np.issubdtype(values.dtype, np.floating)
         array = pa.array(kept.astype(float) if number else kept.astype(object), from_pandas=True)

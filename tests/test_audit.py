@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierwise.audit import AuditRules, Finding, audit, is_own, missingness, refused
-from tierwise.audit.attributes import is_personal
+from tierwise.audit.own import is_like_own
+from tierwise.audit.people import is_personal
 from tierwise.config.plan import Attribute, Channel, Features, Learning, Outcome, Plan, Signals
 from tierwise.data import Warehouse
 
@@ -76,13 +77,13 @@ def found(warehouse: Warehouse, asked: Plan, through: datetime = THROUGH) -> dic
 
 
 def test_what_the_plan_does_not_declare_is_refused_with_why() -> None:
-    columns = {"industry": "steel", "region": "north", "health_code": "b", "name": "A", "propensity": 0.4}
+    columns = {"industry": "steel", "region": "north", "health_code": "b", "name": "A", "tierwise_propensity": 0.4}
     warehouse = world(columns)
     findings = audit(warehouse, plan(fit("industry")), THROUGH)
     why = dict(refused(findings))
-    assert sorted(why) == ["health_code", "propensity", "region"]
+    assert sorted(why) == ["health_code", "region", "tierwise_propensity"]
     assert why["health_code"].endswith("today's value, no history: may have been filled after the outcome")
-    assert why["propensity"] == "named like a field that tierwise writes: its own answer come back"
+    assert why["tierwise_propensity"] == "a field that tierwise writes: its own answer come back"
     assert {f.severity for f in findings if f.refuses} == {"notes"}
     assert audit(warehouse, plan(fit("industry")), THROUGH) == findings
     assert [f.severity for f in findings] == sorted(
@@ -92,22 +93,43 @@ def test_what_the_plan_does_not_declare_is_refused_with_why() -> None:
 
 
 def test_a_declared_attribute_that_is_not_there_or_is_our_own_blocks() -> None:
-    got = found(world({"fit_score": 3.0, "empty": pd.Series([None] * N, dtype="str")}),
-                plan(fit("industry"), fit("empty"), fit("fit_score"), fit("no_such")))  # fmt: skip
+    columns = {"tierwise_fit": 3.0, "tier": ["tier_1", "recycle", None, "customer"] * 100}
+    got = found(world({**columns, "empty": pd.Series([None] * N, dtype="str")}),
+                plan(*map(fit, ("industry", "empty", "tierwise_fit", "tier", "no_such"))))  # fmt: skip
     blocked = {key for key, f in got.items() if f.severity == "blocks"}
     assert blocked == {
         ("absent_attribute", "empty"), ("absent_attribute", "industry"), ("absent_attribute", "no_such"),
-        ("own_field", "fit_score"),
+        ("own_field", "tierwise_fit"), ("own_field", "tier"),
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "name", ["tierwise_tier", "Tierwise_Score__c", "propensity", "account_score__c", "reason_3", "tier"]
-)
-def test_our_own_fields_are_known_by_name(name: str) -> None:
+def test_a_field_of_the_user_s_own_that_is_named_like_ours_is_judged_like_any_other() -> None:
+    columns = {
+        "tier": ["gold", "silver", "tier_1", None] * 100,
+        "movement": ["up", "down"] * 200,
+        "propensity": np.arange(N) * 7919 % N / 7,
+        "previous_tier": ["customer", "in_pipeline"] * 200,
+    }
+    got = found(world(columns), plan(*map(fit, columns)))
+    for name in columns:
+        assert {code: f.severity for (code, subject), f in got.items() if subject == name} == {
+            "named_like_our_own": "warns", "timing_unknown": "warns",
+        }  # fmt: skip
+    undeclared = found(world(columns), plan())
+    assert {s for c, s in undeclared if c == "refused_attribute"} == set(columns)
+    assert undeclared["refused_attribute", "tier"].found.startswith("not declared tracked, fixed, slow or accepted")
+
+
+@pytest.mark.parametrize("name", ["tierwise_tier", "Tierwise_Score__c", "TIERWISE"])
+def test_our_own_fields_are_known_by_their_prefix(name: str) -> None:
     assert is_own(name)
-    assert not is_own("industry")
-    assert not is_own("reason_code")
+    assert not is_own("tier")
+
+
+@pytest.mark.parametrize("name", ["propensity", "account_score__c", "reason_3", "tier", "Expected_Value__c"])
+def test_fields_are_like_our_own_by_name(name: str) -> None:
+    assert is_like_own(name)
+    assert not is_like_own("reason_code")
 
 
 # --- tracked

@@ -466,6 +466,30 @@ def test_leads_of_a_company_without_an_account_make_a_provisional_one_until_it_h
         assert warehouse.frame(Query("SELECT account_id FROM accounts"))["account_id"].tolist() == ["a", "z"]
 
 
+@pytest.mark.parametrize(
+    "ends",
+    [
+        {},
+        {"converted_at": 20},
+        {"converted_at": 21},
+        {"converted_at": 20, "converted_account_id": "a"},
+        {"deleted_at": 20},
+    ],
+)
+def test_what_the_account_of_a_lead_s_company_opens_is_the_provisional_account_s_outcome(ends: dict) -> None:
+    came, born, then = AS_OF - 60 * DAY, AS_OF - 20 * DAY, AS_OF - 40 * DAY
+    clocks = {name: AS_OF - ago * DAY if isinstance(ago, int) else ago for name, ago in ends.items()}
+    rows: Rows = {
+        "accounts": [account("a", born, domain="one.example"), account("z")],
+        "leads": [{"lead_id": "l", "domain": "one.example", "created_at": came} | clocks],
+        "opportunities": [{"opportunity_id": "o", "account_id": "a", "created_at": born + DAY}],
+    }
+    found = rows_of(rows, then, AS_OF, through=AS_OF + 90 * DAY)
+    assert found["outcome"].unstack("as_of")[pd.Timestamp(naive(then))].to_dict() == {
+        "a": pytest.approx(np.nan, nan_ok=True), "lead:one.example": 1, "z": 0,
+    }  # fmt: skip
+
+
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_who_is_who_is_never_known_from_the_future(seed: int) -> None:

@@ -11,12 +11,14 @@ import pyarrow as pa
 import pytest
 
 import tierwise
-from leaks import CAUGHT, END, alarms, audited, caught, drafted, export, honest
-from tierwise.audit import Finding, accepted, audit, audit_matrix, in_words, sampled
+from leaks import CAUGHT, END, alarms, audited, caught, drafted, export, honest, with_leads
+from tierwise.audit import AuditRules, Finding, accepted, audit, audit_matrix, draft_plan, in_words, sampled
+from tierwise.audit.columns import measure, weigh
 from tierwise.audit.measures import auc, coincide, holm
-from tierwise.config import load_workspace
+from tierwise.audit.missing import ages, among_peers
+from tierwise.config import Settings, load_workspace, parse_plan
 from tierwise.config.plan import Acceptance, Attribute, Channel, Features, Learning, Plan, Signals
-from tierwise.data import Query, Warehouse
+from tierwise.data import Query, Warehouse, resolve
 from tierwise.errors import ContractError
 from tierwise.features import Matrix, build_matrix, history_start, training_grid
 from tierwise.synthetic import WorldSpec, simulate, write_world
@@ -184,6 +186,88 @@ def test_what_stands_for_the_owner_is_blocked_and_a_territory_is_not() -> None:
     assert {key[0] for key in got if key[1] == "free"} == {"timing_unknown"}
 
 
+@pytest.mark.parametrize("moves", [None, "with the owner", "never"])
+def test_one_owner_to_each_territory_is_warned_of_unless_it_goes_with_the_owner(moves: str | None) -> None:
+    owners = [i % 8 for i in range(N)]
+    before = {i: (owners[i] + 3) % 8 for i in range(0, N, 30)} if moves else {}
+    region = [f"r{before.get(i, o) if moves == 'never' else o}" for i, o in enumerate(owners)]
+    changes = history(
+        [(i, f"o{o}", f"o{owners[i]}", START + timedelta(days=200 + i)) for i, o in before.items()], "owner_id"
+    )
+    columns = {"owner_id": [f"o{o}" for o in owners], "sales_region": region, "region": region}
+    tables = {"account_history": changes} if moves else {}
+    got = found(world(columns, **tables), plan(fit("sales_region"), fit("region")))
+    finding = got["owner_field", "sales_region"]
+    assert finding.severity == ("blocks" if moves == "with the owner" else "warns")
+    assert ("20 of 20 accounts that changed hands" in finding.found) == (moves == "with the owner")
+    assert ("as well as who it is" in finding.do) == (moves != "with the owner")
+    assert got["owner_field", "region"].severity == "warns"
+
+
+@pytest.mark.parametrize(("leaks", "severity"), [(False, "warns"), (True, "blocks")])
+def test_an_attribute_that_was_introduced_on_a_date_is_judged_among_accounts_of_one_age(
+    leaks: bool, severity: str
+) -> None:
+    rng = np.random.default_rng(0)
+    age = rng.uniform(0, 1400, N)
+    opens = rng.random(N) < 1 - np.exp(-age / 700)
+    lacks = ~opens & (rng.random(N) < 0.8) if leaks else age > 600
+    when = [START + timedelta(days=700 - float(a)) for a in age]
+    deals = pd.DataFrame(
+        {
+            "opportunity_id": [f"p{i}" for i in np.flatnonzero(opens)],
+            "account_id": [f"a{i:03d}" for i in np.flatnonzero(opens)],
+            "created_at": [START + timedelta(days=700, seconds=int(i)) for i in np.flatnonzero(opens)],
+        }
+    )
+    columns = {"created_at": when, "utm": np.where(lacks, None, rng.integers(0, 5, N).astype(str))}
+    got = found(world(columns, opportunities=deals), plan(fit("utm")))
+    code = "missing_tells_outcome" if leaks else "missing_differs"
+    finding = got[code, "utm"]
+    assert finding.severity == severity
+    assert "among accounts of the same age 0." in finding.found
+    assert (finding.figures["same_age_auc"] < 0.55) is not leaks
+    assert finding.figures["auc"] > 0.65
+
+
+def test_strata_of_age_are_a_month_wide_at_least_and_what_has_no_date_is_one() -> None:
+    born = pd.Series(pd.to_datetime(["2024-01-01", "2024-01-20", None]), dtype="datetime64[us]")
+    assert ages(born).tolist() == [0, 0, 8]
+    spread = pd.Series([START + timedelta(days=10 * i) for i in range(80)], dtype="datetime64[us]")
+    assert np.bincount(ages(spread)).tolist() == [10] * 8
+    assert among_peers(np.array([True, False]), np.array([1.0, 0.0]), np.array([0, 1])) is None
+
+
+def test_no_name_is_named_in_any_finding() -> None:
+    def column(sure: str, *others: str) -> list[str | None]:
+        rest = [others[i % len(others)] for i in range(100)]
+        return [sure] * 180 + [None] * 20 + rest + [None] * (N - WON - 100)
+
+    columns = {
+        "main_buyer": column("Zaphod Quux", "John Smith", "Anna Berg", "Maria Lopez", "Peter Hahn"),
+        "desk": column("John Smith", "north", "south"),
+        "heat": column("hot", "mild", "cold"),
+    }
+    got = found(world(columns), plan())
+    said = {name: got["values_say_outcome", name].found for name in columns}
+    assert ("personal_values", "main_buyer") in got
+    for name in ("main_buyer", "desk"):
+        assert said[name].startswith("100% of the rows with a value not shown here have the outcome")
+    assert said["heat"].startswith("100% of the rows with 'hot' have the outcome")
+    words = " ".join(f.words for f in got.values())
+    assert not [p for p in ("Quux", "Smith", "Berg", "Lopez", "Hahn") if p in words]
+
+
+@pytest.mark.parametrize(("kinds", "named"), [(40, True), (60, False)])
+def test_a_value_is_named_only_of_a_column_of_few(kinds: int, named: bool) -> None:
+    values = ["Quux & Sons"] * 700 + [None] * 800 + [f"firm {i % kinds}" for i in range(1500)]
+    y = np.r_[np.ones(1000), np.zeros(2000)]
+    frame = pd.DataFrame({"firm": pd.Series(values, dtype="object")})
+    (finding,) = [e for e in weigh(measure(frame, y), AuditRules())["firm"] if e.code == "values_say_outcome"]
+    assert ("Quux" in finding.found) is named
+    assert ("a value not shown here" in finding.found) is not named
+
+
 def test_a_name_may_warn_and_never_blocks() -> None:
     columns = {"contact_mail_stop": ["x", "y"] * 300, "tags": ["p", "q", "r"] * 200, "lead_quality": ["h", "l"] * 300}
     got = found(world(columns), plan(*(fit(name) for name in columns)))
@@ -226,6 +310,16 @@ def test_personal_values_cannot_be_accepted() -> None:
     (finding,) = [f for f in accepted(findings, accepts) if f.code == "personal_values"]
     assert finding.severity == "blocks"
     assert finding.do.endswith("it cannot be accepted")
+
+
+def test_what_looks_like_phones_or_names_can_be_accepted() -> None:
+    phones, names = [f"+31 20 555 {i:04d}" for i in range(40)], ["Anna", "Peter", "Maria", "Hans", "Sarah"]
+    columns = {"line": [phones[i % 40] for i in range(N)], "product": [names[i * 7919 % 5] for i in range(N)]}
+    with world(columns) as warehouse:
+        findings = audit(warehouse, plan(fit("line"), fit("product")), THROUGH)
+    assert {f.subject for f in findings if f.code == "personal_values" and f.severity == "blocks"} == set(columns)
+    accepts = [Acceptance(finding="personal_values", subject=name, because="codes of ours") for name in columns]
+    assert {f.severity for f in accepted(findings, accepts) if f.code == "personal_values"} == {"warns"}
 
 
 def test_what_is_said_of_several_is_said_once() -> None:
@@ -358,6 +452,36 @@ def test_a_sample_of_accounts_holds_all_that_is_theirs() -> None:
             wanted, got = (build_matrix(w, asked, as_of, outcomes_through=END).frame for w in (whole, few))
         wanted = wanted[wanted["account_id"].isin(ids)].reset_index(drop=True)
         pd.testing.assert_frame_equal(got.drop(columns="family_id"), wanted.drop(columns="family_id"))
+
+
+def test_leads_of_companies_without_an_account_make_no_attribute_a_leak() -> None:
+    tables = export(4, 400)
+    drafts, blocked = [], []
+    for more in (tables, with_leads(tables, 4, 900)):
+        with Warehouse.open(more, threads=1) as warehouse:
+            resolve(warehouse, Settings(threads=1))
+            draft = draft_plan(warehouse, "new_business")
+            asked = parse_plan(draft.model)
+            found_ = audit(warehouse, asked, END)
+            grid = training_grid(asked, history_start(warehouse), END)[::4]
+            rows = build_matrix(warehouse, asked, grid, outcomes_through=END)
+        drafts.append(draft)
+        blocked.append([(f.code, f.subject) for f in (*found_, *audit_matrix(rows, asked)) if f.severity == "blocks"])
+    assert rows.frame["account_id"].str.startswith("lead:new-").mean() > 0.3
+    assert drafts[1].attributes == drafts[0].attributes
+    assert drafts[1].left_out == drafts[0].left_out
+    assert blocked == [[], []]
+
+
+def test_a_tracked_attribute_is_not_told_to_be_tracked(matrix: tuple[Matrix, Plan]) -> None:
+    whole, asked = matrix
+    lacks = whole.frame["outcome"].fillna(0.0).to_numpy() == 0
+    rng = np.random.default_rng(0)
+    holes = whole.frame["employee_count"].where(~lacks | (rng.random(len(lacks)) < 0.2))
+    rows = Matrix(whole.frame.assign(employee_count=holes), whole.features, whole.horizon_days)
+    (finding,) = [f for f in audit_matrix(rows, asked) if f.code == "missing_tells_outcome"]
+    assert (finding.subject, finding.severity) == ("employee_count", "blocks")
+    assert finding.do.startswith("Remove it, or make its history whole")
 
 
 # --- traps by name, honest columns, and what the audit is worth

@@ -282,6 +282,31 @@ def test_a_person_s_data_and_our_own_fields_are_not_kept(world: World, tmp_path:
     assert b"zelda" not in content.lower()
 
 
+def test_what_is_kept_is_judged_by_its_values_and_a_name_alone_forgets_nothing(world: World, tmp_path: Path) -> None:
+    tables = export(world, world.spec.as_ofs[0], tmp_path / "tables")
+    path = tables / "accounts.parquet"
+    table = pq.read_table(path)
+    columns = {
+        "main_buyer": ["John Smith", "Anna Berg", "Zaphod Quux", "Maria Lopez", "Peter Hahn", "Trillian Astra"],
+        "desk_line": ["+44 20 7946 0958", "020 555 0188", "555-010-1234", "06 12 34 56 78", "(020) 5550 188"],
+        "contact_person": ["Anna Berg", "Zaphod Quux"],
+        "tier": ["tier_1", "tier_3", "recycle"],
+        "mobile_app": ["yes", "no"],
+        "contact_source": ["Web", "Trade Fair", "Victoria Fair", "Partner", "Event", "Call", "Ad", "Mail", "Post"],
+        "previous_tier": ["gold", "silver"],
+        "first_name_basis": ["1", "2"],
+    }
+    for name, values in columns.items():
+        held_ = [values[i % len(values)] for i in range(table.num_rows)]
+        table = table.append_column(name, pa.array(held_))
+    pq.write_table(table, path)
+    run(tables, tmp_path / "own", world.spec.as_ofs[0])
+    fields = {row[1] for row in held(tmp_path / "own")}
+    assert fields & set(columns) == {"mobile_app", "contact_source", "previous_tier", "first_name_basis"}
+    content = b"".join(p.read_bytes() for p in (tmp_path / "own").iterdir())
+    assert b"Smith" not in content
+
+
 def test_a_value_of_an_account_that_no_part_holds_counts_from_the_next_run(tmp_path: Path, world: World) -> None:
     first, second = world.spec.as_ofs[0], world.spec.as_ofs[6]
     run(export(world, first, tmp_path / "tables"), tmp_path / "own", first)

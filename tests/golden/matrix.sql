@@ -1736,7 +1736,7 @@ WITH own AS (
   WHERE
     NOT happened_at IS NULL
 ), became AS (
-  SELECT DISTINCT
+  SELECT
     p.account_id AS provisional_id,
     l.account_id
   FROM lead_links AS p
@@ -1744,6 +1744,15 @@ WITH own AS (
     ON l.lead_id = p.lead_id
   WHERE
     STARTS_WITH(p.account_id, 'lead:') AND NOT STARTS_WITH(l.account_id, 'lead:')
+  UNION
+  SELECT
+    p.account_id,
+    c.account_id
+  FROM claims AS p
+  JOIN claims AS c
+    ON c.domain = p.domain
+  WHERE
+    STARTS_WITH(p.account_id, 'lead:') AND NOT STARTS_WITH(c.account_id, 'lead:')
 ), event AS (
   SELECT
     account_id,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from tierwise.audit.attributes import is_own, not_to_keep
+from tierwise.audit.attributes import not_to_keep
 from tierwise.audit.coverage import Coverage, outcome_coverage
 from tierwise.audit.drafting import Candidate, Draft, draft_plan, drafted_roles
 from tierwise.audit.finding import (
     DEFAULT_AUDIT_RULES,
-    NEVER_ACCEPTED,
     AuditRules,
     Finding,
     Severity,
+    acceptable,
     accepted,
     in_words,
     of_contract,
@@ -21,19 +21,20 @@ from tierwise.audit.flat import audit_table
 from tierwise.audit.ladder import of_ladder, plan_ladder
 from tierwise.audit.matrix import audit_matrix
 from tierwise.audit.missing import missingness
+from tierwise.audit.own import is_own
 from tierwise.audit.reach import history_days
 from tierwise.audit.sample import sampled
 from tierwise.audit.sweep import audit
 
 __all__ = [
     "DEFAULT_AUDIT_RULES",
-    "NEVER_ACCEPTED",
     "AuditRules",
     "Candidate",
     "Coverage",
     "Draft",
     "Finding",
     "Severity",
+    "acceptable",
     "accepted",
     "audit",
     "audit_matrix",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +14,10 @@ import tierwise.audit.sql as sql
 from tierwise.audit.columns import ADMISSION, Evidence, measure, weigh
 from tierwise.audit.finding import AuditRules, Finding, Severity
 from tierwise.audit.history import of_history
+from tierwise.audit.missing import ages
+from tierwise.audit.own import is_like_own, is_own, own_attributes
 from tierwise.audit.owners import of_owners
+from tierwise.audit.people import holds_people, is_personal
 from tierwise.data import OwnField, own_fields
 
 if TYPE_CHECKING:
@@ -28,46 +29,21 @@ IDENTITY = frozenset(
     | {"sync_id", "modified_at", "currency", "employee_count_kind", "annual_revenue_kind"}
 )
 """Columns of accounts that name or date an account, or say how another is written; they are no attributes."""
-OWN_FIELDS = frozenset(
-    {"account_score", "fit_score", "signal_score", "fit_log_odds", "signal_log_odds", "propensity", "expected_value"}
-    | {"tier", "tier_since", "previous_tier", "movement", "decided_by", "guardrails", "roles_reached"}
-    | {"model_version", "policy_version", "run_id"}
-)
-"""Columns that tierwise publishes, and that a CRM may hand back."""
-PERSONAL = frozenset({"email", "mail", "phone", "telephone", "mobile", "fax", "contact", "person", "surname"})
-"""Words in the name of a column that holds a person's data;"""
-NAMES = frozenset({"first", "last", "full", "given", "family", "middle"})
-"""and those that do so before `name`."""
 NO_HISTORY = "today's value, no history: may have been filled after the outcome"
 SAMPLE = 20_000
 """Accounts whose attributes are read for what they hold; of more, a fixed sample."""
 
 
-def is_own(name: str) -> bool:
-    """Whether a column is named like what tierwise writes (a CRM's `__c` and capitals aside).
-
-    >>> is_own("Tierwise_Tier__c"), is_own("fit_score"), is_own("industry")
-    (True, True, False)
-    """
-    bare = re.sub(r"__c$", "", name.lower())
-    return bare.startswith("tierwise") or bare in OWN_FIELDS or bool(re.fullmatch(r"reason_[1-5]", bare))
-
-
-def is_personal(name: str) -> bool:
-    """Whether a column is named like a person's data (law 10).
-
-    >>> [is_personal(n) for n in ("billing_email", "PhoneNumber", "first_name", "contacts__c", "industry")]
-    [True, True, True, True, False]
-    """
-    words = [w.lower().removesuffix("s") for w in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
-    before_name = {a for a, b in pairwise(words) if b == "name"}
-    return bool(set(words) & PERSONAL or before_name & NAMES)
-
-
 def personal(warehouse: Warehouse, names: Iterable[str]) -> set[str]:
-    """The text attributes of accounts that are named like a person's data, or hold e-mail addresses."""
-    texts = [n for n in names if warehouse.attributes("accounts").get(n, "text") == "text"]
-    return {n for n in texts if is_personal(n)} | personal_values(warehouse, texts)
+    """The text attributes of accounts whose values are a person's data; a name only tips the scales."""
+    texts = [n for n in names if warehouse.attributes("accounts").get(n) == "text"]
+    mails = personal_values(warehouse, texts)
+    return mails | {n for n in texts if n not in mails and holds_people(_values(warehouse, n), n)[0] is not None}
+
+
+def _values(warehouse: Warehouse, name: str) -> pd.Series:
+    """The different values of an attribute (of more than `SAMPLE`, a fixed sample)."""
+    return warehouse.frame(sql.distinct(name, SAMPLE))["value"]
 
 
 def personal_values(warehouse: Warehouse, names: Iterable[str]) -> set[str]:
@@ -82,7 +58,7 @@ def personal_values(warehouse: Warehouse, names: Iterable[str]) -> set[str]:
 def not_to_keep(warehouse: Warehouse) -> set[str]:
     """The attributes of accounts that our own history does not keep: a person's data, and what tierwise wrote."""
     names = warehouse.attributes("accounts")
-    return {n for n in names if is_own(n)} | personal(warehouse, names)
+    return own_attributes(warehouse, names) | personal(warehouse, names)
 
 
 @dataclass(frozen=True)
@@ -93,6 +69,8 @@ class Held:
     filled: dict[str, int]
     accounts: int
     evidence: dict[str, list[Evidence]]
+    ours: frozenset[str]
+    """What tierwise wrote."""
 
 
 def of_attributes(warehouse: Warehouse, plan: Plan, data_through: datetime, rules: AuditRules) -> list[Finding]:
@@ -109,10 +87,12 @@ def of_attributes(warehouse: Warehouse, plan: Plan, data_through: datetime, rule
         if not held.filled.get(name):
             found.append(_absent(attribute, name in held.present))
             continue
-        if is_own(name):
-            found.append(_own(attribute))
+        if name in held.ours:
+            found.append(_own(name))
+        elif is_like_own(name):
+            found.append(_named_like_ours(name))
         elif is_personal(name):
-            found.append(_named_like_a_person(attribute))
+            found.append(_named_like_a_person(name))
         history = of_history(warehouse, attribute, plan, data_through, rules)
         found += history
         if attribute.clock == "tracked":
@@ -157,11 +137,12 @@ def _held(warehouse: Warehouse, plan: Plan, data_through: datetime, rules: Audit
     evidence: dict[str, list[Evidence]] = {n: [] for n in present}
     if len(frame) and 0 < y.sum() < len(y):
         values = frame[[f"value_{n}" for n in read]].set_axis(read, axis=1)
-        evidence |= weigh(measure(values, y), rules)
-        for name, owned in of_owners(values, frame["owner_id"], rules).items():
+        evidence |= weigh(measure(values, y, ages=ages(frame["created_at"])), rules)
+        for name, owned in of_owners(values, frame["owner_id"], frame["owner_before"], rules).items():
             evidence[name].append(owned)
     evidence |= {n: [*evidence[n], *_lists(warehouse, plan, data_through, rules, n)] for n in lists & set(present)}
-    return Held(tuple(present), filled, int(counts["accounts"]), evidence)
+    ours = frozenset(own_attributes(warehouse, present))
+    return Held(tuple(present), filled, int(counts["accounts"]), evidence, ours)
 
 
 def _lists(warehouse: Warehouse, plan: Plan, data_through: datetime, rules: AuditRules, name: str) -> list[Evidence]:
@@ -171,7 +152,8 @@ def _lists(warehouse: Warehouse, plan: Plan, data_through: datetime, rules: Audi
     if not len(frame) or not 0 < y.sum() < len(y):
         return []
     there = pd.Series(np.where(frame[f"value_{name}"].notna(), 1.0, np.nan), name=name)
-    return [e for e in weigh(measure(there.to_frame(), y), rules)[name] if e.code.startswith("missing")]
+    columns = measure(there.to_frame(), y, ages=ages(frame["created_at"]))
+    return [e for e in weigh(columns, rules)[name] if e.code.startswith("missing")]
 
 
 def _who(name: str, held: Held) -> list[Finding]:
@@ -188,13 +170,14 @@ def _weighed(name: str, evidence: Evidence, strong: Severity) -> Finding:
 
 def _undeclared(name: str, held: Held, own: Mapping[str, OwnField]) -> list[Finding]:
     """What the plan leaves out: what the data say of it if that is grave, else what dates it."""
-    kept = None if is_own(name) else own.get(name)
-    grave = [] if is_own(name) else [_weighed(name, e, "warns") for e in held.evidence[name] if e.strong]
+    ours = name in held.ours
+    kept = None if ours else own.get(name)
+    grave = [] if ours else [_weighed(name, e, "warns") for e in held.evidence[name] if e.strong]
     if grave and kept is None:
         return grave
     figures = {"accounts": held.accounts, "filled": held.filled[name]}
-    if is_own(name):
-        why, do = "named like a field that tierwise writes: its own answer come back", ""
+    if ours:
+        why, do = "a field that tierwise writes: its own answer come back", ""
     else:
         why = f"not declared tracked, fixed, slow or accepted: {NO_HISTORY}"
         do = "To use it, declare it under features.fit with its clock"
@@ -208,8 +191,7 @@ def _undeclared(name: str, held: Held, own: Mapping[str, OwnField]) -> list[Find
     return [*grave, refused]
 
 
-def _named_like_a_person(attribute: Attribute) -> Finding:
-    name = attribute.attribute
+def _named_like_a_person(name: str) -> Finding:
     return Finding(
         "named_like_a_person", "warns", name, f"{name} as a feature", "it is named like a person's data",
         "Take it out of features.fit if it is: no person's data enter a model",
@@ -225,11 +207,19 @@ def _absent(attribute: Attribute, present: bool) -> Finding:
     )  # fmt: skip
 
 
-def _own(attribute: Attribute) -> Finding:
+def _own(name: str) -> Finding:
+    how = "it is called" if is_own(name) else "its name and its values are those of"
     return Finding(
-        "own_field", "blocks", attribute.attribute, f"the plan declares {attribute.attribute} as a fit feature",
-        "it is named like a field that tierwise writes, and its own answer may not come back as a feature",
+        "own_field", "blocks", name, f"the plan declares {name} as a fit feature",
+        f"{how} a field that tierwise writes, and its own answer may not come back as a feature",
         "Remove it from features.fit; if it is a field of your own, export it under another name", refuses=True,
+    )  # fmt: skip
+
+
+def _named_like_ours(name: str) -> Finding:
+    return Finding(
+        "named_like_our_own", "warns", name, f"{name} as a feature", "it is named like a field that tierwise writes",
+        "Take it out of features.fit if tierwise wrote it: its own answer may not come back as a feature",
     )  # fmt: skip
 
 

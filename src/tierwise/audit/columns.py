@@ -12,13 +12,17 @@ from scipy import stats
 
 from tierwise.audit.finding import AuditRules
 from tierwise.audit.measures import Auc, Flags, Floats, Ints, auc, certain, coded, encoded, folded, holm, together
-from tierwise.audit.missing import missingness
+from tierwise.audit.missing import among_peers, missingness
 from tierwise.audit.people import holds_people, looks_personal
 
 ADMISSION = ("identifier", "owner_field", "personal_values")
 """Evidence on whom a column names, whenever it was filled in."""
 MOST_VALUES = 3
-"""How many values a sentence names at most."""
+"""How many values a sentence names at most;"""
+LEAST_HELD = 5
+"""none that fewer rows hold than this,"""
+MOST_KINDS = 50
+"""and none of a column of more texts than this."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class Measured:
 class Columns:
     """Columns of one table beside its outcome, measured once.
 
-    groups: rows of one group (an account family) are not independent; None: all are.
+    groups: rows of one group (an account family) are not independent; None: all are. ages: the stratum of each row by
+    its age, where the outcome is one that the older had longer to have; None: all had as long.
     """
 
     frame: pd.DataFrame
@@ -54,6 +59,7 @@ class Columns:
     groups: np.ndarray[Any, Any] | None
     folds: Ints
     by_name: dict[Any, Measured]
+    ages: Ints | None = None
 
     @property
     def n(self) -> int:
@@ -61,7 +67,9 @@ class Columns:
         return max(len(self.by_name), 1)
 
 
-def measure(frame: pd.DataFrame, y: Floats, groups: np.ndarray[Any, Any] | None = None) -> Columns:
+def measure(
+    frame: pd.DataFrame, y: Floats, groups: np.ndarray[Any, Any] | None = None, ages: Ints | None = None
+) -> Columns:
     """Measure every column beside the outcome, out of fold."""
     folds = folded(np.arange(len(y)) if groups is None else groups)
     found = {}
@@ -69,7 +77,7 @@ def measure(frame: pd.DataFrame, y: Floats, groups: np.ndarray[Any, Any] | None 
         codes, kinds = coded(frame[name])
         score = encoded(codes, y, folds)
         found[name] = Measured(codes, kinds, score, auc(score, y, groups))
-    return Columns(frame, y, groups, folds, found)
+    return Columns(frame, y, groups, folds, found, ages)
 
 
 def weigh(columns: Columns, rules: AuditRules) -> dict[Any, list[Evidence]]:
@@ -78,14 +86,15 @@ def weigh(columns: Columns, rules: AuditRules) -> dict[Any, list[Evidence]]:
     found: dict[Any, list[Evidence]] = {}
     for name, column in columns.by_name.items():
         values = columns.frame[name]
+        personal = _personal(values)
         found[name] = [
             *_identifies(values, rules),
-            *_personal(values),
+            *personal,
             *_copies(column, columns, rules),
             *missing.get(name, []),
         ]
         if not any(e.code == "copies_outcome" for e in found[name]):
-            found[name] += _says(column, columns, rules)
+            found[name] += _says(column, columns, rules, nameless=bool(personal))
     for name, evidence in _out_of_line(columns, found, rules).items():
         found[name].append(evidence)
     return found
@@ -126,7 +135,7 @@ def _personal(values: pd.Series) -> list[Evidence]:
         return []
     words = f"{share:.0%} of its values look like {kind}" if share >= 0.005 else f"some of its values look like {kind}"
     do = "Leave it out: no person's data enter a model"
-    return [Evidence("personal_values", True, words, do, {"share": share})]
+    return [Evidence("personal_values", True, words, do, {"kind": kind, "share": share})]
 
 
 def _copies(column: Measured, columns: Columns, rules: AuditRules) -> list[Evidence]:
@@ -138,8 +147,11 @@ def _copies(column: Measured, columns: Columns, rules: AuditRules) -> list[Evide
     return [Evidence("copies_outcome", True, words, do, {"auc": column.auc.value, "low": low})]
 
 
-def _says(column: Measured, columns: Columns, rules: AuditRules) -> list[Evidence]:
-    """Values that leave no doubt: both ways, or so often and so surely that no earlier fact could."""
+def _says(column: Measured, columns: Columns, rules: AuditRules, *, nameless: bool) -> list[Evidence]:
+    """Values that leave no doubt: both ways, or so often and so surely that no earlier fact could.
+
+    nameless: no value is named, whatever it is.
+    """
     rows, y = _one_each(columns)
     codes = column.codes[rows]
     found = certain(codes, y, rate=rules.certain_rate, chance=rules.chance / columns.n)
@@ -149,12 +161,12 @@ def _says(column: Measured, columns: Columns, rules: AuditRules) -> list[Evidenc
     if not both and not sure and found.of_outcomes < rules.certain_share:
         return []
     parts = [
-        f"{found.yes_rate:.0%} of the rows with {_named(column, found.yes, codes)} have the outcome "
+        f"{found.yes_rate:.0%} of the rows with {_named(column, found.yes, codes, nameless)} have the outcome "
         f"({found.of_outcomes:.0%} of all that have it)"
     ]
     if found.of_others >= rules.certain_share:
         parts.append(
-            f"{_percent(found.no_rate)} of those with {_named(column, found.no, codes)} "
+            f"{_percent(found.no_rate)} of those with {_named(column, found.no, codes, nameless)} "
             f"({found.of_others:.0%} of all that have not)"
         )
     strong = both or sure
@@ -184,11 +196,23 @@ def _one_each(columns: Columns) -> tuple[Any, Floats]:
     return kept, columns.y[kept]
 
 
-def _named(column: Measured, mask: Flags, codes: Ints) -> str:
-    """The commonest of the values that a mask picks, as words; numbers cut at quantiles by their place."""
+def _named(column: Measured, mask: Flags, codes: Ints, nameless: bool) -> str:
+    """The commonest of the values that a mask picks, as words; numbers cut at quantiles by their place.
+
+    A value is named only if enough rows hold it, in a column of few texts, and it looks like nobody's name.
+    """
     counts = np.bincount(codes, minlength=len(column.kinds))
     picked = sorted(np.flatnonzero(mask), key=lambda c: -counts[c])
-    words = [_said(column.kinds[c]) for c in picked[:MOST_VALUES]]
+    few = sum(isinstance(kind, str) for kind in column.kinds) <= MOST_KINDS
+    shown = [
+        _said(column.kinds[c])
+        for c in picked
+        if column.kinds[c] is None
+        or (few and not nameless and counts[c] >= LEAST_HELD and not looks_personal(str(column.kinds[c])))
+    ]
+    if not shown:
+        return "a value not shown here" if len(picked) == 1 else f"{len(picked)} values not shown here"
+    words = shown[:MOST_VALUES]
     more = len(picked) - len(words)
     return ", ".join(words) + (f" or {more} more" if more > 0 else "")
 
@@ -197,37 +221,47 @@ def _said(value: Any) -> str:
     if value is None:
         return "no value"
     text = f"{value:g}" if isinstance(value, float) else str(value)
-    return "a value not shown here" if looks_personal(text) else f"'{text[:40]}'"
+    return f"'{text[:40]}'"
 
 
 def _missing(columns: Columns, rules: AuditRules) -> dict[Any, list[Evidence]]:
     """Being missing beside the outcome: strong where its AUC is beyond the bound even at the interval's nearer end."""
     rows, y = _one_each(columns)
-    counts = {}
-    for name in columns.frame.columns:
-        lacks = columns.frame[name].isna().to_numpy()[rows]
-        if 0 < lacks.sum() < len(lacks):
-            of, others = y == 1, y == 0
-            counts[name] = (int(of.sum()), int(lacks[of].sum()), int(others.sum()), int(lacks[others].sum()))
-    counts = {name: c for name, c in counts.items() if c[0] and c[2]}
+    lacking = {name: columns.frame[name].isna().to_numpy()[rows] for name in columns.frame.columns}
+    of, others = y == 1, y == 0
+    counts = {
+        name: (int(of.sum()), int(lacks[of].sum()), int(others.sum()), int(lacks[others].sum()))
+        for name, lacks in lacking.items()
+        if 0 < lacks.sum() < len(lacks) and of.any() and others.any()
+    }
     figures = {name: missingness(*c) for name, c in counts.items()}
     adjusted = holm({name: f["p_value"] for name, f in figures.items()})
-    return {
-        name: [missing_evidence(counts[name], {**f, "adjusted_p": adjusted[name]}, rules)]
-        for name, f in figures.items()
-        if adjusted[name] < rules.missing_p and abs(f["difference"]) > rules.missing_difference
-    }
+    found = {}
+    for name, f in figures.items():
+        if adjusted[name] < rules.missing_p and abs(f["difference"]) > rules.missing_difference:
+            peers = None if columns.ages is None else among_peers(lacking[name], y, columns.ages[rows])
+            found[name] = [missing_evidence(counts[name], {**f, "adjusted_p": adjusted[name]}, rules, peers)]
+    return found
 
 
-def missing_evidence(counts: tuple[int, int, int, int], figures: dict[str, float], rules: AuditRules) -> Evidence:
-    """The evidence of being missing, from counts (n and missing, with the outcome and without) and their figures."""
+def missing_evidence(
+    counts: tuple[int, int, int, int],
+    figures: dict[str, float],
+    rules: AuditRules,
+    peers: dict[str, float] | None = None,
+) -> Evidence:
+    """The evidence of being missing, from counts (n and missing, with the outcome and without) and their figures.
+
+    peers: the figures among rows of the same age; where they are there, they must be as strong.
+    """
     n_with, missing_with, n_without, missing_without = counts
     words = (
         f"missing for {missing_with:,} of {n_with:,} with the outcome ({missing_with / n_with:.0%}) and "
         f"{missing_without:,} of {n_without:,} without ({missing_without / n_without:.0%}): AUC {figures['auc']:.2f}"
     )
-    nearer = 0.5 + min(abs(figures["low"]), abs(figures["high"])) / 2
-    strong = figures["low"] * figures["high"] > 0 and nearer > rules.missing_auc
+    if peers is not None:
+        words += f", among accounts of the same age {peers['auc']:.2f}"
+    strong = all(_beyond(f, rules) for f in (figures, peers or figures))
     do = (
         "Remove it, or track it: what is filled because of an outcome tells it by its values too"
         if strong
@@ -235,7 +269,14 @@ def missing_evidence(counts: tuple[int, int, int, int], figures: dict[str, float
     )
     numbers = {"n_with": n_with, "missing_with": missing_with, "n_without": n_without}
     code = "missing_tells_outcome" if strong else "missing_differs"
-    return Evidence(code, strong, words, do, {**numbers, "missing_without": missing_without, **figures})
+    of_peers = {f"same_age_{name}": value for name, value in (peers or {}).items()}
+    return Evidence(code, strong, words, do, {**numbers, "missing_without": missing_without, **figures, **of_peers})
+
+
+def _beyond(figures: Mapping[str, float], rules: AuditRules) -> bool:
+    """Whether the AUC of being missing is beyond the bound even at the nearer end of the difference's interval."""
+    nearer = 0.5 + min(abs(figures["low"]), abs(figures["high"])) / 2
+    return figures["low"] * figures["high"] > 0 and nearer > rules.missing_auc
 
 
 def _out_of_line(columns: Columns, found: Mapping[Any, list[Evidence]], rules: AuditRules) -> dict[Any, Evidence]:

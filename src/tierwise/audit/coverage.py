@@ -88,7 +88,8 @@ def outcome_coverage(warehouse: Warehouse, plan: Plan, through: datetime) -> Cov
 
 
 def _reasons(plan: Plan, since: datetime, through: datetime, dates: Sequence[datetime]) -> Query:
-    """reason, outcomes, accounts: over `status`, `account_start` and `lead_links`, as `build_statuses` leaves them.
+    """reason, outcomes, accounts: over `status`, `account_start`, `claims` and `lead_links`, as
+    `build_statuses` leaves them.
 
     Of the rows within whose horizon an outcome lies, one in the cohort suffices; else the newest says why not.
     """

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from tierwise.audit.people import PEOPLE, PHONES
+
 if TYPE_CHECKING:
     from tierwise.config.plan import Acceptance
 
@@ -132,6 +134,16 @@ NEVER_ACCEPTED = frozenset({"absent_attribute", "no_outcomes", "nothing_matured"
 """Findings that no acceptance can mend."""
 
 
+def acceptable(finding: Finding) -> bool:
+    """Whether a plan can accept a finding by name: of personal data only what a pattern of values made us think so.
+
+    An e-mail address is one beyond doubt; what looks like a phone number or a name may be a code or a place.
+    """
+    if finding.code == "personal_values":
+        return finding.figures.get("kind") in (PHONES, PEOPLE)
+    return finding.code not in NEVER_ACCEPTED
+
+
 def accepted(findings: Iterable[Finding], acceptances: Iterable[Acceptance]) -> tuple[Finding, ...]:
     """The findings in the light of what the plan accepts by name: what blocked warns, and says who accepted it.
 
@@ -145,7 +157,7 @@ def accepted(findings: Iterable[Finding], acceptances: Iterable[Acceptance]) -> 
             told.append(finding)
             continue
         used.add(key)
-        if finding.code in NEVER_ACCEPTED:
+        if not acceptable(finding):
             told.append(replace(finding, do=f"{finding.do}; it cannot be accepted"))
         else:
             severity: Severity = "warns" if finding.severity == "blocks" else finding.severity

@@ -11,6 +11,7 @@ from scipy import stats
 from tierwise.audit.columns import ADMISSION, Columns, Evidence, measure, weigh
 from tierwise.audit.finding import DEFAULT_AUDIT_RULES, AuditRules, Finding, Severity, ordered
 from tierwise.audit.measures import auc, together
+from tierwise.data.identity import LEAD
 
 if TYPE_CHECKING:
     from tierwise.config.plan import Plan
@@ -18,14 +19,18 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 60_000
 """Rows that are measured; of more, those of a fixed sample of account families."""
+MEND_HISTORY = "Remove it, or make its history whole: what is filled because of an outcome tells it by its values too"
+"""What to do where being missing tells the outcome although the attribute is tracked."""
 
 
 def audit_matrix(matrix: Matrix, plan: Plan, rules: AuditRules = DEFAULT_AUDIT_RULES) -> tuple[Finding, ...]:
     """Findings on every feature of the eligible, mature rows of a matrix from `train_from` on, gravest first.
 
-    Rows of one account family are not taken as independent. A matrix without both outcomes gives none.
+    Rows of one account family are not taken as independent. A matrix without both outcomes gives none. Provisional
+    accounts, made of leads, are left aside: they lack every attribute, which says what they are and no more.
     """
     known = matrix.eligible().mature()
+    known = known.where(~known.frame["account_id"].str.startswith(LEAD))
     if plan.model.train_from is not None:
         known = known.where(known.frame["as_of"] >= pd.Timestamp(plan.model.train_from))
     rows = _bounded(known)
@@ -60,9 +65,10 @@ def _bounded(rows: Matrix) -> Matrix:
 
 def _finding(feature: Feature, evidence: Evidence) -> Finding:
     severity: Severity = "blocks" if evidence.strong else "warns"
+    tracked = evidence.code == "missing_tells_outcome" and feature.missing == "value"
     return Finding(
         evidence.code, severity, feature.name, f"the feature {feature.name}, as the model would read it",
-        evidence.found, evidence.do, evidence.figures, refuses=evidence.strong,
+        evidence.found, MEND_HISTORY if tracked else evidence.do, evidence.figures, refuses=evidence.strong,
     )  # fmt: skip
 
 

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 from tierwise.clock import instant, naive
 from tierwise.data import Query, quoted
+from tierwise.data.identity import LEAD
 from tierwise.features.sql.attributes import intervals
 
 if TYPE_CHECKING:
     from tierwise.config.plan import Attribute, Outcome
+
+REAL = f"NOT starts_with(account_id, '{LEAD}')"
+"""An account of the company's own; a provisional one, made of leads, holds no attribute and opens nothing itself."""
 
 
 def columns(table: str) -> Query:
@@ -25,7 +29,7 @@ def columns(table: str) -> Query:
 def filled(attributes: list[str]) -> Query:
     """How many accounts hold a value of each attribute today: one row, a column each, and `accounts`."""
     counts = "".join(f", count(a.{quoted(name)}) AS {quoted('filled_' + name)}" for name in attributes)
-    return Query(f"SELECT count(*) AS accounts{counts} FROM accounts a")
+    return Query(f"SELECT count(*) AS accounts{counts} FROM accounts a WHERE {REAL}")
 
 
 def holding(attributes: list[str], pattern: str) -> Query:
@@ -34,6 +38,15 @@ def holding(attributes: list[str], pattern: str) -> Query:
         f"coalesce(bool_or(regexp_matches({quoted(n)}, $pattern)), FALSE) AS {quoted(n)}" for n in attributes
     )
     return Query(f"SELECT {columns} FROM accounts", {"pattern": pattern})
+
+
+def distinct(attribute: str, most: int) -> Query:
+    """The different values of a text attribute (of more than `most`, a fixed sample): value."""
+    at = quoted(attribute)
+    return Query(
+        f"SELECT DISTINCT {at} AS value FROM accounts WHERE {at} IS NOT NULL ORDER BY hash({at}), {at} LIMIT $most",
+        {"most": most},
+    )
 
 
 def outcome_events(outcome: Outcome, data_through: datetime) -> Query:
@@ -93,21 +106,6 @@ def outcomes(outcome: Outcome, data_through: datetime) -> Query:
     )
 
 
-def missing_by_outcome(attribute: str, outcome: Outcome, data_through: datetime) -> Query:
-    """One row: accounts with and without an outcome, and how many of each lack the attribute today."""
-    events = outcome_events(outcome, data_through)
-    return Query(
-        f"""
-        SELECT count(*) FILTER (h.account_id IS NOT NULL) AS n_with,
-               count(*) FILTER (h.account_id IS NOT NULL AND a.{quoted(attribute)} IS NULL) AS missing_with,
-               count(*) FILTER (h.account_id IS NULL) AS n_without,
-               count(*) FILTER (h.account_id IS NULL AND a.{quoted(attribute)} IS NULL) AS missing_without
-        FROM accounts a LEFT JOIN (SELECT DISTINCT account_id FROM ({events.sql})) h ON h.account_id = a.account_id
-        """,
-        events.params,
-    )
-
-
 def history_of(attribute: Attribute, creation_days: int) -> Query:
     """One row on a tracked attribute: changed, counted and blank accounts; untouched, and held of those.
 
@@ -133,7 +131,7 @@ def history_of(attribute: Attribute, creation_days: int) -> Query:
                count(*) FILTER ({counted} AND f.old_value IS NULL) AS blank,
                count(*) FILTER (f.account_id IS NULL) AS untouched,
                count(*) FILTER (f.account_id IS NULL AND a.{quoted(attribute.attribute)} IS NOT NULL) AS held
-        FROM accounts a LEFT JOIN f ON f.account_id = a.account_id
+        FROM (SELECT * FROM accounts WHERE {REAL}) a LEFT JOIN f ON f.account_id = a.account_id
         """,
         params,
     )
@@ -165,7 +163,9 @@ def contacts() -> Query:
 
 def accounts() -> Query:
     """One row: n accounts, and how many lack created_at."""
-    return Query("SELECT count(*) AS n, count(*) FILTER (created_at IS NULL) AS no_created_at FROM accounts")
+    return Query(
+        f"SELECT count(*) AS n, count(*) FILTER (created_at IS NULL) AS no_created_at FROM accounts WHERE {REAL}"
+    )
 
 
 def currencies() -> Query:
@@ -179,13 +179,23 @@ def currencies() -> Query:
 
 
 def attribute_values(attributes: list[str], outcome: Outcome, data_through: datetime, most: int) -> Query:
-    """A row for each account (of more than `most`, a fixed sample): owner_id, value_<attribute>..., has_outcome."""
+    """A row for each account (of more than `most`, a fixed sample): owner_id, owner_before, created_at,
+    value_<attribute>..., has_outcome.
+
+    owner_before: whom account_history says the owner came after. Provisional accounts have no row: they hold no
+    attribute, and their outcomes are those of the account that comes later.
+    """
     events = outcome_events(outcome, data_through)
     values = "".join(f", a.{quoted(name)} AS {quoted('value_' + name)}" for name in attributes)
     return Query(
         f"""
-        SELECT a.owner_id{values}, h.account_id IS NOT NULL AS has_outcome
-        FROM accounts a LEFT JOIN (SELECT DISTINCT account_id FROM ({events.sql})) h ON h.account_id = a.account_id
+        SELECT a.owner_id, b.owner_before, a.created_at{values}, h.account_id IS NOT NULL AS has_outcome
+        FROM (SELECT * FROM accounts WHERE {REAL}) a
+        LEFT JOIN (
+            SELECT account_id, arg_max(CAST(old_value AS VARCHAR), changed_at) AS owner_before FROM account_history
+            WHERE field = 'owner_id' AND old_value IS NOT NULL AND old_value <> new_value GROUP BY account_id
+        ) b ON b.account_id = a.account_id
+        LEFT JOIN (SELECT DISTINCT account_id FROM ({events.sql})) h ON h.account_id = a.account_id
         ORDER BY hash(a.account_id), a.account_id LIMIT $most
         """,
         {**events.params, "most": most},
@@ -220,12 +230,13 @@ def changes(field: str) -> Query:
 
 
 def commonest_instant(table: str, column: str, field: str | None = None) -> Query:
-    """One row: the commonest instant of a column, how many rows bear it (same), and how many have one (n)."""
+    """One row: the commonest instant of a column of accounts or their history, how many rows bear it (same), and how
+    many have one (n)."""
     where, params = ("AND field = $field", {"field": field}) if field is not None else ("", {})
     return Query(
         f"""
         SELECT {column} AS instant, count(*) AS same, sum(count(*)) OVER () AS n FROM {table}
-        WHERE {column} IS NOT NULL {where} GROUP BY {column} ORDER BY same DESC, instant LIMIT 1
+        WHERE {column} IS NOT NULL AND {REAL} {where} GROUP BY {column} ORDER BY same DESC, instant LIMIT 1
         """,
         params,
     )
@@ -300,7 +311,8 @@ def effort(channels: list[str], attributes: list[str], data_through: datetime, m
         spans AS (
             SELECT a.account_id{values}, greatest(coalesce(a.created_at, s.first), s.first) AS begins,
                    least(coalesce(o.first, $through), $through, coalesce(a.deleted_at, $through)) AS ends
-            FROM accounts a CROSS JOIN start s LEFT JOIN opened o ON o.account_id = a.account_id),
+            FROM (SELECT * FROM accounts WHERE {REAL}) a CROSS JOIN start s
+            LEFT JOIN opened o ON o.account_id = a.account_id),
         chosen AS (
             SELECT * FROM spans WHERE ends >= begins + to_days(90) ORDER BY hash(account_id), account_id LIMIT $most),
         worked AS (

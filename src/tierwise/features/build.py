@@ -117,7 +117,8 @@ def _standing(plan: Plan, as_ofs: Sequence[datetime]) -> list[Step]:
 def build_statuses(warehouse: Warehouse, plan: Plan, as_ofs: Sequence[datetime]) -> None:
     """Leave in the warehouse, as `status`, what each account is on each as_of: account_id, as_of, rule, status.
 
-    rule : what keeps it out of the cohort (null: nothing). `account_start`, `touch` and `lead_links` are left too.
+    rule : what keeps it out of the cohort (null: nothing). `account_start`, `touch`, `claims` and
+    `lead_links` are left too.
     """
     steps = [*_standing(plan, as_ofs), activity.signals(plan.features.signal), activity.recency(plan)]
     for table, query in [*steps, deals.opportunity_history(), spine.status(plan.cohort)]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from tierwise.audit import NEVER_ACCEPTED, Finding, accepted, audit, audit_matrix, in_words, refused
+from tierwise.audit import Finding, acceptable, accepted, audit, audit_matrix, in_words, refused
 from tierwise.config import PlanFiles, Workspace
 from tierwise.data import Intake
 from tierwise.errors import ContractError, NoUsableModel
@@ -116,7 +116,7 @@ def refuse_blocked(files: PlanFiles, findings: tuple[Finding, ...]) -> tuple[Fin
 
 
 def _how_to_accept(files: PlanFiles, blocked: list[Finding]) -> str:
-    able = [f for f in blocked if f.code not in NEVER_ACCEPTED]
+    able = [f for f in blocked if acceptable(f)]
     if not able:
         return ""
     entry = f"{{finding: {able[0].code}, subject: {able[0].subject}, because: ...}}"

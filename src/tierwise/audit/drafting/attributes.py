@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tierwise.audit.attributes import is_own, personal
+from tierwise.audit.attributes import personal
 from tierwise.audit.drafting.text import listed
+from tierwise.audit.own import is_own
 from tierwise.audit.reach import sustained_from
 from tierwise.data import Query, quoted
 

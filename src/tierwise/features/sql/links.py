@@ -37,9 +37,13 @@ def lead_links() -> Step:
 
 
 def became() -> str:
-    """A relation (provisional_id, account_id): the accounts that the leads of a provisional account reach too."""
+    """A relation (provisional_id, account_id): the accounts that the leads, or the domain, of a provisional account
+    reach too."""
     return f"""
-        SELECT DISTINCT p.account_id AS provisional_id, l.account_id
+        SELECT p.account_id AS provisional_id, l.account_id
         FROM lead_links p JOIN lead_links l ON l.lead_id = p.lead_id
         WHERE starts_with(p.account_id, '{LEAD}') AND NOT starts_with(l.account_id, '{LEAD}')
+        UNION
+        SELECT p.account_id, c.account_id FROM claims p JOIN claims c ON c.domain = p.domain
+        WHERE starts_with(p.account_id, '{LEAD}') AND NOT starts_with(c.account_id, '{LEAD}')
     """
