@@ -359,6 +359,11 @@ def test_channels_that_only_the_plan_or_only_the_data_have_are_named() -> None:
     got = found(world(activities=acts), plan(channels={"web": Channel(), "webb": Channel()}))
     assert got["empty_channel", "webb"].severity == "warns"
     assert got["uncounted_channel", "chat"].figures == {"n": 40, "first": "2024-01-01", "days_after_first": 0}
+    assert got["uncounted_channel", "chat"].do.startswith("Add it to features.signal.channels")
+    acts.loc[:39, "initiator"] = "seller"
+    of_sellers = found(world(activities=acts), plan(channels={"web": Channel()}))["uncounted_channel", "chat"]
+    assert of_sellers.found == "sellers begin its activities: 40 are effort, and no signal"
+    assert of_sellers.do == ""
 
 
 def test_contacts_accounts_and_currencies() -> None:

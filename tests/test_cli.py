@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tierwise.audit import Finding
+from tierwise.cli import tables
 from tierwise.jobs import DemoResult, demo
 from tierwise.synthetic import WorldSpec, simulate, write_world
 
@@ -98,6 +100,12 @@ def test_a_dry_run_writes_nothing_and_shows_the_diff(workspace: Path) -> None:
     assert "Tiers as of 2026-01-05 (scheduled" in done.stdout
     assert "Movements by owner" in done.stdout
     assert sorted(p.name for p in (workspace / "published/new_business").iterdir()) == before
+
+
+def test_an_attribute_and_its_feature_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    both = [Finding("timing_unknown", "warns", "band", asked, "no clock") for asked in ("the attribute", "the feature")]
+    tables.findings([*both, Finding("timing_unknown", "warns", "size", "the attribute", "no clock")])
+    assert "  band, size: no clock.\n" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")

@@ -158,6 +158,13 @@ environments:
         load_workspace(folder, "prd", {})
 
 
+def test_an_attribute_is_called_as_the_column_is_but_never_nothing() -> None:
+    text = "plan: main\nfeatures:\n  fit:\n  - {attribute: ' ', kind: number, clock: fixed}\n"
+    with pytest.raises(ConfigError, match=r"model.yaml:4: features.fit\[0\].attribute"):
+        parse_plan(text)
+    assert parse_plan(text.replace("' '", "Größe (m²)")).features.fit[0].attribute == "Größe (m²)"
+
+
 def test_an_overlay_is_checked_though_not_chosen(tmp_path: Path) -> None:
     folder = workspace(tmp_path, {"tierwise.yaml": "environments:\n  prod:\n    stor: x\n"})
     assert faults(folder) == ["tierwise.yaml:3: environments.prod.stor: unknown key; did you mean 'store'?"]

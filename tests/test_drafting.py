@@ -17,13 +17,14 @@ from real_exports import maven, salesforce
 from tierwise.audit import draft_plan, plan_ladder
 from tierwise.audit.drafting.attributes import unfit
 from tierwise.audit.drafting.signals import windows
+from tierwise.audit.drafting.text import named
 from tierwise.audit.reach import sustained_from
 from tierwise.clock import instant
 from tierwise.config import Settings, parse_icp, parse_plan
-from tierwise.config.plan import Learning, Outcome, Plan
+from tierwise.config.plan import Cohort, Grid, Learning, Outcome, Plan
 from tierwise.data import Warehouse, read_tables
 from tierwise.features import build_matrix, history_start, training_grid
-from tierwise.learning import ladder, train_model
+from tierwise.learning import Ladder, ladder, train_model
 from tierwise.learning.splits import Dated
 from tierwise.synthetic import WorldSpec, simulate, write_world
 
@@ -137,6 +138,8 @@ def test_attributes_are_drafted_by_clock_and_left_out_with_why() -> None:
             remark=["they would like to hear of us again", "call them when the budget year begins"] * (n // 2),
             grade=[("a", "b")[i % 2] for i in range(n)],
             stage_now=[("p", "q")[i % 2] for i in range(n)],
+            tier=[("gold", "tin")[i % 2] for i in range(n)],
+            budget=pd.Series([None] * n, dtype="str"),
         )
 
     history = pd.DataFrame(
@@ -157,7 +160,16 @@ def test_attributes_are_drafted_by_clock_and_left_out_with_why() -> None:
     assert left["website"].startswith("an identifier, a name or an address")
     assert left["remark"].startswith("free text")
     assert left["grade"].startswith("today's value without history")
+    assert left["tier"].startswith("named like a field that tierwise writes")
+    assert left["budget"] == "empty: no account holds a value"
+    assert "# left out: tier: named like a field that tierwise writes" in draft.model
     assert "its history begins 100 days after the data" in draft.model
+
+
+@pytest.mark.parametrize("name", ["Lead Source", 'a: "b"', "Größe", "null", "# no", "x" * 200])
+def test_an_attribute_of_any_name_is_written_as_yaml_reads_it(name: str) -> None:
+    line = f"features: {{fit: [{{attribute: {named(name)}, kind: category, clock: fixed}}]}}"
+    assert [a.attribute for a in parse_plan(f"plan: x\n{line}\n").features.fit] == [name]
 
 
 def test_values_like_amounts_are_summed_and_scores_are_not() -> None:
@@ -211,6 +223,40 @@ def test_the_first_date_on_which_a_model_is_possible_keeps_its_word() -> None:
     assert then.possible, then.why_not
     with Warehouse.open(made(60, 60), threads=1) as warehouse:
         assert not plan_ladder(warehouse, plan, instant(START + timedelta(days=60))).possible
+
+
+@pytest.mark.parametrize(
+    ("seed", "accounts", "horizon", "now"), [(3, 700, 30, "2023-09-15"), (5, 200, 14, "2023-12-15")]
+)
+def test_a_promised_date_is_within_a_quarter_of_the_waiting_time(
+    tmp_path: Path, seed: int, accounts: int, horizon: int, now: str
+) -> None:
+    world = simulate(WorldSpec(seed=seed, accounts=accounts, months=24))
+    outcome = Outcome(types=("New Business",), horizon_days=horizon)
+    plan = Plan(
+        plan="x", outcome=outcome, cohort=Cohort(grid=Grid(every="week")), model=Learning(train_from=date(2023, 7, 19))
+    )
+
+    def rewound(to: datetime) -> Ladder:
+        write_world(world, tmp_path / str(to.date()), to)
+        with read_tables(tmp_path / str(to.date()) / "tables", Settings(threads=1)).warehouse as warehouse:
+            return plan_ladder(warehouse, plan, to)
+
+    promised = rewound(instant(now)).possible_from
+    assert promised is not None
+    wait = instant(promised) - instant(now)
+    assert not rewound(instant((instant(now) + 0.75 * wait).date())).possible
+    assert rewound(instant((instant(now) + 1.25 * wait).date())).possible
+
+
+@pytest.mark.parametrize("days", [150, 700])
+def test_no_date_is_promised_where_no_account_was_ever_known_before_its_outcome(days: int) -> None:
+    def unknown(accounts: pd.DataFrame) -> pd.DataFrame:
+        return accounts.assign(created_at=pd.Series([pd.NaT] * len(accounts), dtype="datetime64[us]"))
+
+    draft, _ = drafted(made(400, days, accounts=unknown, activities=None))
+    assert draft.ladder.possible_from is None
+    assert draft.ladder.words.endswith("Waiting alone brings none")
 
 
 def test_the_ladder_is_what_training_uses(tmp_path: Path) -> None:

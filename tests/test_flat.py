@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from tierwise.audit import Finding, audit_table
 from tierwise.audit.people import holds_people
 from tierwise.cli.app import app
-from tierwise.data import read_flat
+from tierwise.data import flat_formats, read_flat
 from tierwise.errors import ContractError, UsageError
 
 N = 3000
@@ -72,7 +76,7 @@ def test_an_undated_table_is_told_that_no_clock_proves_any_column(shared_data: P
     table = read_flat(path)
     found = audit_table(table, "Opportunity Result", positive="Won")
     (clock,) = [f for f in found if f.code == "no_clock"]
-    assert clock.found.startswith("no clock proves that any of them was known before the outcome")
+    assert clock.found.startswith("no clock proves that any of its 18 columns was known before the outcome")
     assert clock.figures == {"columns": 18}
     assert all("timing_unknown" in codes(found, n) for n in table.columns if n != "Opportunity Result")
     assert blocked(found) == {"Opportunity Number"}
@@ -168,6 +172,19 @@ def test_a_clock_proves_a_column_or_shows_that_it_was_filled_after() -> None:
     assert not [f for f in found if f.code == "no_clock" or f.subject in {"early", "late", "won_on"}]
 
 
+def test_a_clock_before_the_outcome_makes_what_tells_of_timing_a_warning() -> None:
+    frame, _ = table(leak=lambda y, rng: np.where((y == 1) & (rng.random(len(y)) < 0.3), "contract", "-"))
+    frame["mail"] = [f"p{i}@firm.example" for i in range(N)]
+    frame["won_on"], frame["then"] = pd.Timestamp("2024-06-01"), pd.Timestamp("2024-05-01")
+    assert blocked(audit_table(frame.drop(columns="won_on"), "won")) == {"leak", "mail"}
+    found = audit_table(frame, "won", dates={"won": "won_on", "leak": "then", "mail": "then"})
+    assert codes(found, "leak") == {"values_say_outcome", "filled_before"}
+    assert blocked(found) == {"mail"}
+    (said,) = [f for f in found if f.code == "values_say_outcome"]
+    assert (said.severity, said.refuses) == ("warns", False)
+    assert said.do.startswith("Its clock stands before the outcome")
+
+
 def test_what_goes_with_the_order_of_the_rows_is_told() -> None:
     frame, _ = table()
     frame["n"] = np.arange(N)
@@ -181,6 +198,10 @@ def test_what_goes_with_the_order_of_the_rows_is_told() -> None:
 @pytest.mark.parametrize(
     ("outcome", "more", "words"),
     [
+        ("won", {"dates": {"a": "c"}}, r"columns a were dated: nothing dates the outcome 'won'.*--dated won=COLUMN"),
+        ("won", {"dates": {"a": "b", "won": "b"}}, r"dates in 'b' .*3,000 of 3,000 .*such as '.'.*--dates day_first"),
+        ("won", {"dates": {"a": "c", "won": "c"}}, r"dates in 'c' were to be read: 3,000 of 3,000"),
+        ("won", {"order": "b"}, r"dates in 'b' were to be read"),
         ("lost", {}, r"'lost' was asked for: the table has a, b, c, won"),
         ("a", {}, r"the outcome 'a' was to be read: its values are .* more\. Say which one counts with --positive"),
         ("won", {"positive": "maybe"}, r"read as maybe: its values are 0, 1\."),
@@ -249,6 +270,82 @@ def test_a_file_is_read_with_its_faults_named(tmp_path: Path) -> None:
         read_flat(tmp_path / "absent.csv")
 
 
+def test_a_file_of_another_make_is_read_as_it_is_said_to_be(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(
+        "Straße;Wert;wann;roh\nHügel;1.234,5;31.01.2024;2024-02-01\nTal;2,25;01.02.2024;\n".encode("cp1252")
+    )
+    with pytest.raises(ContractError, match=r"add --encoding windows-1252"):
+        read_flat(path, flat_formats(delimiter=";"))
+    with pytest.raises(ContractError, match=r'holds .;.; add --delimiter ";"\.'):
+        read_flat(path, flat_formats(encoding="windows-1252"))
+    told = flat_formats(delimiter=";", encoding="windows-1252", decimal=",", dates="day_first")
+    frame = read_flat(path, told)
+    assert frame["Straße"].tolist() == ["Hügel", "Tal"]
+    assert frame["Wert"].tolist() == [1234.5, 2.25]
+    assert frame["wann"].tolist() == [pd.Timestamp("2024-01-31"), pd.Timestamp("2024-02-01")]
+    assert frame["roh"].iloc[0] == pd.Timestamp("2024-02-01")
+    path.write_text("a\tb\n1\t2\n")
+    with pytest.raises(ContractError, match=r"add --delimiter tab"):
+        read_flat(path)
+    assert read_flat(path, flat_formats(delimiter="tab"))["b"].tolist() == [2.0]
+    for given, words in (
+        ({"delimiter": ":"}, r"--delimiter : was given\. Give one of: ,, ;, tab, \|"),
+        ({"encoding": "latin"}, r"--encoding latin was given\. Give one of: utf-8, utf-16, windows-1252"),
+        ({"decimal": ";"}, r"--decimal ; was given\. Give one of: \., ,"),
+        ({"dates": "us"}, r"--dates us was given\. Give one of: iso, day_first, month_first"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            flat_formats(**given)
+
+
+def test_a_date_is_no_identifier_and_one_that_may_be_either_is_told(tmp_path: Path) -> None:
+    frame, _ = table()
+    days = pd.date_range("2020-01-01", periods=N, freq="h")
+    frame["iso"], frame["ours"] = days.strftime("%Y-%m-%d %H:%M"), days.strftime("%m/%d/%Y %H:%M")
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    found = audit_table(read_flat(tmp_path / "t.csv"), "won")
+    assert not blocked(found)
+    assert codes(found, "iso") == {"timing_unknown"}
+    assert codes(found, "ours") == {"timing_unknown", "dates_unread"}
+    ours = flat_formats(dates="month_first")
+    assert codes(audit_table(read_flat(tmp_path / "t.csv", ours), "won"), "ours") == {"timing_unknown"}
+    with pytest.raises(UsageError, match=r"dates in 'ours' .* such as '01/01/2020 00:00'"):
+        audit_table(read_flat(tmp_path / "t.csv"), "won", order="ours")
+    drifting = read_flat(tmp_path / "t.csv", ours).assign(grows=np.arange(N))
+    assert "changes_with_time" in codes(audit_table(drifting, "won", order="ours"), "grows")
+
+
+def test_parquet_of_any_column_is_audited(tmp_path: Path) -> None:
+    frame, _ = table()
+    columns = {
+        "tags": pa.array([["x"] if i % 2 else None for i in range(N)]),
+        "always": pa.array([["x"] * (i % 3) for i in range(N)]),
+        "where": pa.array([{"city": "xyz"[i % 3], "zip": None} for i in range(N)]),
+        "price": pa.array([Decimal(i) / 4 for i in range(N)], pa.decimal128(12, 2)),
+        "day": pa.array([date(2020, 1, 1) + timedelta(days=i) for i in range(N)]),
+        "said": pa.array([f"{i % 28 + 1:02d}.{i % 12 + 1:02d}.{1000 + i // 2}" for i in range(N)]),
+        "ratio": pa.array([float("inf") if i % 9 == 0 else i % 7 / 7 for i in range(N)]),
+    }
+    made = pa.Table.from_pandas(frame, preserve_index=False)
+    for name, values in columns.items():
+        made = made.append_column(name, values)
+    pq.write_table(made, tmp_path / "t.parquet")
+    with pytest.raises(UsageError, match=r"--delimiter was given for t.parquet: a Parquet file says itself"):
+        read_flat(tmp_path / "t.parquet", flat_formats(delimiter=";"))
+    found = audit_table(read_flat(tmp_path / "t.parquet", flat_formats(dates="day_first")), "won")
+    assert not blocked(found)
+    assert codes(found, "tags") == codes(found, "always") == {"timing_unknown", "holds_lists"}
+    for name in ("where", "price", "day", "said", "ratio"):
+        assert codes(found, name) == {"timing_unknown"}
+
+
+def test_a_list_is_judged_by_being_there() -> None:
+    frame, y = table()
+    frame["tags"] = [["x", i] if won and i % 10 < 8 else None for i, won in enumerate(y)]
+    assert "values_say_outcome" in codes(audit_table(frame, "won"), "tags")
+
+
 def test_the_command_prints_what_a_person_can_read_and_exits_by_what_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,5 +365,20 @@ def test_the_command_prints_what_a_person_can_read_and_exits_by_what_blocks(
     assert run.invoke(app, ["check", "--file", str(path), "--outcome", "won"]).exit_code == 0
     with pytest.raises(UsageError, match="Give both --file and --outcome"):
         run.invoke(app, ["check", "--file", str(path)], catch_exceptions=False)
+    for words, says in (
+        (["--positive", "1"], "Give both --file and --outcome"),
+        (["--order", "a"], "Give both --file and --outcome"),
+        (["--dated", "a=b", "--delimiter", ";"], r"\(--dated, --delimiter\)\. Give both --file and --outcome"),
+        (
+            ["--file", str(path), "--outcome", "won", "--as-of", "2024-01-01"],
+            r"--as-of was given with --file, --outcome",
+        ),
+    ):
+        with pytest.raises(UsageError, match=says):
+            run.invoke(app, ["check", *words], catch_exceptions=False)
+    frame.to_csv(path, index=False, sep=";")
+    given = ["check", "--file", str(path), "--outcome", "won", "--delimiter", ";"]
+    assert run.invoke(app, given).exit_code == 2
+    frame.drop(columns="leak").to_csv(path, index=False)
     with pytest.raises(UsageError, match="Write it as COLUMN=DATES"):
         run.invoke(app, ["check", "--file", str(path), "--outcome", "won", "--dated", "a"], catch_exceptions=False)

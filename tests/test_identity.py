@@ -212,7 +212,7 @@ def test_a_merge_into_itself_is_left_out_and_said() -> None:
         assert warehouse.frame(Query("SELECT account_id FROM accounts"))["account_id"].tolist() == ["a", "c"]
         assert warehouse.frame(Query("FROM account_merges"))["losing_id"].tolist() == ["b"]
     assert not findings
-    assert notes[0] == "account_merges: 2 rows merge an account into itself; they were left out"
+    assert notes[0] == "account_merges: 2 rows that merge an account into itself left out"
     warehouse, findings, notes = resolved(as_tables({"accounts": [account("a")], "account_merges": selves[:1]}))
     warehouse.close()
     assert (findings, len(notes)) == ((), 1)

@@ -399,7 +399,10 @@ def test_accounts_loaded_at_one_instant_and_a_horizon_that_has_not_closed_are_to
     )
     early = found(world(), plan(), datetime(2024, 5, 1, tzinfo=UTC))
     assert early["nothing_matured", "outcome"].severity == "blocks"
+    assert early["nothing_matured", "outcome"].do == "Bring older history, or set horizon_days to 21 or less"
     assert early["nothing_matured", "outcome"].figures == {"days": 21, "horizon_days": 90}
+    unopened = found(world(), plan(), datetime(2024, 4, 10, tzinfo=UTC))["nothing_matured", "outcome"]
+    assert (unopened.figures["days"], unopened.do) == (0, "Bring older history")
     assert ("nothing_matured", "outcome") not in found(world(), plan())
 
 

@@ -155,6 +155,9 @@ def test_the_audit_says_since_when_and_its_rule_on_blank_old_values_does_not_mis
         with taken_in(tables, own) as intake:
             found = audit(intake.warehouse, parse_plan(text), max(intake.data_through.values()))
             bare = audit(intake.warehouse, without, max(intake.data_through.values()))
+        (known,) = [f for f in found if f.subject == "lifecycle_stage" and f.code == "known_as_of"]
+        assert f"rebuilt as of each date from {since} on: " in known.found
+        assert known.found.endswith(" changes were seen so far")
         codes = {f.code for f in found if f.subject == "lifecycle_stage" and f.severity == "blocks"}
         assert not codes & {"blank_old_values", "tracked_without_history"}, codes
         said = next(f for f in bare if f.subject == "lifecycle_stage" and f.code == "refused_attribute")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,7 +24,8 @@ from tierwise.config import Settings, Source, load_workspace, parse_settings
 from tierwise.data.sources.opening import open_sources
 from tierwise.data.sources.part import Listing
 from tierwise.errors import ConfigError, EnvironmentFault, UsageError, UserError
-from tierwise.jobs import InitResult, check, init
+from tierwise.features import catalogue
+from tierwise.jobs import InitResult, check, explain, init, score, train
 from tierwise.jobs.workspace import settings_text
 from tierwise.synthetic import WorldSpec, simulate, write_world
 
@@ -484,68 +486,12 @@ def test_doctor_names_a_folder_that_is_gone(exports: Path, tmp_path: Path) -> No
 
 
 WORDS_OF_SQL = [
-    "Tier",
-    "a",
-    "account",
-    "after",
-    "age",
-    "as_of",
-    "b",
-    "begins",
-    "c",
-    "cell",
-    "changed_at",
-    "count",
-    "d",
-    "day",
-    "days",
-    "e",
-    "ends",
-    "event_at",
-    "f",
-    "field",
-    "first",
-    "from",
-    "g",
-    "group",
-    "h",
-    "having",
-    "held",
-    "id",
-    "in_pipeline",
-    "key",
-    "kind",
-    "known_at",
-    "line",
-    "n",
-    "names",
-    "new_value",
-    "noise",
-    "old_value",
-    "order",
-    "p",
-    "place",
-    "rank",
-    "rate",
-    "reached",
-    "role",
-    "rows",
-    "s",
-    "select",
-    "since",
-    "stage",
-    "status",
-    "t",
-    "table",
-    "there",
-    "to_at",
-    "unlinked_at",
-    "value",
-    "values",
-    "was",
-    "where",
-    "y",
-]
+    "Tier", "a", "account", "after", "age", "as_of", "b", "begins", "c", "cell", "changed_at", "count", "d", "day",
+    "days", "e", "ends", "event_at", "f", "field", "first", "from", "g", "group", "h", "having", "held", "id",
+    "in_pipeline", "key", "kind", "known_at", "line", "n", "names", "new_value", "noise", "old_value", "order", "p",
+    "place", "rank", "rate", "reached", "role", "rows", "s", "select", "since", "stage", "status", "t", "table",
+    "there", "to_at", "unlinked_at", "value", "values", "was", "where", "y",
+]  # fmt: skip
 
 
 def test_attributes_may_bear_any_word_that_our_sql_uses(tmp_path: Path) -> None:
@@ -567,3 +513,77 @@ def test_attributes_may_bear_any_word_that_our_sql_uses(tmp_path: Path) -> None:
     about = {word.lower() for word in WORDS_OF_SQL}
     theirs = [(f.code, f.subject) for f in checked_worded.findings if f.subject.lower() not in about]
     assert [(f.code, f.subject) for f in checked.findings] == theirs
+
+
+AWKWARD = ("Lead Source", 'a: "b"', "Größe", "order", "status")
+
+
+def with_awkward_columns(exports: Path, folder: Path) -> Path:
+    """A world whose accounts have columns that are no plain names, each with a history; the first is their industry."""
+    folder.mkdir()
+    tables = frames(exports)
+    accounts, history = tables["accounts"], tables["account_history"]
+    rng = np.random.default_rng(3)
+    n = len(accounts)
+    industry = accounts.pop("industry").to_numpy()
+    for name in AWKWARD:
+        values = rng.integers(1, 5, n) if name == "Größe" else rng.choice(["Web", "Fair", "Partner"], n)
+        values = industry if name == "Lead Source" else values
+        old = rng.permutation(values)
+        accounts[name] = values
+        changed = rng.random(n) < 0.2
+        made = accounts["created_at"] + pd.to_timedelta(rng.integers(20, 500, n), unit="D")
+        rows = {"account_id": accounts["account_id"], "field": name, "old_value": old.astype(str)}
+        rows |= {"new_value": values.astype(str), "changed_at": made}
+        history = pd.concat([history, pd.DataFrame(rows)[changed & (made < pd.Timestamp("2025-12-01"))]])
+    for name, frame in (tables | {"accounts": accounts, "account_history": history}).items():
+        frame.to_parquet(folder / f"{name}.parquet", index=False)
+    return folder
+
+
+def test_columns_of_any_name_are_drafted_trained_scored_and_explained(tmp_path: Path) -> None:
+    write_world(simulate(WorldSpec(seed=3, accounts=900)), tmp_path / "world")
+    result = init(tmp_path / "ws", with_awkward_columns(tmp_path / "world/tables", tmp_path / "tables"))
+    workspace = result.workspace
+    drafted = dict(result.draft.attributes)
+    assert {name: drafted.get(name) for name in AWKWARD} == dict.fromkeys(AWKWARD, "tracked")
+    checked = check(workspace)
+    assert not checked.blocked
+    features = catalogue(workspace.plan().plan)
+    fit = {*AWKWARD, "account_status"} - {"status"}
+    assert {f.name for f in features} >= fit
+    plan = workspace.plan().folder / "model.yaml"
+    plan.write_text(plan.read_text().replace("model:\n", "model:\n  candidates: [two_sided]\n"))
+    workspace = load_workspace(tmp_path / "ws")
+    trained = train(workspace)
+    assert trained.evaluation["chosen"] == "two_sided"
+    run = score(workspace, as_of="2026-01-01")
+    reasons = pd.read_parquet(run.folder / "reasons.parquet")
+    said = reasons[reasons["feature"].isin(fit)]
+    assert set(said["feature"]) >= {"Lead Source", 'a: "b"'}
+    assert said["value_as_of"].notna().all()
+    assert any(words.startswith("Lead Source: ") for words in said["words"])
+    page = (run.folder / "report.html").read_text()
+    assert "Lead Source" in page
+    foremost = said[reasons.groupby("account_id").cumcount()[said.index] < 10].iloc[0]
+    assert foremost["words"] in set(explain(workspace, foremost["account_id"]).steps["words"])
+
+
+def test_channels_kinds_and_members_may_be_called_anything(tmp_path: Path) -> None:
+    write_world(simulate(WorldSpec(seed=3, accounts=300, months=14)), tmp_path)
+    path = tmp_path / "tables/activities.parquet"
+    activities = pq.read_table(path).to_pandas()
+    channels = {"email": "3rd party", "event": "order", "intent": "select", "product": "Café 展示会", "web": 'e"f'}
+    kinds = {"page_view": "1st", "pricing_visit": 'it\'s: "x"'}
+    activities.replace({"channel": channels, "kind": kinds}).to_parquet(path)
+    path = tmp_path / "tables/accounts.parquet"
+    accounts = pq.read_table(path).to_pandas()
+    stacks = [["C", "C++", "C#", ".NET", "NET"], ["C++", "NET"], None]
+    accounts["technologies"] = [stacks[n % 3] for n in range(len(accounts))]
+    accounts.to_parquet(path)
+    result = init(tmp_path / "ws", tmp_path / "tables")
+    plan = result.workspace.plan().plan
+    assert set(channels.values()) <= set(plan.features.signal.channels)
+    (technologies,) = (a for a in plan.features.fit if a.attribute == "technologies")
+    assert technologies.values == ("C", "C#", "C++", "NET")
+    assert not check(result.workspace).blocked

@@ -382,7 +382,7 @@ IDENTITY = [
     Case("newer_row_wins", both(column("accounts", "modified_at", lambda n, v: "2025-05-01"), lambda f: put(f, "accounts_2026-02", "account_id,name,modified_at\na001,Renamed,2026-02-01\n")), "read"),
     Case("circle_of_merges", new("account_merges.csv", "losing_id,surviving_id,merged_at\na001,a002,2025-02-01\na002,a001,2025-02-02\n"), "refused", "goes round in a circle"),
     Case("longer_circle_of_merges", new("account_merges.csv", "losing_id,surviving_id,merged_at\na001,a002,2025-02-01\na002,a003,2025-02-02\na003,a001,2025-02-03\n"), "refused", "goes round in a circle"),
-    Case("merged_into_itself", new("account_merges.csv", "losing_id,surviving_id,merged_at\na001,a001,2025-02-01\n"), "refused", "goes round in a circle"),
+    Case("merged_into_itself", new("account_merges.csv", "losing_id,surviving_id,merged_at\na001,a001,2025-02-01\n"), "noted", "merge an account into itself"),
     Case("circle_of_master_records", both(cell("accounts", "master_account_id", "a002", 2), cell("accounts", "master_account_id", "a001", 3)), "refused", "goes round in a circle"),
     Case("merged_twice", new("account_merges.csv", "losing_id,surviving_id,merged_at\na001,a002,2025-02-01\na001,a003,2025-02-02\n"), "quarantined", "duplicate_key"),
     Case("merged_into_nobody", new("account_merges.csv", "losing_id,surviving_id,merged_at\nx1,x2,2025-02-01\n"), "noted", "end in no account"),

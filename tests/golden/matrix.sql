@@ -1396,7 +1396,7 @@ GROUP BY
   s.account_id,
   s.as_of;
 
--- attribute_employee_count
+-- "attribute_employee_count"
 WITH h AS (
   SELECT
     *
@@ -1446,7 +1446,7 @@ SELECT
   s.as_of,
   CASE
     WHEN h.to_at IS NULL AND h.from_at IS NULL
-    THEN TRY_CAST(a.employee_count AS DOUBLE)
+    THEN TRY_CAST(a."employee_count" AS DOUBLE)
     ELSE TRY_CAST(h.value AS DOUBLE)
   END AS value,
   h.from_at AS changed_at
@@ -1462,7 +1462,7 @@ LEFT JOIN h
     h.to_at IS NULL OR NOT h.to_at < s.as_of
   );
 
--- attribute_segment
+-- "attribute_segment"
 WITH h AS (
   SELECT
     *
@@ -1515,7 +1515,7 @@ SELECT
     THEN NULL
     ELSE CASE
       WHEN h.to_at IS NULL AND h.from_at IS NULL
-      THEN CAST(a.segment AS TEXT)
+      THEN CAST(a."segment" AS TEXT)
       ELSE CAST(h.value AS TEXT)
     END
   END AS value,
@@ -1782,63 +1782,63 @@ GROUP BY
 
 -- final select
 SELECT
-  s.account_id AS account_id,
-  s.as_of AS as_of,
-  s.family_id AS family_id,
-  st.status AS status,
-  CAST(a.industry AS TEXT) AS industry,
-  at_employee_count.value AS employee_count,
-  at_segment.value AS segment,
-  CAST(ARRAY_CONTAINS(a.technologies, $set_3_0) AS DOUBLE) AS technologies_snowflake,
-  CAST(ARRAY_CONTAINS(a.technologies, $set_3_1) AS DOUBLE) AS technologies_sap,
-  CASE WHEN s.as_of_day - 7 < $day_19723 THEN NULL ELSE COALESCE(n7.signals_7d, 0) END AS signals_7d,
+  s.account_id AS "account_id",
+  s.as_of AS "as_of",
+  s.family_id AS "family_id",
+  st.status AS "status",
+  CAST(a."industry" AS TEXT) AS "industry",
+  "at_employee_count".value AS "employee_count",
+  "at_segment".value AS "segment",
+  CAST(ARRAY_CONTAINS(a."technologies", $set_3_0) AS DOUBLE) AS "technologies_snowflake",
+  CAST(ARRAY_CONTAINS(a."technologies", $set_3_1) AS DOUBLE) AS "technologies_sap",
+  CASE WHEN s.as_of_day - 7 < $day_19723 THEN NULL ELSE COALESCE(n7.signals_7d, 0) END AS "signals_7d",
   CASE
     WHEN s.as_of_day - 30 < $day_19723
     THEN NULL
     ELSE COALESCE(n30.signals_30d, 0)
-  END AS signals_30d,
+  END AS "signals_30d",
   CASE
     WHEN s.as_of_day - 120 < $day_19723
     THEN NULL
     ELSE COALESCE(de.signals_decayed_30d, 0)
-  END AS signals_decayed_30d,
+  END AS "signals_decayed_30d",
   CASE
     WHEN re.signals_days_since IS NULL
     THEN CASE WHEN s.as_of_day - 365 < $day_19723 THEN NULL ELSE 365.0 END
     ELSE LEAST(re.signals_days_since, 365.0)
-  END AS signals_days_since,
-  CASE WHEN s.as_of_day - 7 < $day_19723 THEN NULL ELSE COALESCE(n7.web_7d, 0) END AS web_7d,
-  CASE WHEN s.as_of_day - 30 < $day_19723 THEN NULL ELSE COALESCE(n30.web_30d, 0) END AS web_30d,
+  END AS "signals_days_since",
+  CASE WHEN s.as_of_day - 7 < $day_19723 THEN NULL ELSE COALESCE(n7.web_7d, 0) END AS "web_7d",
+  CASE WHEN s.as_of_day - 30 < $day_19723 THEN NULL ELSE COALESCE(n30.web_30d, 0) END AS "web_30d",
   CASE
     WHEN s.as_of_day - 120 < $day_19723
     THEN NULL
     ELSE COALESCE(de.web_decayed_30d, 0)
-  END AS web_decayed_30d,
+  END AS "web_decayed_30d",
   CASE
     WHEN re.web_days_since IS NULL
     THEN CASE WHEN s.as_of_day - 365 < $day_19723 THEN NULL ELSE 365.0 END
     ELSE LEAST(re.web_days_since, 365.0)
-  END AS web_days_since,
+  END AS "web_days_since",
   CASE
     WHEN s.as_of_day - 7 < $day_19723
     THEN NULL
     ELSE COALESCE(n7.web_pricing_visit_7d, 0)
-  END AS web_pricing_visit_7d,
+  END AS "web_pricing_visit_7d",
   CASE
     WHEN s.as_of_day - 30 < $day_19723
     THEN NULL
     ELSE COALESCE(n30.web_pricing_visit_30d, 0)
-  END AS web_pricing_visit_30d,
+  END AS "web_pricing_visit_30d",
   CASE
     WHEN s.as_of_day - 7 < $day_19723
     THEN NULL
     ELSE COALESCE(n7.web_page_view_7d, 0)
-  END AS web_page_view_7d,
+  END AS "web_page_view_7d",
   CASE
     WHEN s.as_of_day - 30 < $day_19723
     THEN NULL
     ELSE COALESCE(n30.web_page_view_30d, 0)
-  END AS web_page_view_30d,
+  END AS "web_page_view_30d",
   CASE
     WHEN s.as_of_day - 60 < $day_19723
     THEN NULL
@@ -1849,60 +1849,60 @@ SELECT
         COALESCE(n60.signals_60d, 0) - COALESCE(n30.signals_30d, 0) + 1
       )
     )
-  END AS signals_trend_30d,
+  END AS "signals_trend_30d",
   CASE
     WHEN s.as_of_day - 7 < $day_19723
     THEN NULL
     ELSE COALESCE(n7.pricing_visit_value_7d, 0)
-  END AS pricing_visit_value_7d,
+  END AS "pricing_visit_value_7d",
   CASE
     WHEN s.as_of_day - 30 < $day_19723
     THEN NULL
     ELSE COALESCE(n30.pricing_visit_value_30d, 0)
-  END AS pricing_visit_value_30d,
+  END AS "pricing_visit_value_30d",
   CASE
     WHEN s.as_of_day - 7 < $day_19723
     THEN NULL
     ELSE COALESCE(p7.contacts_7d, 0)
-  END AS contacts_7d,
+  END AS "contacts_7d",
   CASE
     WHEN s.as_of_day - 30 < $day_19723
     THEN NULL
     ELSE COALESCE(p30.contacts_30d, 0)
-  END AS contacts_30d,
+  END AS "contacts_30d",
   CASE
     WHEN s.as_of_day - 60 < $day_19723
     THEN NULL
     ELSE CAST(COALESCE(ARRAY_CONTAINS(ro.roles, $role_0), FALSE) AS DOUBLE)
-  END AS reached_champion,
+  END AS "reached_champion",
   CASE
     WHEN s.as_of_day - 60 < $day_19723
     THEN NULL
     ELSE CAST(COALESCE(ARRAY_CONTAINS(ro.roles, $role_1), FALSE) AS DOUBLE)
-  END AS reached_exec_buyer,
+  END AS "reached_exec_buyer",
   CASE
     WHEN s.as_of_day - 60 < $day_19723
     THEN NULL
     ELSE COALESCE(LENGTH(ro.roles), 0) / 2.0
-  END AS buying_group_share,
-  COALESCE(n30.trigger_funding_30d, 0) AS trigger_funding_30d,
-  COALESCE(n90.trigger_funding_90d, 0) AS trigger_funding_90d,
-  COALESCE(oh.n_opened, 0) AS opportunities_before,
-  COALESCE(oh.n_won, 0) AS opportunities_won_before,
-  COALESCE(oh.n_lost, 0) AS opportunities_lost_before,
+  END AS "buying_group_share",
+  COALESCE(n30.trigger_funding_30d, 0) AS "trigger_funding_30d",
+  COALESCE(n90.trigger_funding_90d, 0) AS "trigger_funding_90d",
+  COALESCE(oh.n_opened, 0) AS "opportunities_before",
+  COALESCE(oh.n_won, 0) AS "opportunities_won_before",
+  COALESCE(oh.n_lost, 0) AS "opportunities_lost_before",
   CASE
     WHEN NOT oh.days_since_opened IS NULL
     THEN LEAST(oh.days_since_opened, 365.0)
-  END AS days_since_opportunity_opened,
+  END AS "days_since_opportunity_opened",
   CASE
     WHEN NOT oh.days_since_closed IS NULL
     THEN LEAST(oh.days_since_closed, 365.0)
-  END AS days_since_opportunity_closed,
-  re.signals_days_since AS days_since_signal,
+  END AS "days_since_opportunity_closed",
+  re.signals_days_since AS "days_since_signal",
   (
     COALESCE(n90.signals_90d, 0) - COALESCE(n7.signals_7d, 0)
-  ) * 0.08433734939759036 AS signals_prior_weekly,
-  COALESCE(ch.channels_7d, 0) AS channels_7d,
+  ) * 0.08433734939759036 AS "signals_prior_weekly",
+  COALESCE(ch.channels_7d, 0) AS "channels_7d",
   CASE
     WHEN NOT COALESCE(ro.any_role, FALSE)
     THEN 'unknown'
@@ -1911,15 +1911,15 @@ SELECT
     WHEN LENGTH(ro.roles) < 2
     THEN 'partial'
     ELSE 'reached'
-  END AS coverage,
-  COALESCE(ARRAY_TO_STRING(ro.roles, ';'), '') AS roles_reached,
-  ex.reason AS excluded_by,
-  ne.kind AS negative_trigger,
-  ow.owner_id AS owner_id,
-  COALESCE(at_employee_count.changed_at, s.known_from) AS value_as_of_employee_count,
-  COALESCE(at_segment.changed_at, s.known_from) AS value_as_of_segment,
-  CASE WHEN y.mature THEN CAST(NOT y.outcome_at IS NULL AS DOUBLE) END AS outcome,
-  CASE WHEN y.mature THEN y.outcome_at END AS outcome_at
+  END AS "coverage",
+  COALESCE(ARRAY_TO_STRING(ro.roles, ';'), '') AS "roles_reached",
+  ex.reason AS "excluded_by",
+  ne.kind AS "negative_trigger",
+  ow.owner_id AS "owner_id",
+  COALESCE("at_employee_count".changed_at, s.known_from) AS "value_as_of_employee_count",
+  COALESCE("at_segment".changed_at, s.known_from) AS "value_as_of_segment",
+  CASE WHEN y.mature THEN CAST(NOT y.outcome_at IS NULL AS DOUBLE) END AS "outcome",
+  CASE WHEN y.mature THEN y.outcome_at END AS "outcome_at"
 FROM spine AS s
 JOIN accounts AS a
   ON a.account_id = s.account_id
@@ -1929,10 +1929,11 @@ JOIN owner AS ow
   ON ow.account_id = s.account_id AND ow.as_of = s.as_of
 JOIN outcomes AS y
   ON y.account_id = s.account_id AND y.as_of = s.as_of
-JOIN attribute_employee_count AS at_employee_count
-  ON at_employee_count.account_id = s.account_id AND at_employee_count.as_of = s.as_of
-JOIN attribute_segment AS at_segment
-  ON at_segment.account_id = s.account_id AND at_segment.as_of = s.as_of
+JOIN "attribute_employee_count" AS "at_employee_count"
+  ON "at_employee_count".account_id = s.account_id
+  AND "at_employee_count".as_of = s.as_of
+JOIN "attribute_segment" AS "at_segment"
+  ON "at_segment".account_id = s.account_id AND "at_segment".as_of = s.as_of
 LEFT JOIN counts_7d AS n7
   ON n7.account_id = s.account_id AND n7.as_of = s.as_of
 LEFT JOIN counts_30d AS n30

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from tierwise.audit.columns import Evidence, measure, weigh
+from tierwise.audit.columns import ADMISSION, Evidence, measure, weigh
 from tierwise.audit.finding import DEFAULT_AUDIT_RULES, AuditRules, Finding, Severity, ordered
 from tierwise.audit.measures import Floats, coded
+from tierwise.audit.people import looks_personal
 from tierwise.errors import UsageError
 
 UNPROVEN = "no clock says when it was filled in: before the outcome, or because of it"
@@ -42,18 +45,26 @@ def audit_table(
 
     Raises
     ------
-    UsageError : a column is not there, or the outcome has not both values often enough.
+    UsageError : a column is not there, the outcome has not both values often enough, columns are dated and it is not,
+        or a column that should date or order the rows holds neither dates nor, for the order, numbers.
     """
     dates = dict(dates or {})
     _check(frame, [outcome, *([order] if order else []), *dates, *dates.values()])
-    frame = frame[frame[outcome].notna()].reset_index(drop=True)
+    _check_dated(outcome, dates)
+    frame, lists = _hashable(frame[frame[outcome].notna()].reset_index(drop=True))
+    frame = frame.assign(**{clock: _instants(frame[clock], clock) for clock in dict.fromkeys(dates.values())})
+    if order and order not in dates.values() and not pd.api.types.is_numeric_dtype(frame[order]):
+        frame[order] = _instants(frame[order], order)
     y = _outcome(frame[outcome], outcome, positive)
     clocks = {*dates.values(), *([order] if order else [])}
     judged = [c for c in frame.columns if c != outcome and c not in clocks]
     evidence = weigh(measure(frame[judged], y), rules)
     found: list[Finding] = []
     for name in judged:
-        mine = [*_constant(frame[name]), *evidence[name], *_by_clock(frame, y, name, outcome, dates, rules)]
+        alike = [LISTS] if name in lists else _constant(frame[name])
+        mine = [*alike, *_dated(evidence[name], _by_clock(frame, y, name, outcome, dates, rules))]
+        if _dates_unread(frame[name]):
+            mine = [*(e for e in mine if e.code != "identifier"), UNREAD]
         if order:
             mine += _drifts(frame[name], frame[order], rules, len(judged))
         found += [_finding(name, e) for e in mine]
@@ -64,6 +75,12 @@ def audit_table(
     return ordered(found)
 
 
+LISTS = Evidence("holds_lists", False, "it holds lists: it is judged by whether one is there, not by what it lists", "")
+UNREAD = Evidence(
+    "dates_unread", False, "its values look like dates in an order that nobody has said: they are read as words",
+    "Say it with --dates day_first or --dates month_first",
+)  # fmt: skip
+DAY_AND_MONTH = r"\d{1,2}[/.-]\d{1,2}[/.-]\d{4}(?:\D.*)?"
 _PROVE = "Export when it was filled in, or its history; until then trust no model that leans on it"
 
 
@@ -109,7 +126,54 @@ def _finding(name: str, evidence: Evidence) -> Finding:
     )  # fmt: skip
 
 
-_NOTES = ("constant", "filled_before")
+_NOTES = ("constant", "filled_before", "holds_lists")
+
+
+def _check_dated(outcome: str, dates: Mapping[str, str]) -> None:
+    if dates and outcome not in dates:
+        raise UsageError(
+            f"the columns {', '.join(dates)} were dated",
+            found=f"nothing dates the outcome '{outcome}', and so none can be told to come before it",
+            do=f"Add when it happened: --dated {outcome}=COLUMN",
+        )
+
+
+def _hashable(frame: pd.DataFrame) -> tuple[pd.DataFrame, set[Any]]:
+    """A table whose lists are known by their being there, whose structs are JSON text, and in which no number is
+    infinite; and which columns held lists."""
+    read, lists = {}, set()
+    for name in frame.columns:
+        values = frame[name]
+        if pd.api.types.is_float_dtype(values):
+            values = values.where(~values.isin([np.inf, -np.inf]))
+        elif values.dtype == object and values.map(_is_list).any():
+            lists.add(name)
+            values = pd.Series(np.where(values.notna(), 1.0, np.nan))
+        elif values.dtype == object and values.map(lambda v: isinstance(v, dict)).any():
+            values = values.map(lambda v: json.dumps(v, default=str, sort_keys=True), na_action="ignore")
+        read[name] = values
+    return pd.DataFrame(read), lists
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, (list, tuple, set, np.ndarray))
+
+
+def _dates_unread(values: pd.Series) -> bool:
+    """Whether all values are written as day and month, or month and day, and a year."""
+    if values.dtype != object and not pd.api.types.is_string_dtype(values):
+        return False
+    filled = values.dropna().astype(str)
+    return len(filled) > 0 and bool(filled.str.fullmatch(DAY_AND_MONTH).all())
+
+
+def _dated(evidence: list[Evidence], clock: list[Evidence]) -> list[Evidence]:
+    """The evidence in the light of a column's own clock: where it stands before the outcome, what only tells that a
+    column may have been filled after it warns."""
+    if not any(e.code == "filled_before" for e in clock):
+        return [*evidence, *clock]
+    do = "Its clock stands before the outcome; make sure that it dates this value, and not the row"
+    return [*(e if e.code in ADMISSION else replace(e, strong=False, do=do) for e in evidence), *clock]
 
 
 def _constant(values: pd.Series) -> list[Evidence]:
@@ -124,7 +188,7 @@ def _by_clock(
     """What a column's own clock proves beside the outcome's."""
     if name not in dates or outcome not in dates:
         return []
-    filled, happened = _instants(frame[dates[name]]), _instants(frame[dates[outcome]])
+    filled, happened = frame[dates[name]], frame[dates[outcome]]
     known = (y == 1) & frame[name].notna().to_numpy() & happened.notna().to_numpy()
     dated = known & filled.notna().to_numpy()
     n, late = int(dated.sum()), int((filled[dated] >= happened[dated]).sum())
@@ -139,8 +203,27 @@ def _by_clock(
     return [Evidence("partly_dated", False, words, "Export the clock for all rows", figures)]
 
 
-def _instants(values: pd.Series) -> pd.Series:
-    return pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601")
+def _instants(values: pd.Series, name: str) -> pd.Series:
+    """A column of dates as instants.
+
+    Raises
+    ------
+    UsageError : some of its values are none.
+    """
+    said = values.astype(object).where(values.notna(), None)
+    if pd.api.types.is_numeric_dtype(values):
+        said = said.where(values.isna(), "a number")
+    at = pd.to_datetime(said, errors="coerce", utc=True, format="ISO8601")
+    if not (strange := values[at.isna() & values.notna()]).empty:
+        shown = str(strange.iloc[0])
+        such = "" if looks_personal(shown) else f", such as '{shown[:40]}'"
+        raise UsageError(
+            f"the dates in '{name}' were to be read",
+            found=f"{len(strange):,} of {values.notna().sum():,} of its values are none{such}",
+            do="Write them as YYYY-MM-DD, or say their order with --dates day_first or --dates month_first; leave "
+            "empty what is not known",
+        )
+    return at
 
 
 def _drifts(values: pd.Series, order: pd.Series, rules: AuditRules, n: int) -> list[Evidence]:
@@ -161,16 +244,16 @@ def _drifts(values: pd.Series, order: pd.Series, rules: AuditRules, n: int) -> l
 
 
 def _place(order: pd.Series) -> Floats:
+    """Numbers as they are, and instants as numbers."""
     if pd.api.types.is_numeric_dtype(order):
         return np.asarray(order, dtype=np.float64)
-    at = _instants(order)
-    return np.asarray(at.astype("int64").where(at.notna()), dtype=np.float64)
+    return np.asarray(order.astype("int64").where(order.notna()), dtype=np.float64)
 
 
 def _number(values: pd.Series) -> Floats:
-    """A number as it is; of a category, whether it is the commonest."""
-    if pd.api.types.is_numeric_dtype(values):
-        return np.asarray(values, dtype=np.float64)
+    """A number or an instant as it is; of a category, whether it is the commonest."""
+    if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):
+        return _place(values)
     codes, kinds = coded(values)
     if not kinds:
         return np.full(len(values), np.nan)
@@ -179,10 +262,11 @@ def _number(values: pd.Series) -> Floats:
 
 
 def _no_clock(n: int, order: str | None) -> Finding:
+    which = f"any of its {n} columns" if n > 1 else "its one column"
     beside = f"; '{order}' orders the rows, and dates none of their columns" if order else ""
     return Finding(
         "no_clock", "warns", "the table", f"{n} columns beside an outcome",
-        f"no clock proves that any of them was known before the outcome{beside}",
+        f"no clock proves that {which} was known before the outcome{beside}",
         "Export the history of the fields, or when each was filled in; figures of a model on this table alone may be "
         "the outcome read back",
         {"columns": n},

@@ -11,7 +11,7 @@ from scipy import stats
 import tierwise.audit.sql as sql
 from tierwise.audit.finding import AuditRules, Finding
 from tierwise.audit.measures import Coincidence, coincide
-from tierwise.data import own_fields
+from tierwise.data import OwnField, own_fields
 
 if TYPE_CHECKING:
     from tierwise.config.plan import Attribute, Plan
@@ -38,7 +38,7 @@ def of_history(
         do = f"Export the history of {name}, or declare it slow, fixed or accepted"
         return [Finding("tracked_without_history", "blocks", name, asked, found, do, figures, refuses=True)]
     events = outcome_instants(warehouse, plan, data_through)
-    own = name in own_fields(warehouse)
+    own = own_fields(warehouse).get(name)
     loaded = [] if own else _load_instant(warehouse, name, asked, attribute.clock == "tracked", rules)
     filled = _filled_after(warehouse, attribute, asked, plan, data_through, rules)
     if attribute.clock == "tracked":
@@ -81,7 +81,7 @@ def _tracked(
     events: pd.DataFrame,
     rules: AuditRules,
     *,
-    own: bool,
+    own: OwnField | None,
 ) -> list[Finding]:
     """Findings on a tracked attribute; own: our own history holds its changes, which begins where we began to look."""
     blank = figures["blank"] / max(figures["counted"], 1)
@@ -107,6 +107,10 @@ def _tracked(
         do = "Make sure that its history is whole, from before outcomes on; else set tracked_since, or remove it"
         return [Finding("history_begins_at_outcome", "warns", name, asked, found, do, said)]
     words = f"its value is rebuilt as of each date: {figures['changed']} accounts have changes of it"
+    if own:
+        words = (
+            f"its value is rebuilt as of each date from {own.since.date()} on: {own.changes:,} changes were seen so far"
+        )
     return [Finding("known_as_of", "notes", name, asked, words, "", said)]
 
 

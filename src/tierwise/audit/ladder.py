@@ -5,18 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-import tierwise.audit.sql as sql
 from tierwise.audit.finding import Finding
 from tierwise.audit.reach import history_days, sustained_from
 from tierwise.clock import instant
 from tierwise.errors import UsageError
-from tierwise.features import cohort_counts, history_start, training_grid
+from tierwise.features import cohort_counts, foreseen, history_start, training_grid
 from tierwise.learning import Ladder, ladder
 from tierwise.learning.splits import Dated
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tierwise.config.plan import Plan
     from tierwise.data import Warehouse
 
@@ -34,11 +33,29 @@ def plan_ladder(warehouse: Warehouse, plan: Plan, data_through: datetime, begins
     except UsageError:
         as_ofs = ()
     counts = cohort_counts(warehouse, plan, as_ofs, data_through)
-    having = warehouse.frame(sql.outcomes(plan.outcome, data_through)).iloc[0]
-    first = begins if pd.isna(having["first"]) else min(begins, instant(having["first"].to_pydatetime()))
-    span = max((data_through - first).days, 1)
     rows = Dated(counts.as_of, counts.having, counts.lacking)
-    return ladder(rows, counts.accounts, plan, begins, data_through, int(having["accounts"]) / span)
+    pace = _pace(warehouse, plan, as_ofs, data_through, begins)
+    return ladder(rows, counts.accounts, plan, begins, data_through, pace)
+
+
+def _pace(
+    warehouse: Warehouse, plan: Plan, as_ofs: Sequence[datetime], data_through: datetime, begins: datetime
+) -> float:
+    """Accounts a day that have the outcome after a date, from the first sustained activity on, on which they were
+    eligible.
+
+    as_ofs: the dates counted last; where all lie before that activity, or none has come since train_from, those of the
+    whole history from it on are counted.
+    """
+    since = max(begins, as_ofs[0]) if as_ofs else begins
+    if not as_ofs or as_ofs[-1] < since:
+        untied = plan.model_copy(update={"model": plan.model.model_copy(update={"train_from": None})})
+        as_ofs = training_grid(untied, begins, data_through)
+        cohort_counts(warehouse, untied, as_ofs, data_through)
+    if not as_ofs:
+        return 0.0
+    since = max(begins, as_ofs[0])
+    return foreseen(warehouse, since, data_through) / max((data_through - since).days, 1)
 
 
 def of_ladder(found: Ladder) -> list[Finding]:

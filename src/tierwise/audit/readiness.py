@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 import tierwise.audit.sql as sql
+from tierwise.audit.effort import SELLERS
 from tierwise.audit.finding import AuditRules, Finding, Severity
 from tierwise.clock import instant
 
@@ -71,6 +72,8 @@ def _channels(warehouse: Warehouse, plan: Plan, rules: AuditRules) -> list[Findi
     table = warehouse.frame(sql.channels())
     planned = plan.features.signal.channels
     outcome_only = set(plan.outcome.channels) if plan.outcome.event == "activity" else set()
+    began = warehouse.frame(sql.initiators())
+    sellers = set(began.loc[(began["n"] > 0) & (began["seller"] >= SELLERS * began["n"]), "channel"])
     do = "Correct its name, or remove it from features.signal.channels"
     found = [
         Finding("empty_channel", "warns", name, f"the plan counts the channel {name}", "no activity is in it", do)
@@ -84,6 +87,8 @@ def _channels(warehouse: Warehouse, plan: Plan, rules: AuditRules) -> list[Findi
         elif row.channel not in outcome_only:
             words = f"the plan does not count it: {row.n} of the activities are no signal"
             do = "Add it to features.signal.channels, if it is what buyers do"
+            if row.channel in sellers:
+                words, do = f"sellers begin its activities: {row.n} are effort, and no signal", ""
             asked = f"the channel {row.channel}"
             found.append(Finding("uncounted_channel", "notes", row.channel, asked, words, do, figures))
     return found
@@ -168,7 +173,7 @@ def _matured(warehouse: Warehouse, plan: Plan, data_through: datetime) -> list[F
     if days >= horizon:
         return []
     words = f"the data reach from {_date(first)} to {data_through.date()}, {days} days: no horizon has closed in them"
-    do = f"Bring older history, or set horizon_days below {max(days, 1)}"
+    do = "Bring older history" + (f", or set horizon_days to {days} or less" if days else "")
     figures = {"days": days, "horizon_days": horizon}
     asked = f"outcomes within {horizon} days to learn from"
     return [Finding("nothing_matured", "blocks", "outcome", asked, words, do, figures)]

@@ -181,7 +181,7 @@ def findings(found: Sequence[Finding]) -> None:
     for (severity, code, do), said in alike.items():
         print(f"\n{SEVERITIES[severity]}: {code.replace('_', ' ')}")
         for words, subjects in said.items():
-            line(f"  {', '.join(subjects)}: {words}.", indent="    ")
+            line(f"  {', '.join(dict.fromkeys(subjects))}: {words}.", indent="    ")
         if do:
             line(f"  -> {sentences(do)}.", indent="     ")
     print()

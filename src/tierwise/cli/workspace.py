@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -98,10 +98,17 @@ def check(
     dated: Annotated[
         list[str] | None, typer.Option(help="With --file: COLUMN=DATES, the column that says when another was filled.")
     ] = None,
+    delimiter: Annotated[str | None, typer.Option(help="With --file: what parts a CSV's fields; or tab.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="With --file: as windows-1252.")] = None,
+    decimal: Annotated[str | None, typer.Option(help="With --file: its decimal mark, a point or a comma.")] = None,
+    dates: Annotated[str | None, typer.Option(help="With --file: day_first or month_first, besides ISO.")] = None,
 ) -> None:
     """Check the tables, the plan, and what would leak."""
-    if file is not None or outcome is not None:
-        _check_file(file, outcome, positive, order, dated or [])
+    of_file = {"outcome": outcome, "positive": positive, "order": order, "dated": dated}
+    formats = {"delimiter": delimiter, "encoding": encoding, "decimal": decimal, "dates": dates}
+    _check_together({"file": file, **of_file, **formats}, {"as-of": as_of, "to": to})
+    if file is not None and outcome is not None:
+        _check_file(file, outcome, positive, order, dated or [], formats)
     from tierwise.cli import tables
     from tierwise.jobs import check as run_check
 
@@ -131,20 +138,43 @@ def check(
     raise typer.Exit(code)
 
 
+def _check_together(of_file: Mapping[str, object], of_workspace: Mapping[str, object]) -> None:
+    """Refuse options that do not go together.
+
+    Raises
+    ------
+    UsageError : some are of one table, and others of the workspace, or the table or its outcome is not named.
+    """
+    one, whole = ([f"--{name}" for name, value in told.items() if value] for told in (of_file, of_workspace))
+    if one and whole:
+        raise UsageError(
+            f"{', '.join(whole)} was given with {', '.join(one)}",
+            found=f"{whole[0]} is of a workspace's tables, and {one[0]} of one table",
+            do="Give the one or the other",
+        )
+    if one and not (of_file["file"] and of_file["outcome"]):
+        raise UsageError(f"one table was to be checked ({', '.join(one)})", do="Give both --file and --outcome")
+
+
 def _check_file(
-    file: Path | None, outcome: str | None, positive: str | None, order: str | None, dated: list[str]
+    file: Path,
+    outcome: str,
+    positive: str | None,
+    order: str | None,
+    dated: list[str],
+    formats: Mapping[str, str | None],
 ) -> None:
     """Check one table; ends the command."""
     from tierwise.cli import tables
+    from tierwise.data import flat_formats
     from tierwise.jobs import check_file
 
-    if file is None or outcome is None:
-        raise UsageError("one table was to be checked", do="Give both --file and --outcome")
     pairs = [pair.partition("=") for pair in dated]
     if wrong := [a + b for a, b, c in pairs if not (a and c)]:
         raise UsageError(f"--dated {wrong[0]} was given", do="Write it as COLUMN=DATES, two columns of the table")
     dates = {a: c for a, _, c in pairs}
-    findings = check_file(file, outcome, positive=positive, order=order, dates=dates)
+    written = flat_formats(**formats)
+    findings = check_file(file, outcome, positive=positive, order=order, dates=dates, formats=written)
     if context.as_json:
         show.emit({"file": str(file), "outcome": outcome, "findings": [f.to_dict() for f in findings]})
     else:

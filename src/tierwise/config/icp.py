@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from tierwise.config.plan import Frozen, Name
+from tierwise.config.plan import ColumnName, Frozen, Name
 
 ANY = "any"
 """Under `except`: words that keep a title from every role."""
@@ -43,7 +43,7 @@ def expression(patterns: tuple[str, ...]) -> str:
 class IcpPoints(Frozen):
     """Points of the hand-made rubric: for an attribute's value, or for a number's range `[at_least, below)`."""
 
-    attribute: Name
+    attribute: ColumnName
     equals: tuple[str, ...] = ()
     at_least: float | None = None
     below: float | None = None

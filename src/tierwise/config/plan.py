@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 Days = Annotated[int, Field(ge=1, le=3650)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+ColumnName = Annotated[str, Field(pattern=r"\S", max_length=200)]
+"""A column of the user's own tables, as it is called there."""
 
 
 class Frozen(BaseModel):
@@ -97,7 +99,7 @@ class Attribute(Frozen):
     its being missing never is), `accepted` (neither, and every report says so).
     """
 
-    attribute: Name
+    attribute: ColumnName
     kind: Literal["category", "number", "set"]
     clock: Literal["tracked", "fixed", "slow", "accepted"]
     tracked_since: date | None = None

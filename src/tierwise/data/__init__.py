@@ -5,7 +5,7 @@ from __future__ import annotations
 from tierwise.data.as_of import AsOfView, Rebuilt, as_of_view
 from tierwise.data.contract import OUTCOME_TABLES, TABLES, Column, Table
 from tierwise.data.domains import bare_domain
-from tierwise.data.flat import read_flat
+from tierwise.data.flat import flat_formats, read_flat
 from tierwise.data.freshness import Freshness, draft_expects, expects_lines, freshness
 from tierwise.data.identity import Resolved, domain_claims, families, resolve, survivors
 from tierwise.data.intake import Inspection, Intake, inspect_tables, read_tables
@@ -51,6 +51,7 @@ __all__ = [
     "expects_lines",
     "families",
     "flag_noise",
+    "flat_formats",
     "freshness",
     "inspect_tables",
     "join_own_history",

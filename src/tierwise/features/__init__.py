@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tierwise.features.build import build_matrix, build_statuses, history_start, training_grid
 from tierwise.features.catalogue import catalogue
-from tierwise.features.counting import CohortCounts, cohort_counts, make_touch
+from tierwise.features.counting import CohortCounts, cohort_counts, foreseen, make_touch
 from tierwise.features.feature import Feature
 from tierwise.features.matrix import Matrix
 from tierwise.features.sql.deals import events as outcome_events
@@ -18,6 +18,7 @@ __all__ = [
     "build_statuses",
     "catalogue",
     "cohort_counts",
+    "foreseen",
     "history_start",
     "make_touch",
     "outcome_events",

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from tierwise.clock import grid, instant
-from tierwise.data import TABLES, Query
+from tierwise.data import TABLES, Query, quoted
 from tierwise.errors import ContractError, UsageError
 from tierwise.features.catalogue import (
     LONGEST_AGO,
     TRIGGER_WINDOWS,
     catalogue,
     contact_windows,
+    fit_feature,
     measures,
     slug,
     trend_windows,
@@ -160,7 +161,7 @@ def final_select(plan: Plan, *, outcomes: bool) -> Query:
         f"{join} {table} {alias} ON {alias}.account_id = s.account_id AND {alias}.as_of = s.as_of"
         for join, table, alias in _joins(plan, outcomes=outcomes)
     )
-    listed = ",\n".join(f"{expression} AS {name}" for name, expression in columns.items())
+    listed = ",\n".join(f"{expression} AS {quoted(name)}" for name, expression in columns.items())
     return Query(
         f"SELECT {listed}\nFROM spine s JOIN accounts a ON a.account_id = s.account_id\n{joined}\n"
         "ORDER BY s.as_of, s.account_id",
@@ -171,7 +172,7 @@ def final_select(plan: Plan, *, outcomes: bool) -> Query:
 def _joins(plan: Plan, *, outcomes: bool) -> list[tuple[str, str, str]]:
     """(join, table, alias): the tables with a row for each of the spine, then those with rows where something is."""
     whole = [("status", "st"), ("owner", "ow"), *([("outcomes", "y")] if outcomes else [])]
-    whole += [(f"attribute_{a.attribute}", f"at_{a.attribute}") for a in plan.features.fit if a.clock == "tracked"]
+    whole += [(attributes.step_of(a), attributes.alias_of(a)) for a in plan.features.fit if a.clock == "tracked"]
     part = [(f"counts_{w}d", f"n{w}") for w in activity.window_days(plan)]
     part += [(f"contacts_{w}d", f"p{w}") for w in activity.contact_days(plan)]
     part += [
@@ -259,7 +260,7 @@ def _fact_columns(plan: Plan) -> Columns:
     }
     own = {f.name for f in catalogue(plan)}
     changed = {
-        f"{VALUE_AS_OF}{a.attribute}": f"coalesce(at_{a.attribute}.changed_at, s.known_from)"
+        f"{VALUE_AS_OF}{fit_feature(a)}": f"coalesce({attributes.alias_of(a)}.changed_at, s.known_from)"
         for a in plan.features.fit
         if a.clock == "tracked"
     }

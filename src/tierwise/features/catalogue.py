@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tierwise.errors import ConfigError
 from tierwise.features.feature import Feature
+from tierwise.features.matrix import OWN_COLUMNS
 
 if TYPE_CHECKING:
     from tierwise.config import Attribute, Plan
@@ -20,12 +21,13 @@ LONGEST_AGO = 365
 
 
 def slug(text: str) -> str:
-    """A column name made of a value: lower case, digits and underscores.
+    """A column name made of a value: letters in lower case, digits and underscores.
 
-    >>> slug("Pricing visit")
-    'pricing_visit'
+    >>> slug("Pricing visit"), slug("Café"), slug("C"), slug("C++"), slug("C#"), slug("3rd party"), slug("!")
+    ('pricing_visit', 'café', 'c', 'c_plus_plus', 'c_sharp', '3rd_party', 'x21')
     """
-    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    named = text.lower().replace("+", " plus ").replace("#", " sharp ")
+    return re.sub(r"[^\w]+", "_", named).strip("_") or "x" + text.encode().hex()
 
 
 def spoken(name: str) -> str:
@@ -53,6 +55,11 @@ def catalogue(plan: Plan) -> tuple[Feature, ...]:
     return features
 
 
+def fit_feature(attribute: Attribute) -> str:
+    """The name of an attribute's feature: its own, unless a column of the matrix is called so."""
+    return f"account_{attribute.attribute}" if attribute.attribute in OWN_COLUMNS else attribute.attribute
+
+
 def set_feature(attribute: Attribute, value: str) -> str:
     """The name of a set member's feature."""
     return f"{attribute.attribute}_{slug(value)}"
@@ -72,7 +79,7 @@ def _attributes(plan: Plan) -> list[Feature]:
             ]
         else:
             unit = "" if a.kind == "category" else spoken(a.attribute)
-            features.append(Feature(a.attribute, "fit", a.kind, unit, f"{words}: {{value}}", missing=missing))
+            features.append(Feature(fit_feature(a), "fit", a.kind, unit, f"{words}: {{value}}", missing=missing))
     return features
 
 
@@ -80,9 +87,11 @@ def measures(plan: Plan) -> dict[str, tuple[str | None, str | None]]:
     """What activity is counted by: measure -> (channel, kind); `signals` counts all channels of the plan together."""
     found: dict[str, tuple[str | None, str | None]] = {"signals": (None, None)}
     for name, channel in plan.features.signal.channels.items():
-        found[slug(name)] = (name, None)
+        made = slug(name)
+        measure = f"channel_{made}" if made[0].isdigit() else made
+        found[measure] = (name, None)
         for kind in channel.kinds:
-            found[f"{slug(name)}_{slug(kind)}"] = (name, kind)
+            found[f"{measure}_{slug(kind)}"] = (name, kind)
     return found
 
 

@@ -68,6 +68,23 @@ def cohort_counts(warehouse: Warehouse, plan: Plan, as_ofs: Sequence[datetime], 
     )
 
 
+def foreseen(warehouse: Warehouse, since: datetime, through: datetime) -> int:
+    """How many accounts have had the outcome by `through` after an as_of from `since` on on which they were eligible.
+
+    Whether its horizon has closed or not; of the rows that `cohort_counts` counted last.
+    """
+    return warehouse.number(
+        Query(
+            """
+            SELECT count(DISTINCT s.account_id)
+            FROM status s JOIN outcomes y ON y.account_id = s.account_id AND y.as_of = s.as_of
+            WHERE s.status = 'eligible' AND s.as_of >= $since AND y.outcome_at <= $through
+            """,
+            {"since": since, "through": through},
+        )
+    )
+
+
 def make_touch(warehouse: Warehouse) -> None:
     """Make the table `touch`: every activity with the account that it reaches."""
     _make(warehouse, who_is_who())

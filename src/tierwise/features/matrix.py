@@ -26,6 +26,8 @@ FACTS = (
     "owner_id",
 )
 """What the policy reads besides the scores; one that the plan also has as a feature (signals_7d) stands there."""
+OWN_COLUMNS = frozenset({*KEYS, *FACTS, "outcome", "outcome_at"})
+"""What an attribute's feature is never called."""
 
 VALUE_AS_OF = "value_as_of_"
 """Before a tracked attribute's name: the column that says since when its value has held."""

@@ -27,7 +27,17 @@ from tierwise.audit import (
     sampled,
 )
 from tierwise.clock import instant
-from tierwise.config import Expects, Outcome, Plan, Settings, Workspace, load_workspace, parse_settings, plays_text
+from tierwise.config import (
+    Expects,
+    Formats,
+    Outcome,
+    Plan,
+    Settings,
+    Workspace,
+    load_workspace,
+    parse_settings,
+    plays_text,
+)
 from tierwise.data import TABLES, Intake, Warehouse, draft_expects, expects_lines, name_roles, read_flat
 from tierwise.data.sources.opening import may_hold_secret
 from tierwise.errors import TablesRefused, UsageError
@@ -306,12 +316,16 @@ def check_file(
     positive: object = None,
     order: str | None = None,
     dates: Mapping[str, str] | None = None,
+    formats: Formats | None = None,
 ) -> tuple[Finding, ...]:
     """What the data alone say of the columns of one CSV or Parquet file beside an outcome; no workspace is needed.
+
+    formats: how a CSV file is written (`data.flat_formats`), by default UTF-8, commas and ISO dates.
 
     Raises
     ------
     UsageError : the file or a column is not there, or the outcome cannot be read.
     ContractError : the file cannot be read.
     """
-    return audit_table(read_flat(Path(path)), outcome, positive=positive, order=order, dates=dates)
+    frame = read_flat(Path(path), formats or Formats())
+    return audit_table(frame, outcome, positive=positive, order=order, dates=dates)

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tierwise.clock import instant, naive
+from tierwise.clock import grid, instant, naive
 from tierwise.learning.splits import Dated, days, folds_of, held_out, report_cut, stamp
-from tierwise.learning.training import first_possible, least_behind
+from tierwise.learning.training import least_behind
 
 if TYPE_CHECKING:
     from tierwise.config.plan import Plan
     from tierwise.learning.splits import Mask
+
+LONGEST_WAIT = timedelta(days=50 * 365)
+"""What would take longer is not promised."""
 
 
 @dataclass(frozen=True)
@@ -88,28 +91,44 @@ def ladder(
     Parameters
     ----------
     accounts : how many accounts have the outcome in them.
-    pace : accounts that get their first outcome, per day, as far as the data show.
+    pace : accounts that have the outcome after a date on which they were eligible, per day, as far as the data show.
     """
     horizon, needed = plan.outcome.horizon_days, plan.model.min_outcomes
     training = calibration = report = gap = None
     if plan.model.train_from is not None:
         rows = rows.where(rows.as_of >= stamp(instant(plan.model.train_from)))
-    why = _too_little(rows, accounts, needed, horizon)
-    if len(rows.as_of):
-        cut = report_cut(rows.as_of, horizon, plan.model.test_from)
-        why = why or ("" if cut is not None else f"no mature date is as new as test_from {plan.model.test_from}")
-        if cut is not None:
-            before = rows.where(rows.as_of + days(horizon) <= cut)
-            training, report = _rung(before, _all(before)), _rung(rows, rows.as_of >= cut)
-            calibration, lacks = _calibrated(before, plan)
-            why = why or lacks
-            gap = (training.last + timedelta(days=1), _day(cut) - timedelta(days=1)) if training else None
-    first = plan.model.train_from or naive(history_from).date()
-    possible = _possible_from(plan, instant(first), data_through, pace) if why else None
+    why = _why_not(rows, accounts, plan)
+    cut = report_cut(rows.as_of, horizon, plan.model.test_from) if len(rows.as_of) else None
+    if cut is not None:
+        before = _before(rows, cut, horizon)
+        training, report = _rung(before, _all(before)), _rung(rows, rows.as_of >= cut)
+        calibration, _ = _calibrated(before, plan)
+        gap = (training.last + timedelta(days=1), _day(cut) - timedelta(days=1)) if training else None
+    first = instant(plan.model.train_from or naive(history_from).date())
+    possible = _possible_from(rows, accounts, plan, first, data_through, pace) if why else None
     return Ladder(
         horizon, naive(history_from).date(), naive(data_through).date(),
         training, calibration, gap, report, accounts, needed, why, possible,
     )  # fmt: skip
+
+
+def _why_not(rows: Dated, accounts: int, plan: Plan) -> str:
+    """Why no model is possible on these rows; empty if one is."""
+    horizon, test_from = plan.outcome.horizon_days, plan.model.test_from
+    why = _too_little(rows, accounts, plan.model.min_outcomes, horizon)
+    if why:
+        return why
+    cut = report_cut(rows.as_of, horizon, test_from)
+    return (
+        f"no mature date is as new as test_from {test_from}"
+        if cut is None
+        else _calibrated(_before(rows, cut, horizon), plan)[1]
+    )
+
+
+def _before(rows: Dated, cut: np.datetime64, horizon: int) -> Dated:
+    """The rows whose horizon closed before the report begins."""
+    return rows.where(rows.as_of + days(horizon) <= cut)
 
 
 def _too_little(rows: Dated, accounts: int, needed: int, horizon: int) -> str:
@@ -132,15 +151,47 @@ def _calibrated(before: Dated, plan: Plan) -> tuple[Rung | None, str]:
     return None, f"the history holds no two dates that lie {horizon} days apart before the report's dates"
 
 
-def _possible_from(plan: Plan, first: datetime, data_through: datetime, pace: float) -> date | None:
-    """The first data_through with the outcomes that training needs behind it, and a gap and a report slice after it."""
-    horizon = plan.outcome.horizon_days
-    structure = first_possible(plan, first, horizon)
-    if structure is None or pace <= 0:
+def _possible_from(
+    rows: Dated, accounts: int, plan: Plan, first: datetime, data_through: datetime, pace: float
+) -> date | None:
+    """The first data_through at which these rows, and those to come at this pace, make a ladder; None if none does.
+
+    Outcomes are counted up to where the newest mature row's horizon closed; those that lack come after it.
+    """
+    gap, model = timedelta(days=plan.outcome.horizon_days), plan.model
+    newest = instant(rows.as_of[-1].astype(object)) if len(rows.as_of) else None
+    closed = first if newest is None else newest + gap
+    lacking = max(model.min_outcomes - accounts, 0)
+    if pace <= 0 or lacking / pace > LONGEST_WAIT.days:
         return None
-    outcomes = first + timedelta(days=plan.model.min_outcomes / pace + 2 * horizon)
-    found = max(structure, outcomes)
-    return naive(found).date() + timedelta(days=1) if found > data_through else None
+    earliest = max(closed + timedelta(days=lacking / pace), data_through)
+    if model.test_from is not None:
+        earliest = max(earliest, instant(model.test_from) + gap)
+    begin = first if newest is None else newest + timedelta(days=1)
+    to_come = grid(plan.cohort.grid.every or "day", begin, earliest + 5 * gap + timedelta(days=62))
+    whole = _with_rows_to_come(rows, to_come, plan, pace)
+    for at in (a for a in to_come if a + gap >= earliest):
+        if not _why_not(whole.where(whole.as_of <= stamp(at)), accounts + lacking, plan):
+            return naive(at + gap).date()
+    return None
+
+
+def _with_rows_to_come(rows: Dated, to_come: tuple[datetime, ...], plan: Plan, pace: float) -> Dated:
+    """Rows with further as-of dates after them: each has as many, with the outcome and without, as one has had so far.
+
+    Where no row has had the outcome yet, as many as the pace gives; and where there is no row, enough without it.
+    """
+    horizon, calendar = plan.outcome.horizon_days, plan.cohort.grid.every is not None
+    having, lacking = pace * (horizon if calendar else 1), float(least_behind(plan))
+    if len(rows.as_of):
+        n = len(rows.as_of) if calendar else int((rows.as_of[-1] - rows.as_of[0]) / days(1)) + 1
+        having, lacking = float(rows.having.sum()) / n or having, float(rows.lacking.sum()) / n
+    at = np.array([naive(a) for a in to_come], dtype="datetime64[us]")
+    return Dated(
+        np.concatenate([rows.as_of, at]),
+        np.concatenate([rows.having, np.full(len(at), having)]),
+        np.concatenate([rows.lacking, np.full(len(at), lacking)]),
+    )
 
 
 def _rung(rows: Dated, mask: Mask) -> Rung | None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+import tierwise.audit.sql as sql
 from tierwise.audit.attributes import personal
-from tierwise.audit.drafting.text import listed
+from tierwise.audit.drafting.text import listed, named, told_apart
 from tierwise.audit.own import is_own
 from tierwise.audit.reach import sustained_from
 from tierwise.data import Query, quoted
@@ -35,6 +36,9 @@ FREE_LENGTH, FREE_WORDS = 40, 5
 LEAST_SHARE = 0.02
 """A technology held by a smaller share of accounts gets no feature of its own."""
 
+PERSONAL = "its values look like a person's data"
+OWN = "named like a field that tierwise writes: its own answer come back; a field of yours needs another name"
+
 
 @dataclass(frozen=True)
 class Line:
@@ -52,16 +56,16 @@ LeftOut = tuple[str, str]
 def fit_attributes(warehouse: Warehouse, begins: date) -> tuple[list[Line], list[LeftOut]]:
     """The attributes that may be drafted, and those that may not, each with why."""
     types = warehouse.attributes("accounts")
-    names = [n for n in (*CLOCKS, *sorted(types)) if not is_own(n)]
+    names = (*CLOCKS, *sorted(types))
     of_people, since = personal(warehouse, sorted(types)), _since(warehouse)
     lines: list[Line] = []
     left_out: list[LeftOut] = []
     for name in names:
         kind = KINDS.get(name) or ("number" if types.get(name) == "number" else "category")
         row = _described(warehouse, name, kind)
-        if not row["filled"]:
+        if not row["filled"] and name in CLOCKS:
             continue
-        why = "named like a person's data, or holding e-mail addresses" if name in of_people else unfit(row, kind)
+        why = PERSONAL if name in of_people else OWN if is_own(name) else unfit(row, kind)
         if kind == "set" and not why and not _members(warehouse, name):
             why = f"none of its members is held by {LEAST_SHARE:.0%} of accounts"
         if not why and name not in since and name not in CLOCKS:
@@ -76,6 +80,8 @@ def fit_attributes(warehouse: Warehouse, begins: date) -> tuple[list[Line], list
 def unfit(row: dict[str, Any], kind: str) -> str:
     """Why a column of these figures is no feature whatever its clock; empty if it may be one."""
     n, filled, values = int(row["n"]), int(row["filled"]), int(row["values"])
+    if not filled:
+        return "empty: no account holds a value"
     if filled < NEARLY_EMPTY * n:
         return f"nearly empty: {filled:,} of {n:,} accounts hold a value"
     if kind == "set":
@@ -99,7 +105,10 @@ def _described(warehouse: Warehouse, name: str, kind: str) -> dict[str, Any]:
     if kind != "category":
         further = "NULL AS length, NULL AS words"
     row = warehouse.frame(
-        Query(f"SELECT count(*) AS n, count({at}) AS filled, count(DISTINCT {at}) AS values, {further} FROM accounts")
+        Query(
+            f"SELECT count(*) AS n, count({at}) AS filled, count(DISTINCT {at}) AS values, {further} "
+            f"FROM accounts WHERE {sql.REAL}"
+        )
     ).iloc[0]
     return {str(k): v for k, v in row.items()}
 
@@ -118,11 +127,11 @@ def _since(warehouse: Warehouse) -> dict[str, date]:
 def _line(warehouse: Warehouse, name: str, kind: str, begins: date, since: date | None) -> Line:
     if since is not None:
         start = max(since, begins)
-        text = f"{{attribute: {name}, kind: {kind}, clock: tracked, tracked_since: {start}}}"
+        text = f"{{attribute: {named(name)}, kind: {kind}, clock: tracked, tracked_since: {start}}}"
         late = "" if since <= begins else f" (its history begins {(since - begins).days} days after the data)"
         return Line(name, "tracked", text, f"account_history covers it: rebuilt as of each date{late}")
     values = f", values: {listed(_members(warehouse, name))}" if kind == "set" else ""
-    text = f"{{attribute: {name}, kind: {kind}, clock: {CLOCKS[name]}{values}}}"
+    text = f"{{attribute: {named(name)}, kind: {kind}, clock: {CLOCKS[name]}{values}}}"
     why = {
         "fixed": "hardly ever changes: today's value; its being missing is never used",
         "slow": "changes slowly: today's value; its being missing is never used",
@@ -134,12 +143,12 @@ def _members(warehouse: Warehouse, name: str) -> list[str]:
     found = warehouse.frame(
         Query(
             f"""
-            SELECT member, count(*) AS n FROM (SELECT unnest({quoted(name)}) AS member FROM accounts)
+            SELECT member, count(*) AS n FROM (SELECT unnest({quoted(name)}) AS member FROM accounts WHERE {sql.REAL})
             WHERE member IS NOT NULL
-            GROUP BY member HAVING count(*) >= $least * (SELECT count(*) FROM accounts)
+            GROUP BY member HAVING count(*) >= $least * (SELECT count(*) FROM accounts WHERE {sql.REAL})
             ORDER BY n DESC, member LIMIT 25
             """,
             {"least": LEAST_SHARE},
         )
     )
-    return sorted(found["member"])
+    return sorted(told_apart(found["member"]))

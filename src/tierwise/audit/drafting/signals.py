@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tierwise.audit.drafting.text import comments, listed, scalar
+from tierwise.audit.drafting.text import comments, listed, scalar, told_apart
 from tierwise.audit.reach import sustained_from
 from tierwise.audit.roles import role_clock
 from tierwise.data import Query
@@ -69,11 +69,12 @@ def channels(warehouse: Warehouse) -> tuple[list[ChannelLine], list[str]]:
         )
     )
     lines = []
-    for channel, rows in days.groupby("channel"):
+    apart = told_apart(found.groupby("channel")["n"].sum().sort_values(ascending=False, kind="stable").index)
+    for channel, rows in days[days["channel"].isin(apart)].groupby("channel"):
         at = [pd.Timestamp(d).date() for d in rows["day"]]
         since = sustained_from(at)
         own = found[(found["channel"] == channel) & ~found["kind"].isin([*TRIGGERS, *OBJECTIONS])]
-        kinds = own.loc[own["n"] >= LEAST_SHARE * own["n"].sum(), "kind"].dropna().tolist()
+        kinds = told_apart(own.loc[own["n"] >= LEAST_SHARE * own["n"].sum(), "kind"].dropna())
         stray = int(rows["n"][[d < since for d in at]].sum())
         lines.append(ChannelLine(str(channel), since, stray, tuple(kinds) if len(kinds) > 1 else ()))
     return lines, [k for k in TRIGGERS if k in set(found["kind"])]

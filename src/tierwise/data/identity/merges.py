@@ -51,7 +51,11 @@ def apply_merges(warehouse: Warehouse) -> tuple[list[str], list[str]]:
     they did, who worked there and what they bought is the survivor's. A circle is a finding, and nothing changes.
     """
     selves = warehouse.arrow(Query("SELECT 1 FROM account_merges WHERE losing_id = surviving_id")).num_rows
-    notes = [f"account_merges: {selves} rows merge an account into itself; they were left out"] if selves else []
+    notes = (
+        [f"account_merges: {selves} {'row' if selves == 1 else 'rows'} that merge an account into itself left out"]
+        if selves
+        else []
+    )
     warehouse.rewrite("account_merges", Query(_WITH_MASTERS))
     pairs = warehouse.arrow(Query("SELECT losing_id, surviving_id FROM account_merges ORDER BY ALL")).to_pydict()
     if not pairs["losing_id"]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tierwise.clock import instant, naive
-from tierwise.data import Query
-from tierwise.features.catalogue import set_feature
+from tierwise.data import Query, quoted
+from tierwise.features.catalogue import fit_feature, set_feature
 from tierwise.features.sql.spine import Step, known
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _tracked(attribute: Attribute, today: str) -> Step:
     if attribute.tracked_since is not None:
         params["since"] = naive(instant(attribute.tracked_since))
         value = f"CASE WHEN s.as_of < $since THEN NULL ELSE {value} END"
-    return f"attribute_{attribute.attribute}", Query(
+    return step_of(attribute), Query(
         f"""
         WITH h AS (SELECT * FROM ({intervals("account_history", "account_id")}) WHERE field = $field)
         SELECT s.account_id, s.as_of, {value} AS value, h.from_at AS changed_at
@@ -60,9 +60,19 @@ def _tracked(attribute: Attribute, today: str) -> Step:
     )
 
 
+def step_of(attribute: Attribute) -> str:
+    """The step that rebuilds a tracked attribute."""
+    return quoted(f"attribute_{attribute.attribute}")
+
+
+def alias_of(attribute: Attribute) -> str:
+    """A tracked attribute's step in the final select."""
+    return quoted(f"at_{attribute.attribute}")
+
+
 def tracked(plan: Plan) -> list[Step]:
     """A step for each tracked attribute, and one for the owner."""
-    return [_tracked(a, f"a.{a.attribute}") for a in plan.features.fit if a.clock == "tracked"]
+    return [_tracked(a, f"a.{quoted(a.attribute)}") for a in plan.features.fit if a.clock == "tracked"]
 
 
 def owner() -> Step:
@@ -102,10 +112,10 @@ def columns(plan: Plan) -> tuple[dict[str, str], dict[str, object]]:
         if a.kind == "set":
             for m, value in enumerate(a.values):
                 params[f"set_{n}_{m}"] = value
-                found[set_feature(a, value)] = f"CAST(list_contains(a.{a.attribute}, $set_{n}_{m}) AS DOUBLE)"
+                found[set_feature(a, value)] = f"CAST(list_contains(a.{quoted(a.attribute)}, $set_{n}_{m}) AS DOUBLE)"
         elif a.clock == "tracked":
-            found[a.attribute] = f"at_{a.attribute}.value"
+            found[fit_feature(a)] = f"{alias_of(a)}.value"
         else:
             cast = "TRY_CAST(a.{} AS DOUBLE)" if a.kind == "number" else "CAST(a.{} AS VARCHAR)"
-            found[a.attribute] = cast.format(a.attribute)
+            found[fit_feature(a)] = cast.format(quoted(a.attribute))
     return found, params
