@@ -16,7 +16,6 @@ import pytest
 
 from tierwise.audit import Finding
 from tierwise.cli import tables
-from tierwise.jobs import DemoResult, demo
 from tierwise.synthetic import WorldSpec, simulate, write_world
 
 HEAVY = ("duckdb", "lightgbm", "sklearn", "shap", "mlflow", "pandas", "sqlalchemy", "jinja2", "fastapi")
@@ -29,16 +28,10 @@ def tierwise(*words: object, env: dict[str, str] | None = None) -> subprocess.Co
     return subprocess.run(command, capture_output=True, text=True, env=settings, timeout=300, check=False)
 
 
-@pytest.fixture(scope="module")
-def demonstrated(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
-    """A small demo, made once."""
-    return demo(tmp_path_factory.mktemp("demo") / "ws", accounts=700, seed=3)
-
-
 @pytest.fixture
-def workspace(demonstrated: DemoResult, tmp_path: Path) -> Path:
+def workspace(small_demo: Path, tmp_path: Path) -> Path:
     """A copy of the small demo that a test may break."""
-    return Path(shutil.copytree(demonstrated.folder, tmp_path / "ws"))
+    return Path(shutil.copytree(small_demo, tmp_path / "ws"))
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -54,15 +47,15 @@ def test_help_loads_nothing_heavy() -> None:
         assert verb in done.stdout
 
 
-def test_the_whole_line_ends_at_a_page_and_a_verdict(demonstrated: DemoResult) -> None:
-    run = demonstrated.newest
-    assert run.new
-    assert run.folder is not None
-    assert (run.folder / "report.html").stat().st_size > 10_000
-    assert (demonstrated.governed.folder / "review.html").is_file()
-    assert demonstrated.governed.review.verdict in ("steady", "watch", "act")
-    assert set(run.tiers["tier"]) >= {"tier_2", "tier_3", "recycle", "suppress", "in_pipeline", "customer"}
-    assert (demonstrated.folder / "published" / "new_business" / "CURRENT").read_text() == run.run_id
+def test_the_whole_line_ends_at_a_page_and_a_verdict(small_demo: Path) -> None:
+    published = small_demo / "published" / "new_business"
+    run = published / (published / "CURRENT").read_text()
+    assert (run / "report.html").stat().st_size > 10_000
+    tiers = set(pq.read_table(run / "tiers.parquet")["tier"].to_pylist())
+    assert tiers >= {"tier_2", "tier_3", "recycle", "suppress", "in_pipeline", "customer"}
+    (review,) = (published / "reviews").iterdir()
+    assert (review / "review.html").is_file()
+    assert json.loads((review / "review.json").read_text())["verdict"] in ("steady", "watch", "act")
 
 
 def test_verbs_print_tables_within_80_columns_and_say_what_is_next(workspace: Path) -> None:

@@ -32,7 +32,7 @@ from tierwise.data.freshness import (
     freshness,
 )
 from tierwise.errors import UserError
-from tierwise.jobs import demo, score
+from tierwise.jobs import score
 from tierwise.publishing import read_current
 from tierwise.synthetic import WorldSpec, simulate
 
@@ -256,10 +256,10 @@ PLAN = "new_business"
 EXPECTS = "sources: [{name: tables, at: tables, expects: {lag_days: DAYS}}]"
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small demo, made once; its tables end with 2025."""
-    return demo(tmp_path_factory.mktemp("fresh") / "ws", accounts=700, seed=3).folder
+@pytest.fixture
+def made(small_demo: Path) -> Path:
+    """A small demo; its tables end with 2025."""
+    return small_demo
 
 
 def expecting(folder: Path, days: int) -> Workspace:

@@ -14,23 +14,16 @@ import pytest
 import tierwise
 from tierwise.config import Workspace
 from tierwise.errors import ContractError, EnvironmentFault, UsageError
-from tierwise.jobs import demo
 from tierwise.publishing import read_current
 from tierwise.store import Store
 
 PLAN = "new_business"
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small demo, made once."""
-    return demo(tmp_path_factory.mktemp("jobs") / "ws", accounts=700, seed=3).folder
-
-
 @pytest.fixture
-def workspace(made: Path, tmp_path: Path) -> Workspace:
-    """A copy of it that a test may change."""
-    return tierwise.load_workspace(shutil.copytree(made, tmp_path / "ws"))
+def workspace(small_demo: Path, tmp_path: Path) -> Workspace:
+    """A copy of the small demo that a test may change."""
+    return tierwise.load_workspace(shutil.copytree(small_demo, tmp_path / "ws"))
 
 
 def exclude(workspace: Workspace, accounts: list[str]) -> bytes:
@@ -199,10 +192,10 @@ def test_a_person_s_data_are_no_feature(workspace: Workspace) -> None:
         tierwise.train(tierwise.load_workspace(workspace.folder))
 
 
-def test_every_published_row_sums_and_names_its_versions(made: Path) -> None:
+def test_every_published_row_sums_and_names_its_versions(small_demo: Path) -> None:
     import numpy as np
 
-    run = read_current(made / "published", PLAN)
+    run = read_current(small_demo / "published", PLAN)
     scores, reasons, tiers = run.frame("scores"), run.frame("reasons"), run.frame("tiers")
     cohort = scores.dropna(subset=["propensity"]).set_index("account_id")
     sides = reasons.pivot_table(index="account_id", columns="side", values="log_odds", aggfunc="sum").reindex(

@@ -11,6 +11,7 @@ import pytest
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("notebook", "data"), [("online_retail.py", "online_retail"), ("bpic2012.py", "bpic2012")])
 def test_a_real_history_from_raw_file_to_report(
     notebook: str, data: str, shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
