@@ -119,7 +119,9 @@ def taken_in(counts: pd.DataFrame, matches: pd.DataFrame) -> None:
 
 
 def _file(table: str, file: str) -> str:
-    """A table with its file, unless that is named like it."""
+    """A table with its file, unless that is named like it; a file that others are read with is of no table."""
+    if table.startswith("_"):
+        return f"looked up: {file}"
     return table if file.rsplit(".", 1)[0] == table else f"{table}: {file}"
 
 
