@@ -382,3 +382,15 @@ def test_the_command_prints_what_a_person_can_read_and_exits_by_what_blocks(
     frame.drop(columns="leak").to_csv(path, index=False)
     with pytest.raises(UsageError, match="Write it as COLUMN=DATES"):
         run.invoke(app, ["check", "--file", str(path), "--outcome", "won", "--dated", "a"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("text", [pa.string(), pa.large_string()])
+def test_a_table_that_was_saved_after_a_filter_keeps_its_rows_together(text: pa.DataType, tmp_path: Path) -> None:
+    days = [str(date(2021, 1, 1) + timedelta(days=n)) for n in range(100)]
+    frame = pd.DataFrame({"n": range(100), "seen": days})[lambda f: f["n"] % 2 == 1]
+    table = pa.Table.from_pandas(frame)
+    path = tmp_path / "odd.parquet"
+    pq.write_table(table.set_column(1, "seen", table["seen"].cast(text)), path)
+    read = read_flat(path)
+    assert read["n"].tolist() == list(range(1, 100, 2))
+    assert [str(day.date()) for day in read["seen"]] == [days[n] for n in range(1, 100, 2)]

@@ -229,6 +229,40 @@ def test_a_campaign_member_was_reached_and_may_have_responded() -> None:
     assert any("1 row: without a date of its first response; its last change" in note for note in said(listing))
 
 
+UNTOLD = "left out: deleted before they happened, or on a day that nothing tells"
+SINCE = "activities: _erased_at: 1 row: deleted since; what had happened still counts"
+
+
+def test_what_had_happened_when_it_was_deleted_still_counts() -> None:
+    who, then, gone = "003000000000001", "2023-04-10T00:00:00Z", "2024-06-01T00:00:00Z"
+    files = {
+        "Task.csv": table(
+            "Id,WhoId,ActivityDate,Status,CompletedDateTime,CreatedDate,IsDeleted,SystemModstamp",
+            f"00T000000000001,{who},2023-04-10,Completed,{then},{then},true,{gone}",
+        ),
+        "Event.csv": table(
+            "Id,WhoId,StartDateTime,CreatedDate,IsDeleted,SystemModstamp",
+            f"00U000000000001,{who},2023-05-01T00:00:00Z,{then},true,{gone}",
+            f"00U000000000002,{who},2024-06-01T00:00:00Z,{then},true,{gone}",
+        ),
+        "EmailMessage.csv": table(
+            "Id,RelatedToId,Incoming,MessageDate,CreatedDate,IsDeleted,SystemModstamp",
+            f"02s000000000001,001000000000001,true,{then},{then},true,{gone}",
+        ),
+    }
+    listing, tables = mapped("salesforce", raw(files))
+    kept = ["00T000000000001EAA", "00U000000000001EAA", "02s000000000001AAA"]
+    assert sorted(tables["activities"]["activity_id"]) == kept
+    notes = said(listing)
+    assert [f"{file}: {SINCE}" in notes for file in files] == [True] * 3
+    assert f"Event.csv: activities: 1 row {UNTOLD}" in notes
+    rows = ("1,true,2024-02-01,2024-03-01", "2,true,2024-02-01,2024-01-01")
+    calls = table("engagement_id,_fivetran_deleted,property_hs_timestamp,_fivetran_synced", *rows)
+    companies = table("engagement_id,company_id", "1,77", "2,77")
+    _, tables = mapped("hubspot", raw({"engagement_call.csv": calls, "engagement_company.csv": companies}))
+    assert tables["activities"]["activity_id"].tolist() == ["1"]
+
+
 def test_deleted_activities_are_left_out_and_counted() -> None:
     who, then = "003000000000001", "2024-01-10T00:00:00Z"
     event = "Id,WhoId,StartDateTime,CreatedDate,LastModifiedDate"
@@ -259,7 +293,7 @@ def test_deleted_activities_are_left_out_and_counted() -> None:
     assert sorted(tables["activities"]["activity_id"]) == kept, "a deleted message does not hide the task that it had"
     notes = said(listing)
     for file in ("Event.csv", "sf_task_data.csv", "EmailMessage.csv", "CampaignMember.csv", "Case.csv"):
-        assert f"{file}: activities: 1 row left out: deleted" in notes
+        assert f"{file}: activities: 1 row {UNTOLD}" in notes
     assert "CampaignMember.csv: activities: 1 row left out: responses of deleted members" in notes
 
 
@@ -271,7 +305,7 @@ def test_deleted_engagements_of_hubspot_are_left_out_and_counted(name: str) -> N
     file = f"engagement_{name}.csv"
     listing, tables = mapped("hubspot", raw({file: table(header, *rows), "engagement_company.csv": companies}))
     assert tables["activities"]["activity_id"].tolist() == ["2", "3"]
-    assert f"{file}: activities: 1 row left out: deleted" in said(listing)
+    assert f"{file}: activities: 1 row {UNTOLD}" in said(listing)
 
 
 @pytest.mark.parametrize(("kind", "file"), [("salesforce", "Account.csv"), ("hubspot", "company.csv")])
@@ -321,12 +355,11 @@ def test_contacts_leads_and_deals_deleted_on_an_unknown_day_end_with_their_creat
     }
     listing, tables = mapped("salesforce", raw(files))
     assert records(tables["contacts"], "unlinked_at") == records(tables["leads"], "deleted_at") == [(day,)]
-    assert records(tables["opportunities"], "is_closed", "closed_at") == [("true", day)]
+    assert records(tables["opportunities"], "is_closed", "deleted_at") == [("0", day)]
     assert said(listing) == [
         f"Contact.csv: contacts: unlinked_at: {FROM_THE_START}",
         f"Lead.csv: leads: deleted_at: {FROM_THE_START}",
-        "Opportunity.csv: opportunities: closed_at: 1 row: deleted while open, and nothing says when; it counts as "
-        "closed from its creation on",
+        f"Opportunity.csv: opportunities: deleted_at: {FROM_THE_START}",
     ]
 
 
@@ -347,7 +380,7 @@ def test_a_deletion_is_dated_by_the_latest_stamp_there() -> None:
     assert records(tables["contacts"], "unlinked_at") == [
         ("2023-01-01T00:00:00Z",), ("2024-06-20 10:00:00",), ("2020-01-01",), (None,),
     ]  # fmt: skip
-    assert tables["opportunities"]["closed_at"].tolist() == ["2024-06-20"]
+    assert tables["opportunities"]["deleted_at"].tolist() == ["2024-06-20"]
 
 
 def test_a_deal_closed_when_it_entered_its_closed_stage() -> None:
@@ -373,7 +406,7 @@ def test_a_deal_closed_when_it_entered_its_closed_stage() -> None:
         ("006000000000001AAA", "true", "1", "2024-03-09T00:00:00Z"),
         ("006000000000002AAA", "true", "false", "2024-04-30"),
         ("006000000000003AAA", "false", "false", None),
-        ("006000000000004AAA", "true", "false", "2024-06-01T00:00:00Z"),
+        ("006000000000004AAA", "false", "false", None),
     ]
     assert records(tables["opportunity_stages"], "opportunity_id", "stage", "entered_at", "__line") == [
         ("006000000000001AAA", "Proposal", "2024-02-01T00:00:00Z", 2),
@@ -386,7 +419,6 @@ def test_a_deal_closed_when_it_entered_its_closed_stage() -> None:
         "Opportunity.csv: opportunities: 1 row left out: without an account",
         "Opportunity.csv: opportunities: closed_at: 1 row: no history says when it closed; the close date that was "
         "planned stands for it",
-        "Opportunity.csv: opportunities: closed_at: 1 row: deleted while open; it counts as closed then",
     ]
 
 
@@ -830,3 +862,15 @@ def test_hubspot_companies_know_their_salesforce_account() -> None:
     )
     _, tables = mapped("hubspot", raw({"company.csv": text}))
     assert records(tables["accounts"], "account_id", "sync_id", "owner_id") == [("7", "001Ec00000FzlUdIAJ", "9")]
+
+
+@pytest.mark.parametrize("stamps", [("2024-06-01", "2024-06-03"), ("2024-06-03", "2024-06-01")])
+def test_a_later_sync_of_an_association_moves_no_activity_to_another_contact(stamps: tuple[str, str]) -> None:
+    files = {
+        "engagement_call.csv": table("engagement_id,property_hs_timestamp", "1,2024-02-01"),
+        "engagement_contact.csv": table(
+            "engagement_id,contact_id,_fivetran_synced", f"1,11,{stamps[0]}", f"1,12,{stamps[1]}"
+        ),
+    }
+    _, tables = mapped("hubspot", raw(files))
+    assert tables["activities"]["contact_id"].tolist() == ["11"]

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from servers import psql
+from tierwise.audit import not_to_keep
 from tierwise.cli.doctor import findings
 from tierwise.config import Settings, Source, load_workspace, parse_settings
 from tierwise.data.sources.opening import open_sources
@@ -26,6 +27,7 @@ from tierwise.data.sources.part import Listing
 from tierwise.errors import ConfigError, EnvironmentFault, UsageError, UserError
 from tierwise.features import catalogue
 from tierwise.jobs import InitResult, check, explain, init, score, train
+from tierwise.jobs.intake import taken_in
 from tierwise.jobs.workspace import settings_text
 from tierwise.synthetic import WorldSpec, simulate, write_world
 
@@ -142,9 +144,8 @@ def test_refused_tables_leave_a_workspace_in_which_to_declare_formats(exports: P
     assert again.returncode == 2
     assert again.stdout.count("BLOCKS") == 1
     file = tmp_path / "ws/tierwise.yaml"
-    told = f'tables: "{folder}"\n'
-    source = f'sources:\n- {{name: crm, at: "{folder}", formats: {{delimiter: ";"}}}}\n'
-    file.write_text(file.read_text().replace(told, source))
+    told = f'    at: "{folder}"\n'
+    file.write_text(file.read_text().replace(told, told + '    formats: {delimiter: ";"}\n'))
     other = command("init", tmp_path / "ws", "--tables", exports)
     assert other.returncode == 2
     assert "there is one already, whose tierwise.yaml names its sources" in other.stderr
@@ -587,3 +588,44 @@ def test_channels_kinds_and_members_may_be_called_anything(tmp_path: Path) -> No
     (technologies,) = (a for a in plan.features.fit if a.attribute == "technologies")
     assert technologies.values == ("C", "C#", "C++", "NET")
     assert not check(result.workspace).blocked
+
+
+def test_a_draft_takes_no_personal_data_no_scores_of_ours_and_no_name_twice(tmp_path: Path) -> None:
+    write_world(simulate(WorldSpec(seed=3, accounts=300, months=14)), tmp_path)
+    path = tmp_path / "tables/accounts.parquet"
+    accounts = pq.read_table(path).to_pandas()
+    people = ["Zhang Xiaoming", "Ngozi Adichie", "Xaver Obermaier", "Aoife Byrne", "Thabo Nkosi", "Yui Sato", "Bo Li"]
+    n = range(len(accounts))
+    accounts["mobile"] = [f"06{12_345_678 + 7 * i}" for i in n]
+    accounts["direct_phone"] = [15_551_230_000.0 + i for i in n]
+    accounts["primary_contact"] = [people[i % len(people)] for i in n]
+    accounts["mobile_app"] = [("yes", "no")[i % 2] for i in n]
+    accounts["propensity__c"] = [i / len(accounts) for i in n]
+    accounts["web_30d"] = [float(i % 9) for i in n]
+    accounts.to_parquet(path)
+    changed = tmp_path / "tables/account_history.parquet"
+    history = pq.read_table(changed).to_pandas()
+    first = history.groupby("account_id").head(1)
+    names = ("mobile", "direct_phone", "primary_contact", "mobile_app", "propensity__c", "web_30d")
+    more = [first.assign(field=name, old_value="x", new_value="y") for name in names]
+    pd.concat([history, *more]).to_parquet(changed)
+    result = init(tmp_path / "ws", tmp_path / "tables")
+    left_out = dict(result.left_out)
+    for name in ("mobile", "direct_phone", "primary_contact"):
+        assert left_out[name].startswith("a person's data"), name
+    assert left_out["propensity__c"].startswith("named like a field that tierwise writes")
+    assert left_out["web_30d"].startswith("a feature of the signal side is called so")
+    assert "mobile_app" in dict(result.draft.attributes)
+    assert not {f.subject for f in check(result.workspace).findings if f.code == "contract"}
+    score_columns = {"mobile", "direct_phone", "primary_contact"}
+    with taken_in(result.workspace, lambda _said: None) as intake:
+        assert score_columns <= not_to_keep(intake.warehouse)
+        assert "mobile_app" not in not_to_keep(intake.warehouse)
+
+
+def test_a_settings_file_that_is_no_utf_8_is_named(exports: Path, tmp_path: Path) -> None:
+    init(tmp_path / "ws", exports)
+    (tmp_path / "ws/tierwise.yaml").write_bytes(b"tables: caf\xe9\n")
+    done = command("init", tmp_path / "ws", "--name", "other")
+    assert done.returncode == 2
+    assert "tierwise.yaml: not UTF-8 text (byte 11). Save it as UTF-8." in done.stderr

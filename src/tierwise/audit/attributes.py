@@ -30,15 +30,24 @@ IDENTITY = frozenset(
 )
 """Columns of accounts that name or date an account, or say how another is written; they are no attributes."""
 NO_HISTORY = "today's value, no history: may have been filled after the outcome"
+FEW_VALUES = 6
+"""A column that is named like a person's data and holds no more values is none: `mobile_app`, `contact_source`."""
 SAMPLE = 20_000
 """Accounts whose attributes are read for what they hold; of more, a fixed sample."""
 
 
 def personal(warehouse: Warehouse, names: Iterable[str]) -> set[str]:
-    """The text attributes of accounts whose values are a person's data; a name only tips the scales."""
-    texts = [n for n in names if warehouse.attributes("accounts").get(n) == "text"]
-    mails = personal_values(warehouse, texts)
-    return mails | {n for n in texts if n not in mails and holds_people(_values(warehouse, n), n)[0] is not None}
+    """The attributes of accounts that are, or may well be, a person's data: text whose values look like it, and what is
+    named like it and holds more than a few values. Of their own accord `init` and the own history take none of them."""
+    types = warehouse.attributes("accounts")
+    mails = personal_values(warehouse, names := [n for n in names if types.get(n) in ("text", "number")])
+    found = set(mails)
+    for name in [n for n in names if n not in mails and (types[n] == "text" or is_personal(n))]:
+        values = _values(warehouse, name)
+        may_be = is_personal(name) and values.nunique() > FEW_VALUES
+        if may_be or (types[name] == "text" and holds_people(values, name)[0] is not None):
+            found.add(name)
+    return found
 
 
 def _values(warehouse: Warehouse, name: str) -> pd.Series:

@@ -65,10 +65,10 @@ def holds_people(values: pd.Series, name: str = "") -> tuple[str | None, float]:
         return None, 0.0
     if (mails := distinct.str.contains(EMAIL).mean()) > 0:
         return MAILS, float(mails)
-    phones = float(distinct.map(_is_phone).mean())
+    words, named = _words(name), _before_name(name)
+    phones = float(distinct.map(_is_phone_by_name if words & PHONE_WORDS else _is_phone).mean())
     names = float(distinct.str.extract(NAMED)[0].str.lower().isin(GIVEN).mean())
     many = len(distinct) >= LEAST_VALUES
-    words, named = _words(name), _before_name(name)
     if (many and phones > LEAST_SHARE) or (words & PHONE_WORDS and phones > 0):
         return PHONES, phones
     if (many and names > LEAST_SHARE) or (words & PERSON_WORDS and names > LEAST_SHARE / 2):
@@ -111,6 +111,11 @@ def looks_personal(text: str) -> bool:
     name = NAMED.match(text)
     named = name is not None and len(text.split()) > 1 and name[1].lower() in GIVEN
     return bool(EMAIL.search(text) or _is_phone(text) or named)
+
+
+def _is_phone_by_name(text: str) -> bool:
+    """In a column that is named for phones, bare digits are one."""
+    return bool(PHONE.match(text) and not DATE.match(text))
 
 
 def _is_phone(text: str) -> bool:

@@ -46,9 +46,9 @@ class Via(Frozen):
     match: dict[Word, Word]
     """From each column of that table to the column of this feed that must equal it."""
     take: Word
-    keep: Literal["first", "last"] = "first"
+    keep: Literal["first", "last", "least"] = "first"
     """Of several rows: the first or last by what is taken if that is an instant; else the row that was changed last,
-    and of those that are equally new the one with the first or last value."""
+    and of those that are equally new the one with the first or last value. Or the least value, whatever was changed."""
 
 
 class Way(Frozen):
@@ -106,6 +106,8 @@ class Condition(Frozen):
     column: Annotated[tuple[Word, ...], BeforeValidator(_one_or_more)]
     """Columns of the feed; one of them must be so."""
     is_: Annotated[Literal["filled", "empty"], Field(alias="is")] = "filled"
+    or_later: tuple[Word, Word] | None = None
+    """Two columns of the feed; a row whose first instant is later than its second is so as well."""
     otherwise: str
     """What rows are that do not fulfil it, as in `12 rows were left out: not completed`."""
 

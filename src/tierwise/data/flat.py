@@ -122,12 +122,16 @@ def _parquet(path: Path, formats: Formats) -> pd.DataFrame:
             table = table.set_column(i, part.name, table.column(i).cast(pa.float64()))
         elif pa.types.is_date(part.type):
             table = table.set_column(i, part.name, table.column(i).cast(pa.timestamp("us")))
-    frame = table.to_pandas()
-    texts = [p.name for p in table.schema if pa.types.is_string(p.type) and table.column_names.count(p.name) == 1]
+    frame = table.to_pandas(ignore_metadata=True)
+    texts = [p.name for p in table.schema if _is_text(p.type) and table.column_names.count(p.name) == 1]
     if texts:
         typed = _typed(table.select(texts), formats, numbers=False)
         frame = frame.assign(**typed.select_dtypes("datetime"))
     return frame
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return any(is_(type_) for is_ in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
 
 
 def _typed(table: pa.Table, formats: Formats, *, numbers: bool) -> pd.DataFrame:
@@ -135,7 +139,7 @@ def _typed(table: pa.Table, formats: Formats, *, numbers: bool) -> pd.DataFrame:
     nulls = pa.array(["", *formats.nulls])
     cells = {}
     for i in range(table.num_columns):
-        column = pc.utf8_trim_whitespace(table.column(i))
+        column = pc.utf8_trim_whitespace(table.column(i).cast(pa.string()))
         cells[f"c{i}"] = pc.if_else(pc.is_in(column, nulls), pa.scalar(None, pa.string()), column)
     with Warehouse(threads=1) as warehouse:
         warehouse.register("flat", pa.table(cells))

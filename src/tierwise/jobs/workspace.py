@@ -40,7 +40,7 @@ from tierwise.config import (
 )
 from tierwise.data import TABLES, Intake, Warehouse, draft_expects, expects_lines, name_roles, read_flat
 from tierwise.data.sources.opening import may_hold_secret
-from tierwise.errors import TablesRefused, UsageError
+from tierwise.errors import ConfigError, TablesRefused, UsageError
 from tierwise.features import build_matrix, history_start, outcome_table, training_grid
 from tierwise.jobs.intake import Say, silent, taken_in
 from tierwise.learning import Ladder
@@ -149,9 +149,13 @@ def _settings(folder: Path, at: Mapping[str, str]) -> str:
     Raises
     ------
     UsageError : it is there and names other sources, or is not, and none is given.
+    ConfigError : it cannot be read.
     """
     file = folder / "tierwise.yaml"
-    there = file.read_text(encoding="utf-8") if file.exists() else None
+    try:
+        there = file.read_text(encoding="utf-8-sig") if file.exists() else None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: not UTF-8 text (byte {error.start})", do="Save it as UTF-8") from None
     if not at:
         if there is None:
             raise UsageError(
@@ -169,17 +173,9 @@ def _settings(folder: Path, at: Mapping[str, str]) -> str:
 
 
 def settings_text(at: Mapping[str, str], expected: Mapping[str, Expects] | None = None) -> str:
-    """tierwise.yaml on sources, by kind the place of each, and what is expected of it; one folder of tables of which
-    nothing is expected is said in one line.
-
-    >>> print(settings_text({"tables": "exports"}).splitlines()[1])
-    tables: "exports"
-    """
-    threads = Settings().threads
-    if list(at) == ["tables"] and "://" not in at["tables"] and not expected:
-        return SETTINGS.format(sources=f"tables: {_in_quotes(at['tables'])}", threads=threads)
+    """tierwise.yaml on sources, by kind the place of each, and what is expected of it."""
     sources = SOURCES + "\n".join(source_text(kind, place, (expected or {}).get(kind)) for kind, place in at.items())
-    return SETTINGS.format(sources=sources, threads=threads)
+    return SETTINGS.format(sources=sources, threads=Settings().threads)
 
 
 def source_text(kind: str, at: str, expects: Expects | None = None) -> str:

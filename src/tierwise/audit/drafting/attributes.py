@@ -11,7 +11,7 @@ import pandas as pd
 import tierwise.audit.sql as sql
 from tierwise.audit.attributes import personal
 from tierwise.audit.drafting.text import listed, named, told_apart
-from tierwise.audit.own import is_own
+from tierwise.audit.own import is_like_own, is_own
 from tierwise.audit.reach import sustained_from
 from tierwise.data import Query, quoted
 
@@ -36,8 +36,8 @@ FREE_LENGTH, FREE_WORDS = 40, 5
 LEAST_SHARE = 0.02
 """A technology held by a smaller share of accounts gets no feature of its own."""
 
-PERSONAL = "its values look like a person's data"
-OWN = "named like a field that tierwise writes: its own answer come back; a field of yours needs another name"
+PERSONAL = "a person's data by its values or its name; if it is none, declare it"
+OWN = "named like a field that tierwise writes: its own answer come back; if it is your own, declare it"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def fit_attributes(warehouse: Warehouse, begins: date) -> tuple[list[Line], list
         row = _described(warehouse, name, kind)
         if not row["filled"] and name in CLOCKS:
             continue
-        why = PERSONAL if name in of_people else OWN if is_own(name) else unfit(row, kind)
+        why = PERSONAL if name in of_people else OWN if is_own(name) or is_like_own(name) else unfit(row, kind)
         if kind == "set" and not why and not _members(warehouse, name):
             why = f"none of its members is held by {LEAST_SHARE:.0%} of accounts"
         if not why and name not in since and name not in CLOCKS:

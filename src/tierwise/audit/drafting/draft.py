@@ -19,9 +19,11 @@ from tierwise.audit.sweep import audit
 from tierwise.clock import instant
 from tierwise.config import parse_plan
 from tierwise.errors import UsageError
-from tierwise.features import make_touch, outcome_table
+from tierwise.features import catalogue, make_touch, outcome_table
+from tierwise.features.catalogue import fit_feature, set_feature
 
 if TYPE_CHECKING:
+    from tierwise.config import Plan
     from tierwise.data import Warehouse
     from tierwise.learning import Ladder
 
@@ -68,16 +70,31 @@ def draft_plan(warehouse: Warehouse, plan: str, through: Mapping[str, datetime] 
     make_touch(warehouse)
     signal = signal_lines(warehouse, begins.date(), max((until - begins).days, 1))
     text = _model(plan, chosen, lines, left_out, signal, days.what)
+    clashing = _clashing(parse_plan(text))
+    if clashing:
+        text = _model(plan, chosen, [line for line in lines if line.name not in clashing], left_out, signal, days.what)
     blocked = dict(refused(f for f in audit(warehouse, parse_plan(text), until) if f.severity == "blocks"))
-    if blocked:
-        left_out += [(name, why) for name, why in blocked.items() if name in {line.name for line in lines}]
-        lines = [line for line in lines if line.name not in blocked]
+    if out := clashing | blocked:
+        left_out += [(name, why) for name, why in out.items() if name in {line.name for line in lines}]
+        lines = [line for line in lines if line.name not in out]
         text = _model(plan, chosen, lines, left_out, signal, days.what)
     attributes = tuple((line.name, line.clock) for line in lines)
     return Draft(
         text, policy_text(warehouse), icp_text(warehouse), tuple(left_out), attributes,
         chosen.candidate, chosen.tried, chosen.ladder,
     )  # fmt: skip
+
+
+def _clashing(plan: Plan) -> dict[str, str]:
+    """The attributes whose features would be called like one of the signal side, each with why it is left out."""
+    features = plan.features
+    signals = {f.name for f in catalogue(plan.model_copy(update={"features": features.model_copy(update={"fit": ()})}))}
+    made = {
+        a.attribute: {set_feature(a, v) for v in a.values} if a.kind == "set" else {fit_feature(a)}
+        for a in features.fit
+    }
+    why = "a feature of the signal side is called so; rename the column"
+    return {name: why for name, features in made.items() if features & signals}
 
 
 def _model(

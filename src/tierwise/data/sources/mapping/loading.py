@@ -118,7 +118,7 @@ def _feed_faults(mapping: SourceMapping, feed: Feed, table: str, at: Keys) -> It
         if name not in known:
             yield (*at, "empty"), f"speaks of '{name}', which is no column of this feed{_near(name, known)}"
     for condition in feed.when:
-        for name in condition.column:
+        for name in (*condition.column, *(condition.or_later or ())):
             if name not in known:
                 yield (*at, "when"), f"reads '{name}', which is no column of this feed{_near(name, known)}"
 

@@ -106,7 +106,11 @@ class Lookups:
         return f"({cell} IS NULL OR {instant} >= {instants.EARLIEST})"
 
     def _pick(self, via: Via) -> str:
-        """Of several rows the first or last instant; else the newest row's value, of those the least or greatest."""
+        """Of several rows the first or last instant; else the newest row's value, of those the least or greatest.
+
+        Asked for the least, it is that of all rows."""
+        if via.keep == "least":
+            return "min(value)"
         if is_instant(via.table, via.take):
             return f"{'arg_min' if via.keep == 'first' else 'arg_max'}(value, {in_order('value', self._formats)})"
         if via.keep == "first":

@@ -17,7 +17,7 @@ from tierwise.data.sources.mapping.ids import is_salesforce_id
 from tierwise.data.sources.mapping.lookups import MODIFIED, Lookups
 from tierwise.data.sources.mapping.naming import Header, key
 from tierwise.data.sources.mapping.source import HISTORY, Made, MappedSource
-from tierwise.data.sources.mapping.times import is_instant, latest
+from tierwise.data.sources.mapping.times import is_instant, is_later, latest
 from tierwise.data.sources.part import Chunk, Part
 from tierwise.data.warehouse import Warehouse
 
@@ -196,6 +196,9 @@ class RowReader:
             for each in there[1:]:
                 filled = pc.or_(filled, each)
             fulfils = filled if condition.is_ == "filled" else pc.invert(filled)
+            if condition.or_later is not None and set(condition.or_later) <= set(columns):
+                one, other = (columns[name] for name in condition.or_later)
+                fulfils = pc.or_(fulfils, is_later(one, other, self.source.formats, self.scratch))
             out = pc.sum(pc.and_(kept, pc.invert(fulfils))).as_py() or 0
             self.said[f"{made.table}: {{rows}} left out: {condition.otherwise}"] += out
             kept = pc.and_(kept, fulfils)
@@ -277,7 +280,9 @@ def finished(value: pa.Array, way: Way, reads: str) -> pa.Array:
 
 def _needed(columns: Mapping[str, tuple[Way, ...]], wanted: set[str], made: Made) -> dict[str, tuple[Way, ...]]:
     """The columns that are wanted, and those that they and the conditions read."""
-    wanted = wanted | {name for condition in made.feed.when for name in condition.column}
+    wanted = wanted | {
+        name for condition in made.feed.when for name in (*condition.column, *(condition.or_later or ()))
+    }
     for name in reversed(list(columns)):
         if name in wanted:
             for way in columns[name]:

@@ -44,3 +44,12 @@ def latest(columns: Sequence[pa.Array], formats: Formats, scratch: Warehouse) ->
     found = scratch.arrow(Query(f"SELECT {newest} AS value FROM __instants GROUP BY place ORDER BY place"))
     scratch.unregister("__instants")
     return pa.concat_arrays([pa.array([], pa.string()), *found["value"].chunks])
+
+
+def is_later(one: pa.Array, other: pa.Array, formats: Formats, scratch: Warehouse) -> pa.Array:
+    """Row by row whether an instant of text is later than another; false where one of them cannot be read."""
+    scratch.register("__instants", pa.table({"place": np.arange(len(one)), "one": one, "other": other}))
+    later = f"coalesce({as_instant('one', formats)} > {as_instant('other', formats)}, FALSE)"
+    found = scratch.arrow(Query(f"SELECT {later} AS later FROM __instants ORDER BY place"))
+    scratch.unregister("__instants")
+    return pa.concat_arrays([pa.array([], pa.bool_()), *found["later"].chunks])
