@@ -160,9 +160,9 @@ def test_attributes_are_drafted_by_clock_and_left_out_with_why() -> None:
     assert left["website"].startswith("an identifier, a name or an address")
     assert left["remark"].startswith("free text")
     assert left["grade"].startswith("today's value without history")
-    assert left["tier"].startswith("today's value without history")
+    assert left["tier"].startswith("named like a field that tierwise writes")
     assert left["budget"] == "empty: no account holds a value"
-    assert "# left out: tier: today's value without history" in draft.model
+    assert "# left out: tier: named like a field that tierwise writes" in draft.model
     assert "its history begins 100 days after the data" in draft.model
 
 

@@ -595,6 +595,7 @@ def test_a_draft_takes_no_personal_data_no_scores_of_ours_and_no_name_twice(tmp_
     path = tmp_path / "tables/accounts.parquet"
     accounts = pq.read_table(path).to_pandas()
     people = ["Zhang Xiaoming", "Ngozi Adichie", "Xaver Obermaier", "Aoife Byrne", "Thabo Nkosi", "Yui Sato", "Bo Li"]
+    people += [name.replace(" ", " Ade ") for name in people]
     n = range(len(accounts))
     accounts["mobile"] = [f"06{12_345_678 + 7 * i}" for i in n]
     accounts["direct_phone"] = [15_551_230_000.0 + i for i in n]

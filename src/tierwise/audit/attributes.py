@@ -30,7 +30,7 @@ IDENTITY = frozenset(
 )
 """Columns of accounts that name or date an account, or say how another is written; they are no attributes."""
 NO_HISTORY = "today's value, no history: may have been filled after the outcome"
-FEW_VALUES = 6
+FEW_VALUES = 12
 """A column that is named like a person's data and holds no more values is none: `mobile_app`, `contact_source`."""
 SAMPLE = 20_000
 """Accounts whose attributes are read for what they hold; of more, a fixed sample."""
