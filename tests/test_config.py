@@ -64,7 +64,7 @@ def test_no_workspace_says_what_was_looked_for(tmp_path: Path) -> None:
     assert "tierwise init DIR --tables PATH" in str(caught.value)
     (tmp_path / "tierwise.yaml").write_text("")
     with pytest.raises(ConfigError, match="no plan was found"):
-        load_workspace(tmp_path)
+        load_workspace(tmp_path).plan()
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,8 @@ def test_refused_tables_leave_a_workspace_in_which_to_declare_formats(exports: P
     assert done.stderr.splitlines()[-1].endswith(f"in {tmp_path}/ws/tierwise.yaml; then: tierwise init {tmp_path}/ws")
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert not (tmp_path / "ws/models").exists()
+    checked = command("-C", tmp_path / "ws", "check")
+    assert (checked.returncode, checked.stdout.count("BLOCKS: contract")) == (2, 1), checked.stderr
     again = command("init", tmp_path / "ws", "--tables", folder)
     assert again.returncode == 2
     assert again.stdout.count("BLOCKS") == 1
@@ -150,6 +152,10 @@ def test_refused_tables_leave_a_workspace_in_which_to_declare_formats(exports: P
     assert other.returncode == 2
     assert "there is one already, whose tierwise.yaml names its sources" in other.stderr
     mended = file.read_text()
+    checked = command("-C", tmp_path / "ws", "check")
+    assert checked.returncode == 2
+    assert "the tables keep the contract" in checked.stderr
+    assert f"no plan was found in {tmp_path}/ws/models" in checked.stderr
     done = command("init", tmp_path / "ws")
     assert done.returncode == 0, done.stderr
     assert file.read_text() == mended

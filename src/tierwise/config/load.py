@@ -88,8 +88,15 @@ class Workspace:
 
         Raises
         ------
+        ConfigError : there is no plan at all.
         UsageError : there is no such plan, or there are several and none was named.
         """
+        if not self.plans:
+            raise ConfigError(
+                f"no plan was found in {self.folder / 'models'}",
+                found="a plan is a file models/<plan>/model.yaml",
+                do=f"Run `tierwise init {self.folder}` to draft one on the sources of tierwise.yaml",
+            )
         there = ", ".join(self.plans)
         if name is None and len(self.plans) == 1:
             return next(iter(self.plans.values()))
@@ -132,12 +139,6 @@ def load_workspace(folder: Path | str, env: str | None = None, environ: Mapping[
     faults: list[str] = []
     settings = _settings(folder, env, environ, faults)
     names = sorted(p.name for p in (folder / "models").glob("*") if (p / "model.yaml").is_file())
-    if not names and not faults:
-        raise ConfigError(
-            f"no plan was found in {folder / 'models'}",
-            found="a plan is a file models/<plan>/model.yaml",
-            do=f"Run `tierwise init {folder}` to draft one on the sources of tierwise.yaml",
-        )
     plans = {name: _plan_files(folder, name, environ, faults) for name in names}
     if faults or settings is None:
         raise _all(faults)

@@ -248,8 +248,12 @@ def check(
 
     Raises
     ------
-    ContractError : the tables do not keep the contract; every finding is listed.
+    TablesRefused : the tables do not keep the contract, which is looked at also where there is no plan yet.
+    ConfigError : there is no plan.
     """
+    if not workspace.plans:
+        with taken_in(workspace, say, now):
+            say("the tables keep the contract")
     files = workspace.plan(plan)
     with taken_in(workspace, say, now, files=files) as intake:
         reach = _reach(intake, files.plan.outcome)
