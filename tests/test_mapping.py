@@ -25,7 +25,7 @@ from raw_exports import DEAL, SF_ACCOUNT, TASK, exported, mapped, raw, raw_csv, 
 from tierwise.cli.app import app
 from tierwise.config.mapping import SourceMapping
 from tierwise.config.plan import Name
-from tierwise.config.workspace import Quarantine, Settings
+from tierwise.config.workspace import Formats, Quarantine, Settings
 from tierwise.data import TABLES, Inspection, inspect_tables
 from tierwise.data.recipes import RECIPES, recipe
 from tierwise.data.sources.mapped import mapped_reading
@@ -252,6 +252,25 @@ def test_typed_columns_stay_typed_and_numbers_become_ids() -> None:
     ]  # fmt: skip
     assert [str(each)[:19] for each in columns["closed_at"]] == ["2024-01-01T00:00:00", "None"]
     assert columns["deleted_at"] == [None, "2024-02-01T00:00:00.000000Z"]
+
+
+@pytest.mark.parametrize("dates", ["iso", "day_first"])
+def test_typed_instants_say_what_was_deleted_after_it_happened(dates: str) -> None:
+    happened, gone = (pa.array([pd.Timestamp(d)] * 2, pa.timestamp("us")) for d in ("2024-02-01", "2024-06-01"))
+    calls = pa.table(
+        {
+            "engagement_id": [1, 2],
+            "property_hs_timestamp": happened,
+            "_fivetran_deleted": [True, False],
+            "_fivetran_synced": gone,
+        }
+    )
+    companies = pa.table({"engagement_id": [1, 2], "company_id": [7, 7]})
+    raw = [typed("engagement_call.parquet", calls), typed("engagement_company.parquet", companies)]
+    raw = [replace(part, formats=Formats(dates=dates)) for part in raw]
+    listing = map_parts(raw, load_mapping("hubspot"))
+    (part,) = (part for part in listing.parts if part.table == "activities")
+    assert [i for chunk in part.chunks() for i in chunk.frame["activity_id"].to_pylist()] == ["1", "2"]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 1000])

@@ -214,7 +214,7 @@ def reason(check: Check, cell: str | None, table: str) -> str:
     return f"'{cell[:40]}' {check.explain(cell) if check.explain else check.says}"
 
 
-def rows(
+def quarantined_rows(
     table: str, file: str, lines: np.ndarray, columns: list[str], codes: list[str], says: list[str]
 ) -> pd.DataFrame:
     """Quarantined rows of one file, as the frame that Intake carries."""
@@ -222,6 +222,6 @@ def rows(
     return pd.DataFrame(frame, columns=list(COLUMNS)).astype({"line": "int64"})
 
 
-def empty() -> pd.DataFrame:
+def none_quarantined() -> pd.DataFrame:
     """The quarantine with no row in it."""
     return pd.DataFrame({name: pd.Series(dtype="int64" if name == "line" else "str") for name in COLUMNS})

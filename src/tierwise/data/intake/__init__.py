@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pandas as pd
 
-import tierwise.data.quarantine as quarantine
 from tierwise.config.workspace import Settings
 from tierwise.data.contract import OUTCOME_TABLES, TABLES
 from tierwise.data.identity import Resolved
@@ -25,6 +24,7 @@ from tierwise.data.intake.steps import STEPS, WITH_SOURCES, Outcome, Step
 from tierwise.data.intake.verdicts import judge, judge_looked_up
 from tierwise.data.joining import Joined, no_matches
 from tierwise.data.noise import Flagged
+from tierwise.data.quarantine import none_quarantined
 from tierwise.data.sources.files import list_tables
 from tierwise.data.sources.part import Listing
 from tierwise.data.warehouse import HIDDEN, Query, Warehouse
@@ -137,7 +137,7 @@ def _take_in(warehouse: Warehouse, listings: Sequence[Listing], settings: Settin
     staged = [Staged(part, place) for place, part in enumerate(parts)]
     with warehouse.at_once():
         create_tables(warehouse)
-    bad = [quarantine.empty()]
+    bad = [none_quarantined()]
     for name, table in TABLES.items():
         mine = [one for one in staged if one.part.table == name]
         stage(warehouse, table, mine)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
-import tierwise.data.quarantine as quarantine
 from tierwise.config.workspace import Formats
 from tierwise.data.checks import Check
 from tierwise.data.contract import TABLES, Column, ColumnType, Table
 from tierwise.data.intake.overlaps import key_hash
+from tierwise.data.quarantine import infer_sql, parse_sql
 from tierwise.data.shape import ARROW_TYPES, ZONED, shape
 from tierwise.data.sources.part import Chunk, Part, SourceFault
 from tierwise.data.warehouse import MADE, MADE_TYPES, SQL_TYPES, Query, Warehouse, quoted
@@ -86,9 +86,7 @@ def stage_looked_up(warehouse: Warehouse, table: Table, parts: list[Staged]) -> 
     for staged in parts:
         for frame in _shaped(warehouse, table, staged, spelling):
             schema = frame.drop_columns(["__row"]).schema
-            sql, checks = quarantine.parse_sql(
-                schema.empty_table(), table, "__raw", staged.part.formats, staged.part.shown
-            )
+            sql, checks = parse_sql(schema.empty_table(), table, "__raw", staged.part.formats, staged.part.shown)
             offset, staged.checks = len(staged.checks), [*staged.checks, *checks]
             found = f"SELECT $part::BIGINT AS __part, __row, __fault + {offset} AS __fault, __cell FROM ({sql})"
             warehouse.register("__raw", frame)
@@ -156,7 +154,7 @@ def _with_attributes(warehouse: Warehouse, table: Table, names: list[str], forma
         return table
     types: tuple[ColumnType, ...] = ("number", "flag", "instant")
     further = []
-    for row in warehouse.arrow(Query(quarantine.infer_sql("__text", names, formats))).to_pylist():
+    for row in warehouse.arrow(Query(infer_sql("__text", names, formats))).to_pylist():
         type_: ColumnType = next((t for t in types if row["filled"] and row[t]), "text")
         further.append(Column(names[row["place"]], type_))
     return replace(table, columns=(*table.columns, *further))
@@ -220,7 +218,7 @@ class _Target:
         self.warehouse.run(Query(self.sql, {"source": self.staged.part.source, "part": self.staged.place}))
 
     def _insert_sql(self, schema: pa.Schema, source: str) -> str:
-        parse, checks = quarantine.parse_sql(
+        parse, checks = parse_sql(
             schema.empty_table(), self.table, source, self.staged.part.formats, self.staged.part.shown
         )
         offset = len(self.staged.checks)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-import tierwise.data.quarantine as quarantine
 from tierwise.data.contract import Table
 from tierwise.data.intake.overlaps import DIFFERS, EXACT, SUPERSEDED, create_losers, find_losers
 from tierwise.data.intake.staging import Staged
+from tierwise.data.quarantine import none_quarantined, quarantined_rows, reason
 from tierwise.data.warehouse import Query, Warehouse, quoted
 
 MOST_LISTED = 10_000
@@ -42,7 +42,7 @@ def judge_looked_up(warehouse: Warehouse, table: Table, parts: list[Staged], max
 def _quarantined(warehouse: Warehouse, table: Table, parts: list[Staged], max_share: float) -> pd.DataFrame:
     """Count and list the rows at fault; a part with too many of them gets a finding."""
     _count(warehouse, table, parts)
-    frames = [quarantine.empty()]
+    frames = [none_quarantined()]
     for staged in parts:
         if staged.bad:
             refused = _too_many(staged, max_share) or _broken_off(warehouse, table, staged, max_share)
@@ -109,7 +109,7 @@ def _listed(warehouse: Warehouse, table: Table, staged: Staged, most: int | None
     ]
     columns, codes, reasons = (list(values) for values in zip(*said, strict=True))
     lines = np.asarray(found["__row"].to_numpy(), dtype=np.int64)
-    return quarantine.rows(table.name, staged.part.file, lines, columns, codes, reasons)
+    return quarantined_rows(table.name, staged.part.file, lines, columns, codes, reasons)
 
 
 def _said(
@@ -118,7 +118,7 @@ def _said(
     """The column, code and reason of one quarantined row."""
     if fault is not None:
         check = staged.checks[fault]
-        return check.column, check.code, quarantine.reason(check, cell, table.name)
+        return check.column, check.code, reason(check, cell, table.name)
     if verdict is None:
         return "", "ragged", f"the record has {fields} fields and the header {staged.width}"
     name, key = (table.key[0], ", ".join(table.key)) if table.key else ("", "")

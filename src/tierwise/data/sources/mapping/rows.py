@@ -156,6 +156,8 @@ class RowReader:
         return "instant" if is_instant(table, name) else "text"
 
     def _value(self, way: Way, raw: _Raw, derived: Mapping[str, pa.Array], reads: str) -> pa.Array:
+        if way.if_ is not None and derived[way.if_].null_count == raw.rows:
+            return pa.nulls(raw.rows, TEXT)
         if way.constant is not None:
             value = pa.repeat(pa.scalar(way.constant, TEXT), raw.rows)
         elif way.via is not None:
@@ -196,8 +198,9 @@ class RowReader:
             for each in there[1:]:
                 filled = pc.or_(filled, each)
             fulfils = filled if condition.is_ == "filled" else pc.invert(filled)
-            if condition.or_later is not None and set(condition.or_later) <= set(columns):
-                one, other = (columns[name] for name in condition.or_later)
+            instants = [text(columns[name]) for name in condition.or_later or () if name in columns]
+            if len(instants) == 2 and not pc.all(fulfils).as_py():
+                one, other = instants
                 fulfils = pc.or_(fulfils, is_later(one, other, self.source.formats, self.scratch))
             out = pc.sum(pc.and_(kept, pc.invert(fulfils))).as_py() or 0
             self.said[f"{made.table}: {{rows}} left out: {condition.otherwise}"] += out
