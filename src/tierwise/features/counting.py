@@ -23,31 +23,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CohortCounts:
-    """The eligible, mature rows of each as_of, oldest first, with and without the outcome; accounts that ever have it.
-
-    standing: the eligible rows of the newest as_of asked for, mature or not.
-    """
+    """The eligible, mature rows of each as_of, oldest first, with and without the outcome; and accounts with it."""
 
     as_of: npt.NDArray[np.datetime64]
     having: npt.NDArray[np.float64]
     lacking: npt.NDArray[np.float64]
     accounts: int
-    standing: int
 
 
 def cohort_counts(warehouse: Warehouse, plan: Plan, as_ofs: Sequence[datetime], through: datetime) -> CohortCounts:
     """Count what `build_matrix` would give as eligible, mature rows on these as-of instants."""
     if not as_ofs:
         none = np.array([], dtype="datetime64[us]")
-        return CohortCounts(none, np.array([]), np.array([]), 0, 0)
+        return CohortCounts(none, np.array([]), np.array([]), 0)
     build_statuses(warehouse, _lean(plan), as_ofs)
     _make(warehouse, [outcomes(plan.outcome, through)])
     of_date = warehouse.frame(
         Query("""
-        SELECT s.as_of, count(*) AS rows, count(*) FILTER (y.mature) AS mature,
-               count(*) FILTER (y.mature AND y.outcome_at IS NOT NULL) AS having
+        SELECT s.as_of, count(*) AS mature, count(y.outcome_at) AS having
         FROM status s JOIN outcomes y ON y.account_id = s.account_id AND y.as_of = s.as_of
-        WHERE s.status = 'eligible' GROUP BY s.as_of ORDER BY s.as_of
+        WHERE s.status = 'eligible' AND y.mature GROUP BY s.as_of ORDER BY s.as_of
         """)
     )
     accounts = warehouse.frame(
@@ -57,14 +52,12 @@ def cohort_counts(warehouse: Warehouse, plan: Plan, as_ofs: Sequence[datetime], 
         WHERE s.status = 'eligible' AND y.mature AND y.outcome_at IS NOT NULL
         """)
     )["n"][0]
-    mature = of_date[of_date["mature"] > 0]
-    having = mature["having"].to_numpy(dtype=np.float64)
+    having = of_date["having"].to_numpy(dtype=np.float64)
     return CohortCounts(
-        mature["as_of"].to_numpy(dtype="datetime64[us]"),
+        of_date["as_of"].to_numpy(dtype="datetime64[us]"),
         having,
-        mature["mature"].to_numpy(dtype=np.float64) - having,
+        of_date["mature"].to_numpy(dtype=np.float64) - having,
         int(accounts),
-        int(of_date["rows"].iloc[-1]) if len(of_date) else 0,
     )
 
 
