@@ -14,14 +14,14 @@ from tierwise.errors import UsageError
 from tierwise.explain import format_value, reasons, top_reasons, waterfall
 from tierwise.features.feature import Feature
 from tierwise.features.matrix import Matrix
-from tierwise.learning import Affine, LinearSides, PropensityModel, TwoSidedBooster
+from tierwise.learning import Affine, PropensityModel, Scorecard, TwoSidedBooster
 from tierwise.learning.model import freeze
 
 NAMES = ["account_id", "as_of", "side", "feature", "value", "value_as_of", "log_odds", "words"]
 
 
-def model(sample: Matrix, kind: str = "linear") -> PropensityModel:
-    made = LinearSides(sample.features) if kind == "linear" else TwoSidedBooster(sample.features, default_rounds=20)
+def model(sample: Matrix, kind: str = "scorecard") -> PropensityModel:
+    made = Scorecard(sample.features) if kind == "scorecard" else TwoSidedBooster(sample.features, rounds=20)
     fitted = made.fit(sample.frame, sample.frame["outcome"])
     return freeze(kind, fitted, Affine(0.1, 0.9), sample.frame, 90, datetime(2025, 1, 1, tzinfo=UTC), 1)
 
@@ -50,7 +50,7 @@ def test_values_read_as_a_person_writes_them(feature: Feature, value: object, sa
     assert format_value(feature, value) == said
 
 
-@pytest.mark.parametrize("kind", ["linear", "two_sided"])
+@pytest.mark.parametrize("kind", ["scorecard", "two_sided"])
 def test_every_reason_has_its_own_value_date_and_words(kind: str) -> None:
     made = model(SAMPLE, kind)
     said = reasons(made, SAMPLE)

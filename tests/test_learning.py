@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -24,16 +26,19 @@ from sklearn.preprocessing import StandardScaler
 
 from matrix_sample import EMAIL, FEATURES, INDUSTRY, RECENCY, REGION, SIZE, WEB, matrix, plan
 from tierwise.clock import grid, instant
+from tierwise.config.plan import Candidate
 from tierwise.errors import BundleError, NoUsableModel
 from tierwise.features.feature import Feature
 from tierwise.features.matrix import Matrix
 from tierwise.learning import (
     NOT_USABLE,
     USABLE,
+    AdditiveBooster,
     Affine,
-    LinearSides,
     PercentileMap,
     PropensityModel,
+    Scorecard,
+    StagedBooster,
     Trained,
     TwoSidedBooster,
     auc,
@@ -47,17 +52,25 @@ from tierwise.learning import (
     rankings,
     train_model,
 )
+from tierwise.learning.binning import codes_of
 from tierwise.learning.calibration import row_log_loss
+from tierwise.learning.choice import choose
 from tierwise.learning.encoding import Encoder
 from tierwise.learning.metrics import wilson
-from tierwise.learning.splits import forward_folds, held_out, inner_split, trained_on
-from tierwise.learning.training import choose, first_possible
+from tierwise.learning.rows import first_possible
+from tierwise.learning.scorecard import Layout
+from tierwise.learning.search import Tried
+from tierwise.learning.sides import SidesClassifier, prepare
+from tierwise.learning.splits import forward_folds, held_out, trained_on
 
 NUMBERS = tuple(f for f in FEATURES if f.kind != "category")
 
 
-def learner(kind: str, features: tuple[Feature, ...] = FEATURES, threads: int = 1) -> LinearSides | TwoSidedBooster:
-    return LinearSides(features, threads=threads) if kind == "linear" else TwoSidedBooster(features, threads=threads)
+LEARNERS = {"scorecard": Scorecard, "additive": AdditiveBooster, "two_sided": TwoSidedBooster, "staged": StagedBooster}
+
+
+def learner(kind: str, features: tuple[Feature, ...] = FEATURES, threads: int = 1) -> SidesClassifier:
+    return LEARNERS[kind](features, threads=threads)
 
 
 @cache
@@ -78,7 +91,7 @@ def test_rare_and_unseen_levels_share_a_code_and_the_known_ones_keep_theirs() ->
     assert np.isnan(informed.encode(pd.DataFrame({"region": [None]}, dtype=object))[0, 0])
 
 
-@pytest.mark.parametrize("kind", ["linear", "two_sided"])
+@pytest.mark.parametrize("kind", ["scorecard", "additive", "two_sided", "staged"])
 def test_being_missing_informs_only_where_it_may(kind: str) -> None:
     sample = matrix(accounts=300, months=4, strength=0, features=(SIZE, WEB, RECENCY, INDUSTRY, REGION))
     frame = sample.frame.copy()
@@ -101,7 +114,7 @@ def test_being_missing_informs_only_where_it_may(kind: str) -> None:
 # --- the learners -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["linear", "two_sided"])
+@pytest.mark.parametrize("kind", ["scorecard", "additive", "two_sided", "staged"])
 def test_estimators_keep_scikit_learn_s_manners(kind: str) -> None:
     sample = matrix(accounts=100, months=4)
     made = learner(kind)
@@ -120,12 +133,12 @@ def test_estimators_keep_scikit_learn_s_manners(kind: str) -> None:
     assert set(made.predict(frame)) <= {0, 1}
 
 
-@pytest.mark.parametrize("kind", ["linear", "two_sided"])
+@pytest.mark.parametrize("kind", ["scorecard", "additive", "two_sided", "staged"])
 @pytest.mark.parametrize("side", ["fit", "signal"])
 def test_one_side_may_be_empty(kind: str, side: str) -> None:
     features = tuple(f for f in FEATURES if f.side == side)
     sample = matrix(accounts=150, months=14, features=features)
-    made = train_model(sample, plan(candidates=[kind], folds=2), threads=1).model
+    made = train_model(sample, plan(candidates=[kind], folds=2, scorecard_below=2), threads=1).model
     empty = "signal" if side == "fit" else "fit"
     scores = made.score(sample.frame)
     assert (scores[f"{empty}_log_odds"] == 0).all()
@@ -133,7 +146,7 @@ def test_one_side_may_be_empty(kind: str, side: str) -> None:
     assert scores[f"{side}_score"].nunique() > 20
 
 
-@pytest.mark.parametrize("kind", ["linear", "two_sided"])
+@pytest.mark.parametrize("kind", ["scorecard", "additive", "two_sided", "staged"])
 def test_rows_of_one_class_and_no_features_are_refused(kind: str) -> None:
     frame = matrix(accounts=20, months=2).frame
     with pytest.raises(NoUsableModel, match="all of them have the same outcome"):
@@ -142,7 +155,7 @@ def test_rows_of_one_class_and_no_features_are_refused(kind: str) -> None:
         learner(kind, ()).fit(frame, frame["outcome"])
 
 
-@pytest.mark.parametrize("kind", ["linear", "two_sided"])
+@pytest.mark.parametrize("kind", ["scorecard", "additive", "two_sided", "staged"])
 def test_columns_without_a_value_or_without_a_difference_are_harmless(kind: str) -> None:
     sample = matrix(accounts=100, months=4)
     frame = sample.frame.assign(
@@ -156,7 +169,7 @@ def test_columns_without_a_value_or_without_a_difference_are_harmless(kind: str)
     assert made.contributions(frame.head(0)).shape == (0, len(FEATURES))
 
 
-def test_the_linear_model_is_no_worse_than_standard_scaler_and_logistic_regression() -> None:
+def test_the_scorecard_is_no_worse_than_standard_scaler_and_logistic_regression() -> None:
     for seed, skew in ((1, False), (2, True)):
         sample = matrix(accounts=500, months=12, seed=seed, features=NUMBERS)
         frame = sample.frame if skew else sample.frame.assign(employee_count=np.log1p(sample.frame["employee_count"]))
@@ -164,52 +177,116 @@ def test_the_linear_model_is_no_worse_than_standard_scaler_and_logistic_regressi
         old, new = as_of < np.datetime64("2024-08-01"), as_of >= np.datetime64("2024-10-30")
         plain = frame[sample.names].fillna(frame.loc[old, sample.names].median())
         pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(plain[old], y[old])
-        ours = LinearSides(NUMBERS).fit(frame[old], y[old], as_of=as_of[old])
-        mine, theirs = ours.decision_function(frame[new]), pipeline.decision_function(plain[new])
+        ours = Scorecard(NUMBERS, penalty=30.0, bins=12).fit(frame[old], y[old])
+        both = ours.decision_function(frame[new]), pipeline.decision_function(plain[new])
+        mine, theirs = (fit_affine(log_odds, y[new])(log_odds) for log_odds in both)
         gap = paired_difference(row_log_loss(mine, y[new]), row_log_loss(theirs, y[new]), frame["family_id"][new])
         assert gap.mean <= gap.standard_error
         assert auc(y[new], mine) >= auc(y[new], theirs) - 0.005
 
 
-def test_the_linear_model_solves_what_it_says() -> None:
-    sample = matrix(accounts=200, months=4, features=NUMBERS)
-    made = LinearSides(NUMBERS, default_c=0.5).fit(sample.frame, sample.frame["outcome"])
-    z = made._design(made.encoder_.encode(sample.frame))
-    oracle = LogisticRegression(C=0.5, tol=1e-10, max_iter=5000).fit(z, sample.frame["outcome"])
-    assert made.coef_ == pytest.approx(oracle.coef_[0], abs=1e-4)
-    assert z.mean(axis=0) == pytest.approx(0, abs=1e-9)
+def test_the_scorecard_solves_what_it_says() -> None:
+    sample = matrix(accounts=200, months=6)
+    y = sample.frame["outcome"].to_numpy()
+    for penalty in (3.0, 100.0):
+        made = Scorecard(FEATURES, penalty=penalty).fit(sample.frame, y)
+        codes = codes_of(made.encoder_.encode(sample.frame), made.bins_)
+        design = Layout(made.bins_, (0,) * len(FEATURES)).design(codes)[:, 1:]
+        oracle = LogisticRegression(C=1 / penalty, tol=1e-10, max_iter=5000).fit(design, y)
+        assert made.decision_function(sample.frame) == pytest.approx(oracle.decision_function(design), abs=5e-3)
 
 
-def test_the_booster_stops_forward_in_time_and_its_bytes_do_not_depend_on_threads() -> None:
+def test_points_are_the_whole_scorecard() -> None:
+    sample = matrix(accounts=200, months=6)
+    made = Scorecard(FEATURES).fit(sample.frame, sample.frame["outcome"])
+    points = made.points()
+    assert set(points["feature"]) == {f.name for f in FEATURES}
+    size = points[points["feature"] == "employee_count"]
+    value = float(sample.frame["employee_count"].dropna().iloc[0])
+    row = size[(size["at_least"] <= value) & (value < size["below"])]
+    frame = sample.frame[sample.frame["employee_count"] == value]
+    assert made.contributions(frame)[:, 2] == pytest.approx(row["log_odds"].iloc[0])
+    industry = points[points["feature"] == "industry"].set_index("level")["log_odds"]
+    frame = sample.frame[sample.frame["industry"] == "i3"]
+    assert made.contributions(frame)[:, 0] == pytest.approx(industry["i3"])
+    assert points.loc[points["feature"] == "days_since_web", "bin"].iloc[-1] == "not known"
+
+
+def test_a_scorecard_s_bytes_do_not_depend_on_threads() -> None:
+    sample = matrix(accounts=900, months=10)
+    one, two = (Scorecard(FEATURES, threads=n).fit(sample.frame, sample.frame["outcome"]) for n in (1, 2))
+    assert one.to_files() == two.to_files()
+
+
+@pytest.mark.parametrize("kind", ["scorecard", "additive", "two_sided", "staged"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_monotone_feature_only_rises_or_only_falls(kind: str, sign: Literal[-1, 1]) -> None:
+    bent = Feature("bent", "signal", "number", "", "{value}", monotone=sign)
+    x = np.random.default_rng(0).normal(size=3000)
+    y = (np.random.default_rng(1).random(3000) < 1 / (1 + np.exp(1 - 2 * np.abs(x)))).astype(float)
+    frame = pd.DataFrame({"bent": x, "region": np.array(["a", "b", "c"], dtype=object)[np.arange(3000) % 3]})
+    held = REGION if kind != "staged" else Feature("region", "fit", "category", "", "{value}", monotone=1)
+    grid_ = pd.DataFrame({"bent": np.linspace(-3, 3, 200), "region": pd.Series(["a"] * 200, dtype=object)})
+    steps = np.diff(learner(kind, (bent, held)).fit(frame, y).decision_function(grid_))
+    free = np.diff(learner(kind, (dataclasses.replace(bent, monotone=0), held)).fit(frame, y).decision_function(grid_))
+    assert (sign * steps >= -1e-9).all()
+    assert (steps != 0).any()
+    assert (free > 0).any()
+    assert (free < 0).any()
+
+
+@pytest.mark.parametrize("kind", ["scorecard", "additive", "two_sided", "staged"])
+def test_an_outcome_s_weight_moves_no_level(kind: str) -> None:
+    sample = matrix(accounts=300, months=10)
+    y = sample.frame["outcome"].to_numpy()
+    made = clone(learner(kind)).set_params(outcome_weight=8.0).fit(sample.frame, y)
+    assert made.predict_proba(sample.frame)[:, 1].mean() == pytest.approx(y.mean(), rel=0.25)
+    raw = made.decision_function(sample.frame)
+    assert made.contributions(sample.frame).sum(axis=1) + made.base_ == pytest.approx(raw, abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["scorecard", "additive", "two_sided", "staged"])
+def test_the_end_of_a_path_is_the_fit_with_that_value(kind: str) -> None:
+    sample = matrix(accounts=200, months=6)
+    y = sample.frame["outcome"].to_numpy()
+    old, new = sample.frame.iloc[:800], sample.frame.iloc[800:]
+    made = learner(kind)
+    followed = made.path(prepare(FEATURES, old, y[:800], new, y[800:]))
+    assert followed.log_odds.shape == (len(followed.values), len(new))
+    for place in (0, 1):
+        alone = clone(made).set_params(**{made.path_parameter: int(followed.values[place])}).fit(old, y[:800])
+        assert followed.log_odds[place] == pytest.approx(alone.decision_function(new), abs=5e-3)
+
+
+def test_a_booster_s_bytes_do_not_depend_on_threads() -> None:
     sample = matrix(accounts=300, months=12)
-    frame, y, as_of = sample.frame, sample.frame["outcome"].to_numpy(), sample.frame["as_of"].to_numpy()
-    one = TwoSidedBooster(FEATURES, threads=1).fit(frame, y, as_of=as_of)
-    two = TwoSidedBooster(FEATURES, threads=2).fit(frame, y, as_of=as_of)
-    assert one.to_text() == two.to_text()
-    assert 1 <= one.rounds_ < one.max_rounds
-    assert one.rounds_ != one.default_rounds
-    chance = TwoSidedBooster(FEATURES).fit(frame, np.random.default_rng(0).permutation(y), as_of=as_of)
-    assert chance.rounds_ < one.rounds_
+    for kind in (AdditiveBooster, TwoSidedBooster, StagedBooster):
+        one, two = (kind(FEATURES, threads=n, rounds=30).fit(sample.frame, sample.frame["outcome"]) for n in (1, 2))
+        assert one.to_files() == two.to_files()
+
+
+def test_no_tree_of_an_additive_booster_reads_two_features() -> None:
+    sample = matrix(accounts=300, months=6)
+    booster = AdditiveBooster(FEATURES, rounds=60).fit(sample.frame, sample.frame["outcome"]).booster_
+    trees = booster.trees_to_dataframe().dropna(subset=["split_feature"])
+    assert trees.groupby("tree_index")["split_feature"].nunique().max() == 1
+    assert trees["split_feature"].nunique() >= 3
+
+
+def test_the_fit_side_of_a_staged_booster_knows_nothing_of_the_signal_side() -> None:
+    sample = matrix(accounts=300, months=6)
+    other = sample.frame.assign(web_30d=0.0, email_90d=1.0, days_since_web=np.nan)
+    made, blind = (StagedBooster(FEATURES).fit(f, f["outcome"]) for f in (sample.frame, other))
+    assert made.to_files()["fit.txt"] == blind.to_files()["fit.txt"]
+    assert made.to_files()["signal.txt"] != blind.to_files()["signal.txt"]
 
 
 def test_a_refit_does_not_hang_on_names_lightgbm_would_not_take() -> None:
     odd = Feature('tech_"c++", [x]: {y}', "fit", "number", "", "{value}")
     frame = pd.DataFrame({odd.name: np.arange(200.0)})
-    made = TwoSidedBooster((odd,), default_rounds=3).fit(frame, (np.arange(200) > 90).astype(float))
-    again = TwoSidedBooster.from_text(made.to_text(), made.encoder_)
+    made = TwoSidedBooster((odd,), rounds=3).fit(frame, (np.arange(200) > 90).astype(float))
+    again = TwoSidedBooster.from_files(made.to_files(), made.encoder_)
     assert np.array_equal(again.decision_function(frame), made.decision_function(frame))
-
-
-@settings(deadline=None, max_examples=50)
-@given(seed=st.integers(0, 2**31), horizon=st.integers(5, 120), months=st.integers(1, 24))
-def test_the_inner_split_keeps_a_gap_of_one_horizon(seed: int, horizon: int, months: int) -> None:
-    r = np.random.default_rng(seed)
-    as_of = np.datetime64("2024-01-01", "us") + r.integers(0, 30 * months, 500).astype("timedelta64[D]")
-    y = (r.random(500) < 0.3).astype(float)
-    split = inner_split(as_of, y, horizon)
-    if split is not None:
-        older, newer = split
-        assert as_of[older].max() + np.timedelta64(horizon, "D") <= as_of[newer].min()
 
 
 @settings(deadline=None, max_examples=50)
@@ -396,12 +473,13 @@ def test_scores_and_a_monotone_order() -> None:
     assert scores["propensity"].mean() == pytest.approx(sample.frame["outcome"].mean(), abs=0.02)
 
 
-@pytest.mark.parametrize("kind", ["linear", "two_sided"])
+@pytest.mark.parametrize("kind", ["scorecard", "additive", "two_sided", "staged"])
 def test_files_hold_the_whole_model(kind: str) -> None:
     sample = matrix(accounts=200, months=12)
-    made = train_model(sample, plan(candidates=[kind], folds=2), threads=1).model
+    made = train_model(sample, plan(candidates=[kind], folds=2, scorecard_below=2), threads=1).model
     files = made.to_files()
-    assert set(files) == {"spec.json", "calibrator.json", "linear.json" if kind == "linear" else "model.txt"}
+    own = {"scorecard": {"scorecard.json"}, "staged": {"fit.txt", "signal.txt"}}.get(kind, {"model.txt"})
+    assert set(files) == {"spec.json", "calibrator.json", *own}
     again = PropensityModel.from_files(files)
     pd.testing.assert_frame_equal(again.score(sample.frame), made.score(sample.frame), check_exact=True)
     pd.testing.assert_frame_equal(again.contributions(sample.frame), made.contributions(sample.frame), check_exact=True)
@@ -413,13 +491,14 @@ def test_files_hold_the_whole_model(kind: str) -> None:
             PropensityModel.from_files(damaged)
 
 
-@pytest.mark.parametrize("kind", ["linear", "two_sided"])
+@pytest.mark.parametrize("kind", ["scorecard", "additive", "two_sided", "staged"])
 def test_training_again_elsewhere_gives_the_same_bytes(kind: str) -> None:
     code = (
         "import hashlib, sys; sys.path.insert(0, 'tests')\n"
         "from matrix_sample import matrix, plan\n"
         "from tierwise.learning import train_model\n"
-        f"made = train_model(matrix(accounts=150), plan(candidates=['{kind}'], folds=2), threads=1)\n"
+        f"asked = plan(candidates=['{kind}'], folds=2, scorecard_below=2)\n"
+        "made = train_model(matrix(accounts=150), asked, threads=1)\n"
         "print(hashlib.sha256(b''.join(v for _, v in sorted(made.model.to_files().items()))).hexdigest())\n"
     )
     runs = [
@@ -438,7 +517,7 @@ def test_training_finds_what_is_there_and_says_what_it_is_worth() -> None:
     assert told.chosen in told.candidates
     assert told.test["first_as_of"] == "2024-12-01T00:00:00", "the last horizon's worth of three months"
     assert told.test["last_as_of"] == "2025-02-01T00:00:00"
-    assert set(told.metrics) == {"linear", "two_sided", "base_rate", "newest_activity", "largest"}
+    assert set(told.metrics) == {"scorecard", "additive", "two_sided", "base_rate", "newest_activity", "largest"}
     found = told.metrics[told.chosen]
     assert found["auc"]["low"] < found["auc"]["value"] < found["auc"]["high"]
     assert found["auc"]["value"] > told.metrics["newest_activity"]["auc"]["value"]
@@ -549,12 +628,17 @@ def test_the_simpler_wins_within_one_standard_error() -> None:
     families = np.repeat(np.arange(100), 3).astype(str)
     good = r.random(300)
     close = good + r.normal(0.001, 0.2, 300)
-    assert choose({"linear": close, "two_sided": good}, families)[0] == "linear"
-    assert "within one standard error" in choose({"linear": close, "two_sided": good}, families)[1]
-    assert choose({"linear": good + 0.01, "two_sided": good}, families)[0] == "two_sided"
-    assert choose({"linear": good, "two_sided": close + 0.01}, families)[0] == "linear"
+
+    def tried(losses: np.ndarray, slope: float = 1.0) -> Tried:
+        return Tried(Candidate(kind="scorecard"), {}, losses, Affine(0.0, slope), losses)
+
+    assert choose({"scorecard": tried(close), "two_sided": tried(good)}, families)[0] == "scorecard"
+    assert "within one standard error" in choose({"scorecard": tried(close), "two_sided": tried(good)}, families)[1]
+    assert choose({"scorecard": tried(good + 0.01), "two_sided": tried(good)}, families)[0] == "two_sided"
+    assert choose({"scorecard": tried(good), "two_sided": tried(close + 0.01)}, families)[0] == "scorecard"
+    assert choose({"scorecard": tried(good, slope=-1), "two_sided": tried(close)}, families)[0] == "two_sided"
     with pytest.raises(NoUsableModel, match="slope of every candidate is zero or below"):
-        choose({}, families)
+        choose({"scorecard": tried(good, slope=0)}, families)
 
 
 def test_outcomes_that_turn_round_have_no_usable_model() -> None:
@@ -562,6 +646,6 @@ def test_outcomes_that_turn_round_have_no_usable_model() -> None:
     frame = sample.frame.copy()
     late = frame["as_of"] >= pd.Timestamp("2024-04-01")
     frame.loc[late, "web_30d"] = frame["web_30d"].max() - frame.loc[late, "web_30d"]
-    only = plan(candidates=["linear"], folds=1)
+    only = plan(candidates=["scorecard"], folds=1)
     with pytest.raises(NoUsableModel, match="zero or below"):
         train_model(Matrix(frame[frame["as_of"] < "2024-11-01"].reset_index(drop=True), (WEB,), 90), only, threads=1)

@@ -20,7 +20,7 @@ import pytest
 
 from matrix_sample import matrix
 from tierwise.errors import BundleError, EnvironmentFault, UsageError
-from tierwise.learning import Affine, LinearSides, PropensityModel, TwoSidedBooster
+from tierwise.learning import Affine, PropensityModel, Scorecard, TwoSidedBooster
 from tierwise.learning.model import freeze
 from tierwise.registry import Registry, read_bundle, write_bundle
 
@@ -39,19 +39,19 @@ def _mlflow_s_own_warnings() -> Iterator[None]:
 @cache
 def model(kind: str, seed: int = 0) -> PropensityModel:
     sample = matrix(accounts=80, months=3, seed=seed)
-    made = LinearSides(sample.features) if kind == "linear" else TwoSidedBooster(sample.features, default_rounds=10)
+    made = Scorecard(sample.features) if kind == "scorecard" else TwoSidedBooster(sample.features, rounds=10)
     fitted = made.fit(sample.frame, sample.frame["outcome"])
     return freeze(kind, fitted, Affine(0.1, 0.9), sample.frame, 90, datetime(2025, 1, 1, tzinfo=UTC), 1)
 
 
-def bundle(folder: Path, kind: str = "linear", seed: int = 0) -> str:
+def bundle(folder: Path, kind: str = "scorecard", seed: int = 0) -> str:
     return write_bundle(model(kind, seed), SAMPLE.frame, META, folder)
 
 
 # --- the bundle -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["linear", "two_sided"])
+@pytest.mark.parametrize("kind", ["scorecard", "two_sided"])
 def test_a_bundle_comes_back_whole_and_its_bytes_are_the_same_each_time(tmp_path: Path, kind: str) -> None:
     version = bundle(tmp_path / "one", kind)
     assert bundle(tmp_path / "two", kind) == version
@@ -114,7 +114,7 @@ def test_a_manifest_cannot_reach_outside_the_folder(tmp_path: Path) -> None:
         read_bundle(tmp_path / "b")
 
 
-@pytest.mark.parametrize("kind", ["linear", "two_sided"])
+@pytest.mark.parametrize("kind", ["scorecard", "two_sided"])
 def test_golden_rows_that_score_otherwise_are_refused(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

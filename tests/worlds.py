@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from tierwise.audit import draft_plan
@@ -16,7 +17,9 @@ from tierwise.clock import instant
 from tierwise.config import Settings, parse_plan
 from tierwise.data import Warehouse, read_tables
 from tierwise.features import Matrix, build_matrix, history_start, training_grid
-from tierwise.learning import TwoSidedBooster, train_model
+from tierwise.learning import FreeBooster, train_model
+from tierwise.learning.calibration import row_log_loss
+from tierwise.learning.sides import prepare
 from tierwise.synthetic import TRAPS, WorldSpec, simulate, write_world
 
 MONTHS = 24
@@ -89,8 +92,14 @@ def _outcomes(tables: dict, now: Matrix, end: datetime, horizon_days: int) -> np
 
 
 def _free(past: Matrix, now: Matrix, seed: int, threads: int) -> np.ndarray:
-    """One booster in which any tree may mix any features: every feature on one side."""
-    one_side = tuple(replace(f, side="signal") for f in past.features)
-    booster = TwoSidedBooster(features=one_side, horizon_days=past.horizon_days, seed=seed, threads=threads)
-    booster.fit(past.frame, past.frame["outcome"].to_numpy(), as_of=past.frame["as_of"].to_numpy())
-    return booster.predict_proba(now.frame)[:, 1]
+    """One booster in which any tree may mix any features, stopped early on the newest quarter a horizon later."""
+    frame, y = past.frame, past.frame["outcome"].to_numpy()
+    as_of = frame["as_of"].sort_values(ignore_index=True)
+    cut = as_of[int(0.75 * len(as_of))]
+    older = (frame["as_of"] + pd.Timedelta(days=past.horizon_days) <= cut).to_numpy()
+    newer = (frame["as_of"] >= cut).to_numpy()
+    booster = FreeBooster(past.features, seed=seed, threads=threads)
+    path = booster.path(prepare(past.features, frame[older], y[older], frame[newer], y[newer]))
+    losses = [row_log_loss(log_odds, y[newer]).mean() for log_odds in path.log_odds]
+    best = clone(booster).set_params(rounds=int(path.values[int(np.argmin(losses))]))
+    return best.fit(frame, y).predict_proba(now.frame)[:, 1]

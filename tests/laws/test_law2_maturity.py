@@ -17,7 +17,7 @@ SAMPLE = matrix(accounts=120, months=14)
 
 
 def trained(sample: Matrix, candidate: str) -> Trained:
-    return train_model(sample, plan(candidates=[candidate], folds=2, min_outcomes=20), threads=1)
+    return train_model(sample, plan(candidates=[candidate], folds=2, min_outcomes=20, scorecard_below=20), threads=1)
 
 
 @cache
@@ -45,7 +45,7 @@ def noise(seed: int, rows: int, status: str, outcome: float) -> pd.DataFrame:
     seed=st.integers(0, 2**31),
     rows=st.integers(1, 400),
     kind=st.sampled_from([("eligible", np.nan), ("customer", 1.0), ("in_pipeline", 0.0)]),
-    candidate=st.sampled_from(["linear", "two_sided"]),
+    candidate=st.sampled_from(["scorecard", "two_sided"]),
 )
 def test_immature_and_ineligible_rows_change_no_byte(
     seed: int, rows: int, kind: tuple[str, float], candidate: str
@@ -59,5 +59,5 @@ def test_immature_and_ineligible_rows_change_no_byte(
 
 def test_a_mature_row_does_change_the_model() -> None:
     mixed = pd.concat([SAMPLE.frame, noise(1, 400, "eligible", 1.0)], ignore_index=True)
-    found = trained(Matrix(mixed, SAMPLE.features, SAMPLE.horizon_days), "linear")
-    assert found.model.to_files() != expected("linear").model.to_files()
+    found = trained(Matrix(mixed, SAMPLE.features, SAMPLE.horizon_days), "scorecard")
+    assert found.model.to_files() != expected("scorecard").model.to_files()

@@ -15,7 +15,9 @@ from matrix_sample import EMAIL, FEATURES, RECENCY, SIZE, TECH, WEB, matrix
 from tierwise.explain import reasons, waterfall
 from tierwise.features.feature import Feature
 from tierwise.features.matrix import Matrix
-from tierwise.learning import Affine, LinearSides, PropensityModel, TwoSidedBooster
+from tierwise.learning import Affine, PropensityModel, Scorecard, TwoSidedBooster
+from tierwise.learning.binning import MISSING, codes_of
+from tierwise.learning.candidates import KINDS
 from tierwise.learning.model import freeze, side_sums
 
 NUMBERS = (SIZE, TECH, WEB, RECENCY, EMAIL)
@@ -23,11 +25,11 @@ NUMBERS = (SIZE, TECH, WEB, RECENCY, EMAIL)
 
 def model(kind: str, sample: Matrix, calibrator: Affine, **settings_: float) -> PropensityModel:
     frame, y = sample.frame, sample.frame["outcome"].to_numpy()
-    estimator = (
-        LinearSides(sample.features, grid=(0.3,), default_c=settings_.get("c", 0.3))
-        if kind == "linear"
-        else TwoSidedBooster(sample.features, default_rounds=25, num_leaves=int(settings_.get("leaves", 7)))
-    )
+    estimator = KINDS[kind].estimator(sample.features)
+    if kind == "scorecard":
+        estimator.set_params(penalty=settings_.get("penalty", 3.0))
+    else:
+        estimator.set_params(rounds=25, num_leaves=int(settings_.get("leaves", 7)))
     fitted = estimator.fit(frame, y)
     return freeze(kind, fitted, calibrator, frame, 90, datetime(2025, 1, 1, tzinfo=UTC), 1)
 
@@ -35,7 +37,7 @@ def model(kind: str, sample: Matrix, calibrator: Affine, **settings_: float) -> 
 @settings(deadline=None, max_examples=25)
 @given(
     seed=st.integers(0, 2**31),
-    kind=st.sampled_from(["linear", "two_sided"]),
+    kind=st.sampled_from(sorted(KINDS)),
     slope=st.floats(0.05, 3),
     intercept=st.floats(-3, 3),
     features=st.sets(st.sampled_from(FEATURES), min_size=1).map(lambda s: tuple(f for f in FEATURES if f in s)),
@@ -67,13 +69,13 @@ def test_the_sum_holds_on_probabilities_of_lightgbm_itself() -> None:
     made = model("two_sided", sample, Affine(0.2, 0.9), leaves=15)
     booster = made.estimator
     assert isinstance(booster, TwoSidedBooster)
-    raw = booster._predict(sample.frame, raw_score=True)
+    raw = booster._predict(booster.encoder_.encode(sample.frame), raw_score=True)
     assert np.abs(raw - booster.decision_function(sample.frame)).max() < 1e-9
 
 
 def test_no_tree_reads_both_sides() -> None:
     sample = matrix(accounts=300, months=6)
-    booster = TwoSidedBooster(sample.features, default_rounds=60).fit(sample.frame, sample.frame["outcome"])
+    booster = TwoSidedBooster(sample.features, rounds=60).fit(sample.frame, sample.frame["outcome"])
     trees = booster.booster_.trees_to_dataframe().dropna(subset=["split_feature"])
     side = {i: f.side for i, f in enumerate(sample.features)}
     sides = trees.assign(side=trees["split_feature"].str[:3].astype(int).map(side)).groupby("tree_index")["side"]
@@ -83,7 +85,7 @@ def test_no_tree_reads_both_sides() -> None:
 
 def test_changing_one_side_leaves_the_other_as_it_was() -> None:
     sample = matrix(accounts=300, months=6)
-    for kind in ("linear", "two_sided"):
+    for kind in KINDS:
         made = model(kind, sample, Affine(0.0, 1.0))
         moved = sample.frame.assign(web_30d=sample.frame["web_30d"] * 3 + 1, email_90d=0.0)
         before, after = made.sides(sample.frame), made.sides(moved)
@@ -97,7 +99,7 @@ def test_the_booster_s_reasons_are_shap_s() -> None:
     made = model("two_sided", sample, Affine(0.0, 1.0), leaves=6)
     booster = made.estimator
     assert isinstance(booster, TwoSidedBooster)
-    frame = booster._frame(booster.encoder_.encode(sample.frame.head(60)))
+    frame = booster._frame_of(booster.encoder_.encode(sample.frame.head(60)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # shap warns of its own next version's output shape
         explainer = shap.TreeExplainer(booster.booster_)
@@ -107,25 +109,27 @@ def test_the_booster_s_reasons_are_shap_s() -> None:
     assert np.abs(told - made.contributions(sample.frame.head(60)).to_numpy()).max() < 1e-6
 
 
-def test_the_linear_model_s_reasons_are_shap_s() -> None:
+def test_the_scorecard_s_reasons_are_shap_s() -> None:
     shap = pytest.importorskip("shap")
     sample = matrix(accounts=150, months=4)
-    made = model("linear", sample, Affine(0.0, 1.0))
-    linear = made.estimator
-    assert isinstance(linear, LinearSides)
-    z = linear._design(linear.encoder_.encode(sample.frame))
-    explainer = shap.LinearExplainer((linear.coef_, linear.base_), shap.maskers.Independent(z, max_samples=len(z)))
-    told = explainer.shap_values(z)
-    grouped = np.zeros((len(z), len(sample.features)))
-    for j, column in enumerate(linear.columns_):
-        grouped[:, column.feature] += told[:, j]
-    assert np.abs(grouped - made.contributions(sample.frame).to_numpy()).max() < 1e-6
+    made = model("scorecard", sample, Affine(0.0, 1.0))
+    card = made.estimator
+    assert isinstance(card, Scorecard)
+    codes = codes_of(card.encoder_.encode(sample.frame), card.bins_)
+    z = np.concatenate([(codes[j] - MISSING)[:, None] == np.arange(len(t)) for j, t in enumerate(card.tables_)], axis=1)
+    masker = shap.maskers.Independent(z.astype(float), max_samples=len(z))
+    explainer = shap.LinearExplainer((np.concatenate(card.tables_), card.base_), masker)
+    told, at = explainer.shap_values(z.astype(float)), 0
+    parts = made.contributions(sample.frame).to_numpy()
+    for j, table in enumerate(card.tables_):
+        assert np.abs(told[:, at : at + len(table)].sum(axis=1) - parts[:, j]).max() < 1e-6
+        at += len(table)
     assert explainer.expected_value == pytest.approx(made.base, abs=1e-6)
 
 
 def test_a_waterfall_ends_at_the_log_odds() -> None:
     sample = matrix(accounts=100, months=4)
-    for kind in ("linear", "two_sided"):
+    for kind in KINDS:
         made = model(kind, sample, Affine(0.1, 0.8))
         scores = made.score(sample.frame)
         steps = waterfall(reasons(made, sample), scores, "a00007", n=3)

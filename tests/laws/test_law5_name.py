@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from matrix_sample import FEATURES, matrix
 from tierwise.errors import ContractError
 from tierwise.features.feature import Feature
-from tierwise.learning import LinearSides, TwoSidedBooster
+from tierwise.learning import Scorecard, TwoSidedBooster
 
 SAMPLE = matrix(accounts=150, months=4)
 Y = SAMPLE.frame["outcome"]
 MODELS = {
-    "linear": LinearSides(FEATURES).fit(SAMPLE.frame, Y),
-    "two_sided": TwoSidedBooster(FEATURES, default_rounds=20).fit(SAMPLE.frame, Y),
+    "scorecard": Scorecard(FEATURES).fit(SAMPLE.frame, Y),
+    "two_sided": TwoSidedBooster(FEATURES, rounds=20).fit(SAMPLE.frame, Y),
 }
 KINDS = st.sampled_from(sorted(MODELS))
 ONE = st.sampled_from(FEATURES)
@@ -66,9 +66,9 @@ def test_two_columns_swapped_by_name_are_two_columns_swapped_in_value() -> None:
 def test_a_doubled_column_and_an_infinite_value_are_refused() -> None:
     doubled = pd.concat([SAMPLE.frame, SAMPLE.frame[["web_30d"]]], axis=1)
     with pytest.raises(ContractError, match="more than one column is named"):
-        MODELS["linear"].decision_function(doubled)
+        MODELS["scorecard"].decision_function(doubled)
     with pytest.raises(ContractError, match="'web_30d' holds an infinite value"):
-        MODELS["linear"].decision_function(SAMPLE.frame.assign(web_30d=np.inf))
+        MODELS["scorecard"].decision_function(SAMPLE.frame.assign(web_30d=np.inf))
 
 
 def test_text_may_be_objects_or_pandas_strings() -> None:

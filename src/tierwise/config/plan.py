@@ -13,6 +13,9 @@ ColumnName = Annotated[str, Field(pattern=r"\S", max_length=200)]
 """A column of the user's own tables, as it is called there."""
 
 
+CandidateKind = Literal["scorecard", "additive", "two_sided", "staged"]
+
+
 class Frozen(BaseModel):
     """What every part of a YAML file shares: it is frozen, and an unknown key is refused."""
 
@@ -171,16 +174,66 @@ class Features(Frozen):
     signal: Signals = Signals()
 
 
+Setting = int | float
+
+
+class Candidate(Frozen):
+    """One model that is tried: a kind, under a name of its own where a kind is tried twice, with its settings."""
+
+    kind: CandidateKind
+    name: Name | None = None
+    settings: dict[str, Setting] = {}
+    """Of the estimator (learning_rate: 0.03); what is set here is not tuned."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name_alone(cls, value: object) -> object:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @property
+    def called(self) -> str:
+        """Its name: its kind's, unless it has one of its own."""
+        return self.name or self.kind
+
+
+class Tuning(Frozen):
+    """How much is tried to find better settings, by whichever bound comes first; 0 trials: the settings as they stand.
+
+    The same seed and number of trials give the same model, byte by byte; a bound in minutes does not.
+    """
+
+    trials: Annotated[int, Field(ge=0, le=10_000)] = 0
+    minutes: Annotated[float, Field(gt=0)] | None = None
+
+
 class Learning(Frozen):
     """How the model is learned."""
 
-    candidates: tuple[Literal["linear", "two_sided"], ...] = ("linear", "two_sided")
+    candidates: tuple[Candidate, ...] = (
+        Candidate(kind="scorecard"),
+        Candidate(kind="additive"),
+        Candidate(kind="two_sided"),
+    )
+    tuning: Tuning = Tuning()
     folds: Annotated[int, Field(ge=1, le=24)] = 4
     train_from: date | None = None
     test_from: date | None = None
     """The newest mature slice, kept for the final report, never for choosing; by default the last horizon."""
     min_outcomes: Annotated[int, Field(ge=2)] = 50
+    """The least distinct accounts with the outcome; below it tiers go by rules."""
+    scorecard_below: Annotated[int, Field(ge=2)] = 120
+    """With fewer accounts with the outcome than this, the scorecard alone is tried, and the model is provisional."""
     seed: int = 7
+
+    @field_validator("candidates")
+    @classmethod
+    def _told_apart(cls, value: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+        names = [candidate.called for candidate in value]
+        if not names:
+            raise ValueError("candidates is empty; name at least one, as scorecard")
+        if len(set(names)) < len(names):
+            raise ValueError(f"two candidates have one name: {', '.join(names)}; give each a name")
+        return value
 
 
 class Acceptance(Frozen):

@@ -26,3 +26,5 @@ class Feature:
     missing: Literal["value", "never"] = "value"
     absent: str = "not known"
     """What a missing value is called."""
+    monotone: Literal[-1, 0, 1] = 0
+    """Whether the log-odds may only rise (1) or only fall (-1) with a number; never of a category."""

@@ -1,27 +1,31 @@
 """Learning: two sides, calibrated out of time, chosen and judged forward in time."""
 
 from tierwise.learning.baselines import rankings
+from tierwise.learning.boosters import AdditiveBooster, FreeBooster, TwoSidedBooster
 from tierwise.learning.calibration import Affine, CalibrationTest, calibration_test, fit_affine
 from tierwise.learning.evaluation import NOT_USABLE, USABLE, Evaluation
 from tierwise.learning.ladder import Ladder, Rung, ladder
-from tierwise.learning.linear import LinearSides
 from tierwise.learning.metrics import Interval, auc, average_precision, capture, deciles, measure, paired_difference
 from tierwise.learning.model import PercentileMap, PropensityModel
+from tierwise.learning.scorecard import Scorecard
+from tierwise.learning.staged import StagedBooster
 from tierwise.learning.training import Trained, train_model
-from tierwise.learning.two_sided import TwoSidedBooster
 
 __all__ = [
     "NOT_USABLE",
     "USABLE",
+    "AdditiveBooster",
     "Affine",
     "CalibrationTest",
     "Evaluation",
+    "FreeBooster",
     "Interval",
     "Ladder",
-    "LinearSides",
     "PercentileMap",
     "PropensityModel",
     "Rung",
+    "Scorecard",
+    "StagedBooster",
     "Trained",
     "TwoSidedBooster",
     "auc",

@@ -30,20 +30,26 @@ AT = "capture_0.2"
 class Evaluation:
     """The evidence of one training, each figure with its n and interval.
 
-    verdict: `usable` or `no usable model`; why: one sentence. candidates: per candidate, the out-of-time log-loss and
-    calibration. metrics: per candidate and baseline on the test slice, `{figure: {value, low, high}}`. comparisons: the
-    chosen model less each baseline.
+    verdict: `usable` or `no usable model`; why: one sentence. provisional: few accounts had the outcome, so that only
+    scorecards were tried. candidates: per candidate, its settings, out-of-time log-loss and calibration. trials: every
+    setting that was tried, in order. yardstick: the chosen one against one free booster, out of time. random_cv: the
+    same model on rows drawn at random and forward in time. metrics: per candidate and baseline on the test slice,
+    `{figure: {value, low, high}}`. comparisons: the chosen model less each baseline.
     """
 
     verdict: str
     why: str
     chosen: str
     chosen_because: str
+    provisional: bool
     horizon_days: int
     trained: Mapping[str, Any]
     test: Mapping[str, Any]
     folds: Sequence[Mapping[str, Any]]
     candidates: Mapping[str, Mapping[str, Any]]
+    trials: Sequence[Mapping[str, Any]]
+    yardstick: Mapping[str, Any]
+    random_cv: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, Mapping[str, float]]]
     comparisons: Mapping[str, Mapping[str, Any]]
     calibration: Mapping[str, Any]

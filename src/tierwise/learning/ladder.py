@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tierwise.clock import grid, instant, naive
+from tierwise.learning.rows import least_behind
 from tierwise.learning.splits import Dated, days, folds_of, held_out, report_cut, stamp
-from tierwise.learning.training import least_behind
 
 if TYPE_CHECKING:
     from tierwise.config.plan import Plan

@@ -18,14 +18,13 @@ from tierwise.clock import instant
 from tierwise.errors import BundleError
 from tierwise.features.feature import Feature
 from tierwise.learning.calibration import Affine
+from tierwise.learning.candidates import KINDS
 from tierwise.learning.encoding import Encoder, signal_mask
-from tierwise.learning.linear import LinearSides
-from tierwise.learning.two_sided import TwoSidedBooster
+from tierwise.learning.sides import SidesClassifier
 
 Floats = npt.NDArray[np.float64]
-Estimator = LinearSides | TwoSidedBooster
 
-FORMAT = "tierwise-model/1"
+FORMAT = "tierwise-model/2"
 KNOTS = 1001
 
 
@@ -60,12 +59,12 @@ class PercentileMap:
 class PropensityModel:
     """What training leaves behind.
 
-    kind: `linear` or `two_sided`. trained_as_of: the newest as_of trained on. percentiles: of `account`, `fit` and
+    kind: of KINDS. trained_as_of: the newest as_of trained on. percentiles: of `account`, `fit` and
     `signal` log-odds. threads: used in scoring only; no part of the model.
     """
 
     kind: str
-    estimator: Estimator
+    estimator: SidesClassifier
     calibrator: Affine
     percentiles: Mapping[str, PercentileMap]
     horizon_days: int
@@ -80,7 +79,7 @@ class PropensityModel:
     @property
     def base(self) -> float:
         """The calibrated log-odds before any reason."""
-        return self.calibrator.intercept + self.calibrator.slope * self.estimator.base_
+        return float(self.calibrator.intercept + self.calibrator.slope * self.estimator.base_)
 
     def with_threads(self, threads: int) -> PropensityModel:
         """The same model, scoring on so many threads."""
@@ -130,7 +129,7 @@ class PropensityModel:
         return pd.DataFrame(parts, columns=[f.name for f in self.features])
 
     def to_files(self) -> dict[str, bytes]:
-        """The model as spec.json, calibrator.json and linear.json or model.txt; the same model, the same bytes."""
+        """The model as spec.json, calibrator.json and the estimator's own files; the same model, the same bytes."""
         spec = {
             "format": FORMAT,
             "kind": self.kind,
@@ -141,9 +140,7 @@ class PropensityModel:
             "percentiles": {name: asdict(self.percentiles[name]) for name in ("account", "fit", "signal")},
         }
         files = {"spec.json": _json(spec), "calibrator.json": _json(asdict(self.calibrator))}
-        if isinstance(self.estimator, LinearSides):
-            return files | {"linear.json": _json(self.estimator.to_dict())}
-        return files | {"model.txt": self.estimator.to_text().encode()}
+        return files | self.estimator.to_files()
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], threads: int = 1) -> PropensityModel:
@@ -167,11 +164,7 @@ class PropensityModel:
             raise BundleError("A model was to be read", found=f"its format is {spec['format']!r}, not {FORMAT!r}")
         features = tuple(Feature(**line) for line in spec["features"])
         encoder = Encoder.from_dict(features, spec["encoder"])
-        estimator: Estimator
-        if spec["kind"] == "linear":
-            estimator = LinearSides.from_dict(json.loads(files["linear.json"]), encoder, threads)
-        else:
-            estimator = TwoSidedBooster.from_text(files["model.txt"].decode(), encoder, threads)
+        estimator = KINDS[spec["kind"]].estimator.from_files(files, encoder, threads)
         maps = {
             str(name): PercentileMap(tuple(line["at"]), tuple(line["percent"]))
             for name, line in spec["percentiles"].items()
@@ -190,7 +183,7 @@ class PropensityModel:
 
 def freeze(
     kind: str,
-    estimator: Estimator,
+    estimator: SidesClassifier,
     calibrator: Affine,
     cohort: pd.DataFrame,
     horizon_days: int,

@@ -85,24 +85,3 @@ def folds_of(rows: Dated, horizon_days: int, folds: int, least: int) -> tuple[Sp
     behind = np.minimum(np.cumsum(rows.having), np.cumsum(rows.lacking))
     enough = rows.as_of[behind >= least]
     return rolling_origin([instant(a) for a in enough.astype(object)], horizon_days, folds)
-
-
-def inner_split(
-    as_of: Instants, y: npt.NDArray[np.float64], horizon_days: int, least: int = 10
-) -> tuple[Mask, Mask] | None:
-    """The newest part of the training rows, and the rows whose horizon closed before it: for choosing, forward in time.
-
-    The newest quarter by rows, or less where too little would be left to train on; None where neither side would hold
-    `least` rows of each class.
-    """
-    ordered = np.sort(as_of)
-    found: tuple[Mask, Mask] | None = None
-    for share in (0.75, 0.85, 0.95):
-        cut = ordered[min(int(share * len(ordered)), len(ordered) - 1)]
-        older, newer = as_of + days(horizon_days) <= cut, as_of >= cut
-        enough = all(min(y[m].sum(), m.sum() - y[m].sum()) >= least for m in (older, newer))
-        if enough:
-            found = (older, newer)
-            if older.mean() >= 0.3:
-                return found
-    return found

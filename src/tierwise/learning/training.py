@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit
 
-from tierwise.clock import Split, grid, instant, naive
-from tierwise.config.plan import Plan
-from tierwise.errors import NoUsableModel
-from tierwise.features.feature import Feature
+from tierwise.clock import instant
+from tierwise.config.plan import Learning, Plan
 from tierwise.features.matrix import Matrix
-from tierwise.learning.calibration import Affine, fit_affine, row_log_loss
+from tierwise.learning.boosters import FreeBooster
+from tierwise.learning.calibration import row_log_loss
+from tierwise.learning.choice import admitted, choose, random_gap, yardstick
+from tierwise.learning.encoding import Floats
 from tierwise.learning.evaluation import Evaluation, test_report
-from tierwise.learning.linear import LinearSides
-from tierwise.learning.metrics import paired_difference
-from tierwise.learning.model import Estimator, PropensityModel, freeze
-from tierwise.learning.splits import (
-    Instants,
-    Mask,
-    days,
-    forward_folds,
-    held_out,
-    instants,
-    report_cut,
-    stamp,
-    trained_on,
-)
-from tierwise.learning.two_sided import TwoSidedBooster
+from tierwise.learning.model import PropensityModel, freeze
+from tierwise.learning.rows import Rows, origin_folds, test_cut, training_rows
+from tierwise.learning.search import Tried, judge
+from tierwise.learning.sides import Prepared, SidesClassifier, prepare
+from tierwise.learning.splits import Mask, days, held_out, trained_on
+from tierwise.learning.tuning import Budget, tune
 
-Floats = npt.NDArray[np.float64]
+Say = Callable[[str], None]
 
-SIMPLEST_FIRST = ("linear", "two_sided")
+
+def silent(words: str) -> None:
+    """Say nothing."""
 
 
 @dataclass(frozen=True)
@@ -54,270 +48,170 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Eligible, mature rows, and what is read of them row by row."""
+class Division:
+    """Which rows choose and which report: folds of (learned from, held out) among the earlier rows, then the test."""
 
-    frame: pd.DataFrame
-    features: tuple[Feature, ...]
-    horizon_days: int
-
-    @property
-    def y(self) -> Floats:
-        """Outcomes, 0 or 1."""
-        return np.asarray(self.frame["outcome"].to_numpy(), dtype=np.float64)
-
-    @property
-    def as_of(self) -> Instants:
-        """As-of instants."""
-        return instants(self.frame["as_of"].to_numpy())
-
-    @property
-    def families(self) -> npt.NDArray[Any]:
-        """Ultimate parents: what is resampled."""
-        return np.asarray(self.frame["family_id"].to_numpy())
-
-    def where(self, mask: Mask) -> Rows:
-        """The rows that a mask keeps."""
-        return Rows(self.frame[mask].reset_index(drop=True), self.features, self.horizon_days)
-
-    def count(self) -> dict[str, Any]:
-        """How much this is: rows, accounts, outcomes, base rate, first and last as_of."""
-        as_of, y = self.as_of, self.y
-        return {
-            "rows": len(y),
-            "accounts": int(self.frame["account_id"].nunique()),
-            "outcomes": int(y.sum()),
-            "outcome_accounts": int(self.frame.loc[y == 1, "account_id"].nunique()),
-            "base_rate": float(y.mean()) if len(y) else float("nan"),
-            "first_as_of": str(as_of.min().astype("datetime64[s]")) if len(y) else None,
-            "last_as_of": str(as_of.max().astype("datetime64[s]")) if len(y) else None,
-        }
+    earlier: Mask
+    test: Mask
+    folds: Sequence[tuple[Mask, Mask]]
 
 
-def train_model(matrix: Matrix, plan: Plan, *, threads: int) -> Trained:
+def train_model(
+    matrix: Matrix,
+    plan: Plan,
+    *,
+    threads: int,
+    say: Say = silent,
+    journal: Path | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Trained:
     """Train, calibrate and evaluate the plan's model on the eligible, mature rows of a matrix.
 
     Candidates are compared by log-loss on rolling-origin folds before the test slice, each with a gap of one horizon;
     the simplest within one paired standard error (by account family) of the best is chosen. The test slice chooses
     nothing. The model that comes back is refitted on all mature rows.
 
+    journal: where finished trials of the search are kept, so that one that was killed goes on.
+
     Raises
     ------
     NoUsableModel : too few outcomes, too little history, or no candidate ranks better than chance out of time.
     """
     rows = training_rows(matrix, plan)
+    return train_rows(rows, divide(rows, plan), plan.model, threads=threads, say=say, journal=journal, clock=clock)
+
+
+def divide(rows: Rows, plan: Plan) -> Division:
+    """The test slice at the end, and rolling-origin folds before it (law 3)."""
     cut = test_cut(rows, plan)
-    earlier, test = rows.where(rows.as_of + days(rows.horizon_days) <= cut), rows.where(rows.as_of >= cut)
-    splits = _folds(rows, earlier, plan)
-    tested = np.any([held_out(s, earlier.as_of) for s in splits], axis=0)
-    out_of_time = earlier.where(tested)
-    raw = {name: _out_of_time(name, earlier, splits, plan, threads)[tested] for name in _names(plan)}
-    affine = {name: fit_affine(values, out_of_time.y) for name, values in raw.items()}
-    losses = {name: row_log_loss(affine[name](raw[name]), out_of_time.y) for name in raw if affine[name].usable}
-    chosen, because = choose(losses, out_of_time.families)
-    on_test = {
-        name: affine[name](_fitted(name, earlier, plan, threads).decision_function(test.frame)) for name in losses
-    }
-    base_rate = float(np.clip(earlier.y.mean(), 1e-9, 1 - 1e-9))
-    base = float(np.log(base_rate / (1 - base_rate)))
-    report = test_report(test.frame, test.y, on_test, chosen, rows.features, base, plan.model.seed)
-    newest = instant(rows.as_of.max().astype(object))
-    estimator = _fitted(chosen, rows, plan, threads)
-    model = freeze(chosen, estimator, affine[chosen], rows.frame, rows.horizon_days, newest, threads)
+    earlier, test = rows.as_of + days(rows.horizon_days) <= cut, rows.as_of >= cut
+    before = rows.where(earlier)
+    splits = origin_folds(rows, before, plan)
+    masks = [(trained_on(s, before.as_of, rows.horizon_days), held_out(s, before.as_of)) for s in splits]
+    return Division(earlier, test, masks)
+
+
+def train_rows(
+    rows: Rows,
+    division: Division,
+    learning: Learning,
+    *,
+    threads: int,
+    say: Say = silent,
+    journal: Path | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Trained:
+    """As `train_model`, of rows that are divided already."""
+    earlier, test = rows.where(division.earlier), rows.where(division.test)
+    provisional = rows.outcome_accounts < learning.scorecard_below
+    folds = [prepare(rows.features, *_of(earlier, old), *_of(earlier, now)) for old, now in division.folds]
+    found, trials = tune(
+        admitted(learning, provisional), folds, rows.features, Budget(learning.tuning, clock, journal),
+        threads=threads, seed=learning.seed, say=say,
+    )  # fmt: skip
+    out_of_time = earlier.at(np.concatenate([np.flatnonzero(now) for _, now in division.folds]))
+    chosen, because = choose(found, out_of_time.families)
+    say(because)
+    work = _Work(rows, earlier, test, threads, learning.seed)
+    on_test = {n: t.affine(work.fitted(t, earlier).decision_function(test.frame)) for n, t in _usable(found).items()}
+    report = test_report(test.frame, test.y, on_test, chosen, rows.features, _base(earlier.y), learning.seed)
     evaluation = Evaluation(
         verdict=report.verdict,
         why=report.why,
         chosen=chosen,
         chosen_because=because,
+        provisional=provisional,
         horizon_days=rows.horizon_days,
         trained=rows.count(),
         test=test.count(),
-        folds=[_fold(s, earlier, out_of_time, losses) for s in splits],
-        candidates=_candidates(affine, losses),
+        folds=_folds(division, earlier, found),
+        candidates={name: _candidate(tried, len(out_of_time.y)) for name, tried in found.items()},
+        trials=trials,
+        yardstick=yardstick(found[chosen].losses, work.free(folds), out_of_time.families),
+        random_cv=work.random_gap(found[chosen], out_of_time),
         metrics=report.metrics,
         comparisons=report.comparisons,
         calibration=report.calibration,
         lift=report.lift,
     )
     unseen = test.frame[["account_id", "as_of", "family_id", "outcome"]].assign(propensity=expit(on_test[chosen]))
-    return Trained(model, evaluation, unseen)
+    return Trained(work.model(found[chosen]), evaluation, unseen)
 
 
-def training_rows(matrix: Matrix, plan: Plan) -> Rows:
-    """The eligible, mature rows from `train_from` on (law 2), or why they are too few.
+@dataclass(frozen=True)
+class _Work:
+    """The fits that follow the choice."""
 
-    Raises
-    ------
-    NoUsableModel : fewer accounts with the outcome than the plan's `min_outcomes`, or none without it.
-    """
-    known = matrix.eligible().mature()
-    if plan.model.train_from is not None:
-        known = known.where(instants(known.frame["as_of"].to_numpy()) >= stamp(instant(plan.model.train_from)))
-    order = known.frame.sort_values(["as_of", "account_id"], kind="stable").reset_index(drop=True)
-    rows = Rows(order, known.features, known.horizon_days)
-    said = rows.count()
-    accounts, need = said["outcome_accounts"], plan.model.min_outcomes
-    if accounts < need:
-        raise NoUsableModel(
-            f"Training needs {need} accounts with the outcome in mature, eligible rows",
-            found=f"there are {accounts}, in {said['rows']} rows of {said['accounts']} accounts",
-            do="Widen the cohort or the outcome, lengthen horizon_days, or load older history",
+    rows: Rows
+    earlier: Rows
+    test: Rows
+    threads: int
+    seed: int
+
+    def fitted(self, tried: Tried, rows: Rows) -> SidesClassifier:
+        return tried.estimator(rows.features, self.threads, self.seed).fit(rows.frame, rows.y)
+
+    def model(self, tried: Tried) -> PropensityModel:
+        """The chosen candidate, fitted to all mature rows, with the affine map of out-of-time rows."""
+        newest = instant(self.rows.as_of.max().astype(object))
+        estimator = self.fitted(tried, self.rows)
+        return freeze(
+            tried.candidate.kind, estimator, tried.affine, self.rows.frame, self.rows.horizon_days, newest, self.threads
         )
-    if said["outcomes"] == said["rows"]:
-        raise NoUsableModel(
-            "Training needs rows with and without the outcome",
-            found=f"all {said['rows']} have it",
-            do="Shorten horizon_days, or narrow the outcome",
+
+    def free(self, folds: Sequence[Prepared]) -> Floats:
+        """The out-of-time losses of one free booster."""
+        _, log_odds, affine = judge(FreeBooster(self.rows.features, threads=self.threads, seed=self.seed), folds)
+        return row_log_loss(affine(log_odds), np.concatenate([fold.held_y for fold in folds]))
+
+    def random_gap(self, tried: Tried, out_of_time: Rows) -> dict[str, Any]:
+        estimator = tried.estimator(self.rows.features, self.threads, self.seed)
+        return random_gap(estimator, self.earlier, out_of_time, tried.affine(tried.log_odds), self.seed)
+
+
+def _of(rows: Rows, mask: Mask) -> tuple[pd.DataFrame, Floats]:
+    return rows.frame[mask], rows.y[mask]
+
+
+def _usable(found: Mapping[str, Tried]) -> dict[str, Tried]:
+    return {name: tried for name, tried in found.items() if tried.affine.usable}
+
+
+def _base(y: Floats) -> float:
+    """The log-odds of the base rate."""
+    rate = float(np.clip(y.mean(), 1e-9, 1 - 1e-9))
+    return float(np.log(rate / (1 - rate)))
+
+
+def _folds(division: Division, earlier: Rows, found: Mapping[str, Tried]) -> list[dict[str, Any]]:
+    """Each fold's dates, its sizes, and each candidate's mean log-loss on it."""
+    said, begin = [], 0
+    for old, now in division.folds:
+        end = begin + int(now.sum())
+        held, learned = earlier.where(now).count(), earlier.where(old).count()
+        said.append(
+            {
+                "cut": held["first_as_of"],
+                "until": held["last_as_of"],
+                "trained_rows": learned["rows"],
+                "trained_outcomes": learned["outcomes"],
+                "tested_rows": held["rows"],
+                "tested_outcomes": held["outcomes"],
+                "log_loss": {name: float(tried.losses[begin:end].mean()) for name, tried in _usable(found).items()},
+            }
         )
-    return rows
+        begin = end
+    return said
 
 
-def test_cut(rows: Rows, plan: Plan) -> np.datetime64:
-    """Where the test slice begins: the plan's `test_from`, or the first as_of of the last horizon's worth.
-
-    Raises
-    ------
-    NoUsableModel : no mature row is as new as `test_from`.
-    """
-    cut = report_cut(rows.as_of, rows.horizon_days, plan.model.test_from)
-    if cut is None:
-        raise NoUsableModel(
-            f"The test slice was to begin on {plan.model.test_from} (model.test_from)",
-            found=f"the newest mature row is of {_day(rows.as_of.max())}",
-            do="Set an earlier test_from, or leave it out",
-        )
-    return cut
-
-
-def choose(losses: Mapping[str, Floats], families: npt.NDArray[Any]) -> tuple[str, str]:
-    """The simplest candidate whose mean log-loss is within one paired standard error of the best, and why.
-
-    Raises
-    ------
-    NoUsableModel : no candidate is left.
-    """
-    if not losses:
-        raise NoUsableModel(
-            "A candidate must rank better than chance on later rows than it was trained on",
-            found="the calibration slope of every candidate is zero or below",
-            do="Tiers by rules need no model; add history, or features that are known before the outcome",
-        )
-    best = min(losses, key=lambda name: (float(losses[name].mean()), SIMPLEST_FIRST.index(name)))
-    for name in (n for n in SIMPLEST_FIRST if n in losses):
-        if name == best:
-            return name, f"{name} has the lowest out-of-time log-loss ({losses[name].mean():.4f})"
-        gap = paired_difference(losses[name], losses[best], families)
-        if gap.mean <= gap.standard_error:
-            return name, (
-                f"{name} is simpler than {best}, and its out-of-time log-loss is within one standard error "
-                f"({gap.mean:.5f} more, standard error {gap.standard_error:.5f})"
-            )
-    return best, ""
-
-
-def least_behind(plan: Plan) -> int:
-    """How many rows of each class the first fold must have behind it."""
-    return min(10, plan.model.min_outcomes)
-
-
-def _names(plan: Plan) -> list[str]:
-    return [name for name in SIMPLEST_FIRST if name in plan.model.candidates]
-
-
-def _fitted(name: str, rows: Rows, plan: Plan, threads: int) -> Estimator:
-    make: dict[str, Callable[[], Estimator]] = {
-        "linear": lambda: LinearSides(rows.features, rows.horizon_days, threads=threads),
-        "two_sided": lambda: TwoSidedBooster(rows.features, rows.horizon_days, threads=threads, seed=plan.model.seed),
-    }
-    return make[name]().fit(rows.frame, rows.y, as_of=rows.as_of)
-
-
-def _out_of_time(name: str, rows: Rows, splits: tuple[Split, ...], plan: Plan, threads: int) -> Floats:
-    """Raw log-odds of each fold's test rows by a model of the rows before it; NaN elsewhere."""
-    out = np.full(len(rows.frame), np.nan)
-    for split in splits:
-        model = _fitted(name, rows.where(trained_on(split, rows.as_of, rows.horizon_days)), plan, threads)
-        now = held_out(split, rows.as_of)
-        out[now] = model.decision_function(rows.frame[now])
-    return out
-
-
-def _folds(rows: Rows, earlier: Rows, plan: Plan) -> tuple[Split, ...]:
-    """The rolling-origin splits of the earlier rows, from the first instant with enough of both classes behind it.
-
-    Raises
-    ------
-    NoUsableModel : there is none; says from when there could be.
-    """
-    horizon, y, as_of = rows.horizon_days, earlier.y, earlier.as_of
-    least = least_behind(plan)
-    splits = forward_folds(as_of, y, horizon, plan.model.folds, least)
-    if splits and any(y[held_out(s, as_of)].any() for s in splits):
-        return splits
-    if forward_folds(as_of, y, horizon, plan.model.folds, 0):
-        raise NoUsableModel(
-            "Training needs one fold to choose on, and a test slice after it",
-            found=f"no fold has {least} rows with and without the outcome before it, and an outcome in it",
-            do="Load older history, or widen the outcome",
-        )
-    first, last = rows.as_of.min(), rows.as_of.max()
-    raise NoUsableModel(
-        f"Training needs one fold and a test slice, each {horizon} days after the rows it is trained on",
-        found=f"mature rows reach from {_day(first)} to {_day(last)}",
-        do=_when(plan, instant(first.astype(object)), horizon),
-    )
-
-
-def _when(plan: Plan, first: datetime, horizon: int) -> str:
-    possible = first_possible(plan, first, horizon)
-    if possible is None:
-        day = naive(first + timedelta(days=2 * horizon)).date()
-        return f"Set model.test_from to {day} or later, or load older history"
-    return f"It is possible with data through {naive(possible).date()}; load older history, or use rules-only tiers"
-
-
-def first_possible(plan: Plan, first: datetime, horizon_days: int) -> datetime | None:
-    """The first `data_through` at which history from `first` on allows a fold and a test slice; None if none does."""
-    gap = timedelta(days=horizon_days)
-    if plan.model.test_from is not None:
-        cut = instant(plan.model.test_from)
-        return None if first + 2 * gap > cut else cut + gap
-    every = plan.cohort.grid.every
-    if every is None:
-        return first + 4 * gap
-    as_ofs = grid(every, first, first + 5 * gap + timedelta(days=62))
-    for newest in as_ofs:
-        cut = min(a for a in as_ofs if newest - gap < a)
-        if any(a >= first + gap and a + gap <= cut for a in as_ofs):
-            return newest + gap
-    return first + 4 * gap
-
-
-def _day(value: np.datetime64) -> str:
-    return str(value.astype("datetime64[D]"))
-
-
-def _fold(split: Split, rows: Rows, out_of_time: Rows, losses: Mapping[str, Floats]) -> dict[str, Any]:
-    old, now = trained_on(split, rows.as_of, rows.horizon_days), held_out(split, out_of_time.as_of)
+def _candidate(tried: Tried, n: int) -> dict[str, Any]:
+    """What is said of a candidate: kind, settings, out-of-time log-loss and affine map."""
     return {
-        "cut": naive(split.cut).isoformat(),
-        "until": naive(split.until).isoformat(),
-        "trained_rows": int(old.sum()),
-        "trained_outcomes": int(rows.y[old].sum()),
-        "tested_rows": int(now.sum()),
-        "tested_outcomes": int(out_of_time.y[now].sum()),
-        "log_loss": {name: float(values[now].mean()) for name, values in losses.items()},
-    }
-
-
-def _candidates(affine: Mapping[str, Affine], losses: Mapping[str, Floats]) -> dict[str, dict[str, Any]]:
-    return {
-        name: {
-            "log_loss": float(losses[name].mean()) if name in losses else float("nan"),
-            "intercept": line.intercept,
-            "slope": line.slope,
-            "usable": line.usable,
-            "n": len(losses[name]) if name in losses else 0,
-        }
-        for name, line in affine.items()
+        "kind": tried.candidate.kind,
+        "settings": dict(tried.settings) | dict(tried.candidate.settings),
+        "log_loss": tried.mean,
+        "intercept": tried.affine.intercept,
+        "slope": tried.affine.slope,
+        "usable": tried.affine.usable,
+        "n": n,
     }

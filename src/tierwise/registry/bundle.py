@@ -20,7 +20,16 @@ FORMAT = "tierwise-bundle/1"
 MANIFEST = "MANIFEST.json"
 GOLDEN_ROWS = 50
 TOLERANCE = 1e-9
-KNOWN = {"spec.json", "calibrator.json", "linear.json", "model.txt", "meta.json", "golden.json"}
+KNOWN = {
+    "spec.json",
+    "calibrator.json",
+    "scorecard.json",
+    "model.txt",
+    "fit.txt",
+    "signal.txt",
+    "meta.json",
+    "golden.json",
+}
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,14 @@ NAMES = {
     "icp_rubric": "ICP rubric",
     "base_rate": "Always the base rate",
     "two_sided": "Two-sided boosting",
-    "linear": "Linear model",
+    "scorecard": "Scorecard",
+    "additive": "Additive boosting",
+    "staged": "Staged boosting",
     "largest": "Largest accounts first",
     "newest_activity": "Newest activity first",
 }
 IN_TEXT = {
-    "linear": "the linear model",
+    "scorecard": "the scorecard",
     "icp_rubric": "the ICP rubric",
     "base_rate": "any order",
     "largest": "the largest accounts first",

@@ -1,0 +1,73 @@
+"""Bins: numbers cut at training quantiles, categories by level, what is missing apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tierwise.learning.encoding import Encoder, Floats
+
+Codes = npt.NDArray[np.int16]
+
+MISSING = -1
+TAIL = (0.95, 0.99)
+"""Quantiles that are always cut: most signals are zero for most accounts."""
+
+
+@dataclass(frozen=True)
+class Bins:
+    """One feature's bins.
+
+    edges: of a number, rising; bin k holds `edges[k - 1] <= x < edges[k]`, and its code is k. levels: how many codes a
+    category has; its code is the encoder's. missing: whether a missing value has a bin of its own. middle: the code
+    that a missing number stands beside.
+    """
+
+    edges: tuple[float, ...]
+    levels: int
+    missing: bool
+    middle: int
+
+    @property
+    def n(self) -> int:
+        """How many bins there are, that of missing values apart."""
+        return self.levels or len(self.edges) + 1
+
+    def codes(self, x: Floats) -> Codes:
+        """The bin of each value; MISSING where it is missing."""
+        found = x if self.levels else np.searchsorted(self.edges, x, side="right")
+        return np.where(np.isnan(x), MISSING, found).astype(np.int16)
+
+
+def learn_bins(encoded: Floats, encoder: Encoder, bins: int) -> tuple[Bins, ...]:
+    """The bins that training rows call for: `bins` of about equal size, fewer where values repeat."""
+    found = []
+    for j, feature in enumerate(encoder.features):
+        x = encoded[:, j]
+        known = np.sort(x[~np.isnan(x)])
+        missing = len(known) < len(x)
+        if feature.kind == "category":
+            found.append(Bins((), len(encoder.levels[feature.name]) + 1, missing, 0))
+            continue
+        edges = _edges(known, bins)
+        middle = int(np.searchsorted(edges, known[len(known) // 2], side="right")) if len(known) else 0
+        found.append(Bins(edges, 0, missing, middle))
+    return tuple(found)
+
+
+def _edges(known: Floats, bins: int) -> tuple[float, ...]:
+    """Rising edges, each a value that occurs: the quantiles of the sorted values, or all of few values."""
+    distinct = np.unique(known)
+    if len(distinct) <= bins:
+        return tuple(distinct[1:].tolist())
+    shares = np.union1d(np.arange(1, bins) / bins, TAIL)
+    cut = np.unique(known[np.minimum((shares * len(known)).astype(np.int64), len(known) - 1)])
+    return tuple(cut[cut > distinct[0]].tolist())
+
+
+def codes_of(encoded: Floats, bins: Sequence[Bins]) -> Codes:
+    """Features x rows: the bin of every value."""
+    return np.stack([b.codes(encoded[:, j]) for j, b in enumerate(bins)])

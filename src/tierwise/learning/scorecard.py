@@ -1,0 +1,282 @@
+"""A scorecard: logistic regression on bins, whose steps from bin to bin are held small."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.linalg import cho_factor, cho_solve
+from scipy.optimize import lsq_linear
+from scipy.special import expit
+from threadpoolctl import threadpool_limits
+
+from tierwise.features.feature import Feature
+from tierwise.learning.binning import MISSING, Bins, Codes, codes_of, learn_bins
+from tierwise.learning.calibration import row_log_loss
+from tierwise.learning.encoding import Encoder, Floats
+from tierwise.learning.sides import Path, Prepared, SidesClassifier
+
+PENALTIES = (1000.0, 300.0, 150.0, 80.0, 40.0, 20.0, 10.0)
+ROWS_FOR_CURVATURE = 50_000
+"""The curvature is taken from at most so many rows, evenly spread; the gradient always from all."""
+CHUNK = 4096
+
+
+class Scorecard(SidesClassifier):
+    """Logistic regression on binned features; every feature has a table of points that a person can read.
+
+    A number's bins are coded as steps from each bin to the next one, a category's as levels; `penalty` x the squares of
+    all of them is added to the log-loss (a random walk as prior of a number's curve, with variance 1 / penalty a step),
+    so that bins with little evidence lie level with their neighbours. A feature that is monotone in the catalogue has
+    steps of one sign. bins: about how many bins a number has.
+    """
+
+    path_parameter = "penalty"
+
+    def __init__(
+        self,
+        features: tuple[Feature, ...] | None = None,
+        penalty: float = 100.0,
+        bins: int = 8,
+        outcome_weight: float = 1.0,
+        threads: int = 1,
+    ) -> None:
+        self.features = features
+        self.penalty = penalty
+        self.bins = bins
+        self.outcome_weight = outcome_weight
+        self.threads = threads
+
+    def _learn(self, encoded: Floats, y: Floats) -> None:
+        self.bins_ = learn_bins(encoded, self.encoder_, self.bins)
+        self._settle(next(iter(self._solved(codes_of(encoded, self.bins_), y, (self.penalty,)))))
+
+    def _follow(self, rows: Prepared) -> Path:
+        key = ("bins", self.bins)
+        if key not in rows.memo:
+            bins = learn_bins(rows.encoded, rows.encoder, self.bins)
+            rows.memo[key] = (bins, codes_of(rows.encoded, bins))
+        self.bins_, codes = rows.memo[key]
+        said = []
+        for solved in self._solved(codes, rows.y, PENALTIES):
+            self._settle(solved)
+            said.append(self.base_ + self._contribute(rows.held).sum(axis=1))
+        return Path(PENALTIES, np.stack(said))
+
+    def _solved(self, codes: Codes, y: Floats, penalties: Sequence[float]) -> Iterator[tuple[float, list[Floats]]]:
+        layout = Layout(self.bins_, tuple(f.monotone for f in self.encoder_.features))
+        with threadpool_limits(1), ThreadPoolExecutor(self.threads) as pool:
+            yield from _solve(codes, y, self._weights(y), layout, penalties, pool)
+
+    def _settle(self, solved: tuple[float, list[Floats]]) -> None:
+        """Keep what was solved: the base, and per feature the points of `missing`, bin 0, bin 1, ..."""
+        intercept, self.tables_ = solved
+        self.base_ = intercept - float(np.log(self.outcome_weight))
+
+    def _contribute(self, encoded: Floats) -> Floats:
+        out = np.empty((len(encoded), len(self.bins_)))
+        for j, (bins, table) in enumerate(zip(self.bins_, self.tables_, strict=True)):
+            out[:, j] = table[bins.codes(encoded[:, j]) - MISSING]
+        return out
+
+    def points(self) -> pd.DataFrame:
+        """The scorecard as a table: feature, side, bin (as words), at_least, below, level, log_odds (0 on average)."""
+        lines: list[tuple[Any, ...]] = []
+        where: tuple[Any, ...]
+        for feature, bins, table in zip(self.encoder_.features, self.bins_, self.tables_, strict=True):
+            edges = [-np.inf, *bins.edges, np.inf]
+            levels = [*self.encoder_.levels.get(feature.name, ()), "any other"]
+            for code in range(bins.n):
+                if bins.levels:
+                    where = (levels[code], np.nan, np.nan, levels[code])
+                else:
+                    where = (_span(edges[code], edges[code + 1]), edges[code], edges[code + 1], None)
+                lines.append((feature.name, feature.side, *where, float(table[code - MISSING])))
+            if bins.missing:
+                lines.append((feature.name, feature.side, feature.absent, np.nan, np.nan, None, float(table[0])))
+        return pd.DataFrame(lines, columns=["feature", "side", "bin", "at_least", "below", "level", "log_odds"])
+
+    def to_files(self) -> dict[str, bytes]:
+        """scorecard.json: the base and, feature by feature, edges and points."""
+        lines = [
+            {"feature": f.name, "edges": list(b.edges), "levels": b.levels, "missing": b.missing, "middle": b.middle}
+            | {"points": t.tolist()}
+            for f, b, t in zip(self.encoder_.features, self.bins_, self.tables_, strict=True)
+        ]
+        said = {"base": self.base_, "penalty": float(self.penalty), "tables": lines}
+        return {"scorecard.json": (json.dumps(said, sort_keys=True, indent=1, allow_nan=False) + "\n").encode()}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], encoder: Encoder, threads: int = 1) -> Self:
+        """The scorecard that `to_files` and its encoder describe."""
+        said = json.loads(files["scorecard.json"])
+        model = cls._restored(encoder, threads)
+        model.penalty, model.base_ = float(said["penalty"]), float(said["base"])
+        by_name = {str(line["feature"]): line for line in said["tables"]}
+        lines = [by_name[f.name] for f in encoder.features]
+        model.bins_ = tuple(
+            Bins(tuple(map(float, x["edges"])), int(x["levels"]), bool(x["missing"]), int(x["middle"])) for x in lines
+        )
+        model.tables_ = [np.array(line["points"], dtype=np.float64) for line in lines]
+        if any(len(t) != b.n + 1 for t, b in zip(model.tables_, model.bins_, strict=True)):
+            raise ValueError("a table has not as many points as bins")
+        return model
+
+
+def _span(low: float, high: float) -> str:
+    if low == -np.inf:
+        return "any value" if high == np.inf else f"below {high:g}"
+    return f"{low:g} or more" if high == np.inf else f"{low:g} to below {high:g}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which parameter is what: the intercept, then by feature its steps or levels, then its missing value's own."""
+
+    bins: tuple[Bins, ...]
+    monotone: tuple[int, ...]
+
+    @property
+    def spans(self) -> list[tuple[int, int, int]]:
+        """By feature: where its parameters begin and end, and the place of its missing value's (or -1)."""
+        found, at = [], 1
+        for bins in self.bins:
+            end = at + (bins.levels or len(bins.edges))
+            found.append((at, end, end if bins.missing else -1))
+            at = end + bins.missing
+        return found
+
+    @property
+    def size(self) -> int:
+        return 1 + sum((b.levels or len(b.edges)) + b.missing for b in self.bins)
+
+    def tables(self, beta: Floats) -> list[Floats]:
+        """By feature, what is added for a missing value, for bin 0, for bin 1, ..."""
+        found = []
+        for bins, (at, end, missing) in zip(self.bins, self.spans, strict=True):
+            own = beta[at:end] if bins.levels else np.concatenate([[0.0], np.cumsum(beta[at:end])])
+            beside = 0.0 if bins.levels else own[bins.middle]
+            found.append(np.concatenate([[beside + (beta[missing] if missing >= 0 else 0.0)], own]))
+        return found
+
+    def gradient(self, codes: Codes, residual: Floats) -> Floats:
+        """The sum over rows of residual x the parameter's column."""
+        out = np.empty(self.size)
+        out[0] = residual.sum()
+        for j, (bins, (at, end, missing)) in enumerate(zip(self.bins, self.spans, strict=True)):
+            sums = np.bincount(codes[j] - MISSING, residual, bins.n + 1)
+            if missing >= 0:
+                out[missing] = sums[0]
+            if bins.levels:
+                out[at:end] = sums[1:]
+            else:
+                sums[bins.middle - MISSING] += sums[0]
+                out[at:end] = np.cumsum(sums[:1:-1])[::-1]
+        return out
+
+    def design(self, codes: Codes) -> npt.NDArray[np.float32]:
+        """Rows x parameters of 0 and 1."""
+        out = np.empty((codes.shape[1], self.size), dtype=np.float32)
+        out[:, 0] = 1.0
+        for j, (bins, (at, end, missing)) in enumerate(zip(self.bins, self.spans, strict=True)):
+            own = codes[j][:, None]
+            if bins.levels:
+                out[:, at:end] = own == np.arange(bins.levels)
+            else:
+                out[:, at:end] = np.where(own == MISSING, bins.middle, own) > np.arange(len(bins.edges))
+            if missing >= 0:
+                out[:, missing] = codes[j] == MISSING
+        return out
+
+    def bounds(self) -> tuple[Floats, Floats]:
+        """The least and the greatest value of each parameter: steps of a monotone feature have one sign."""
+        low, high = np.full(self.size, -np.inf), np.full(self.size, np.inf)
+        for sign, bins, (at, end, _) in zip(self.monotone, self.bins, self.spans, strict=True):
+            if sign and not bins.levels:
+                (low if sign > 0 else high)[at:end] = 0.0
+        return low, high
+
+
+def _solve(
+    codes: Codes, y: Floats, weight: Floats, layout: Layout, penalties: Sequence[float], pool: ThreadPoolExecutor
+) -> Iterator[tuple[float, list[Floats]]]:
+    """(intercept, centred tables) at each penalty, each starting where the one before ended (damped Newton steps)."""
+    rate = float((weight * y).sum() / weight.sum())
+    beta = np.zeros(layout.size)
+    beta[0] = np.log(rate / (1 - rate))
+    low, high = layout.bounds()
+    bounded = bool(np.isfinite(low).any() or np.isfinite(high).any())
+    for penalty in penalties:
+        ridge = np.full(layout.size, penalty)
+        ridge[0] = 1e-9
+        eta = _log_odds(codes, layout, beta)
+        loss = _objective(eta, y, weight, beta, ridge)
+        curvature = _curvature(codes, expit(eta), weight, layout, pool) + np.diag(ridge)
+        factor = cho_factor(curvature)
+        for _ in range(30):
+            gradient = layout.gradient(codes, weight * (expit(eta) - y)) + ridge * beta
+            step = _bounded(curvature, gradient, low - beta, high - beta) if bounded else -cho_solve(factor, gradient)
+            if -float(gradient @ step) < 1e-7 * len(y) * max(rate * (1 - rate), 1e-6):
+                break
+            size = 1.0
+            while size > 1e-3:
+                eta = _log_odds(codes, layout, beta + size * step)
+                new = _objective(eta, y, weight, beta + size * step, ridge)
+                if new <= loss:
+                    break
+                size /= 2
+            if new > loss:
+                break
+            beta, loss = beta + size * step, new
+        yield _centred(codes, layout, beta)
+
+
+def _log_odds(codes: Codes, layout: Layout, beta: Floats) -> Floats:
+    eta = np.full(codes.shape[1], beta[0])
+    for j, table in enumerate(layout.tables(beta)):
+        eta += table[codes[j] - MISSING]
+    return eta
+
+
+def _objective(eta: Floats, y: Floats, weight: Floats, beta: Floats, ridge: Floats) -> float:
+    return float((weight * row_log_loss(eta, y)).sum() + (ridge * beta**2).sum() / 2)
+
+
+def _curvature(codes: Codes, p: Floats, weight: Floats, layout: Layout, pool: ThreadPoolExecutor) -> Floats:
+    """The log-loss's second derivatives, from evenly spread rows; summed in one order, whatever the threads."""
+    n = codes.shape[1]
+    rows = np.arange(n) if n <= ROWS_FOR_CURVATURE else np.linspace(0, n - 1, ROWS_FOR_CURVATURE).astype(np.int64)
+    scale = np.sqrt(weight * p * (1 - p) * (n / len(rows)))
+
+    def part(at: int) -> npt.NDArray[np.float32]:
+        chunk = rows[at : at + CHUNK]
+        design = layout.design(codes[:, chunk]) * scale[chunk, None].astype(np.float32)
+        return np.asarray(design.T @ design)
+
+    total = np.zeros((layout.size, layout.size))
+    for piece in pool.map(part, range(0, len(rows), CHUNK)):
+        total += piece
+    return total
+
+
+def _bounded(curvature: Floats, gradient: Floats, low: Floats, high: Floats) -> Floats:
+    """The step that is best within the bounds, by the quadratic model."""
+    root = np.linalg.cholesky(curvature).T
+    target = np.linalg.solve(root.T, -gradient)
+    return np.asarray(lsq_linear(root, target, bounds=(low, np.maximum(high, low + 1e-12)), method="bvls").x)
+
+
+def _centred(codes: Codes, layout: Layout, beta: Floats) -> tuple[float, list[Floats]]:
+    """The tables less their training means, which go to the intercept."""
+    intercept, tables = float(beta[0]), []
+    for j, table in enumerate(layout.tables(beta)):
+        mean = float(np.bincount(codes[j] - MISSING, minlength=len(table)) @ table) / codes.shape[1]
+        intercept += mean
+        tables.append(table - mean)
+    return intercept, tables

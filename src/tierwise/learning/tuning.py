@@ -1,0 +1,195 @@
+"""Tuning: better settings within a stated budget, by Optuna, seeded, pruned on the folds, and resumable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.pruners import MedianPruner
+from optuna.samplers import TPESampler
+from optuna.storages import InMemoryStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import Trial, TrialState
+
+from tierwise.config.plan import Candidate, Setting, Tuning
+from tierwise.features.feature import Feature
+from tierwise.learning.candidates import KINDS, Range
+from tierwise.learning.search import Tried, follow
+from tierwise.learning.sides import Prepared
+
+Say = Callable[[str], None]
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+NEVER = 1e9
+"""What a candidate that does not rank is worth to the search: Optuna takes no infinity as a value."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much may be tried; `clock` gives seconds and is read only where there is a bound in minutes."""
+
+    tuning: Tuning
+    clock: Callable[[], float]
+    journal: Path | None = None
+    """Where finished trials are kept, so that a search that was killed goes on; None: nowhere."""
+
+
+def tune(
+    candidates: Sequence[Candidate],
+    folds: Sequence[Prepared],
+    features: Sequence[Feature],
+    budget: Budget,
+    *,
+    threads: int,
+    seed: int,
+    say: Say,
+) -> tuple[dict[str, Tried], list[dict[str, Any]]]:
+    """Each candidate at its best settings, and every trial in order: candidate, settings, state, log-loss.
+
+    The first trial of each candidate is its settings as they stand; further ones, in turn, are proposed by TPE
+    (Bergstra et al. 2011) from those before, and pruned after a fold on which they lie above the median. With the same
+    seed and number of trials the search is the same, also if it was killed in between and its journal kept.
+    """
+    search = _Search(folds, features, budget, threads, seed, say)
+    turns = _turns(candidates, budget.tuning.trials)
+    with _quiet():
+        for number, candidate in enumerate(turns, start=1):
+            if number > len(candidates) and search.out_of_time():
+                say(f"tuning ends after {number - 1} trials: its {budget.tuning.minutes:g} minutes are over")
+                break
+            search.trial(candidate, number, len(turns))
+        return {c.called: search.best(c) for c in candidates}, search.trials
+
+
+def _turns(candidates: Sequence[Candidate], trials: int) -> list[Candidate]:
+    """Whose turn each trial is: every candidate once, then in turn as far as trials reach and a kind is worth more."""
+    left = {c.called: KINDS[c.kind].most_trials - 1 for c in candidates}
+    turns = list(candidates)
+    while len(turns) < trials and any(left.values()):
+        for candidate in (c for c in candidates if left[c.called] > 0):
+            if len(turns) < trials:
+                turns.append(candidate)
+                left[candidate.called] -= 1
+    return turns
+
+
+class _Search:
+    """One study a candidate, in one storage."""
+
+    def __init__(
+        self, folds: Sequence[Prepared], features: Sequence[Feature], budget: Budget, threads: int, seed: int, say: Say
+    ) -> None:
+        self.folds, self.features, self.budget = folds, features, budget
+        self.threads, self.seed, self.say = threads, seed, say
+        self.until = math.inf
+        if budget.tuning.minutes is not None:
+            self.until = budget.clock() + 60 * budget.tuning.minutes
+        backend = None if budget.journal is None else JournalFileBackend(str(budget.journal))
+        self.storage = InMemoryStorage() if backend is None else JournalStorage(backend)
+        self.studies: dict[str, optuna.Study] = {}
+        self.found: dict[str, Tried] = {}
+        self.taken: dict[str, int] = {}
+        self.trials: list[dict[str, Any]] = []
+
+    def out_of_time(self) -> bool:
+        return math.isfinite(self.until) and self.budget.clock() >= self.until
+
+    def trial(self, candidate: Candidate, number: int, of: int) -> None:
+        """The candidate's next trial: taken from the journal if it is there, else made."""
+        study = self._study(candidate)
+        place = self.taken.get(candidate.called, 0)
+        self.taken[candidate.called] = place + 1
+        if len(_done(study)) <= place:
+            self._make(study, candidate, place)
+        done = _done(study)[place]
+        settings = dict(done.user_attrs["settings"])
+        loss = None if done.state is TrialState.PRUNED or done.value == NEVER else done.value
+        line = {"trial": number, "candidate": candidate.called, "settings": settings, "log_loss": loss}
+        self.trials.append(line | {"state": "pruned" if done.state is TrialState.PRUNED else "complete"})
+        if of > len(self.studies):
+            self.say(f"trial {number} of {of}: {self._words(self.trials[-1])}")
+
+    def _words(self, line: Mapping[str, Any]) -> str:
+        known = [t for t in self.trials if t["log_loss"] is not None]
+        best = min(known, key=lambda t: t["log_loss"]) if known else None
+        said = "pruned" if line["state"] == "pruned" else "no ranking" if line["log_loss"] is None else ""
+        own = said or f"log-loss {line['log_loss']:.4f}"
+        return f"{line['candidate']} {own}" + (f"; best {best['log_loss']:.4f}, {best['candidate']}" if best else "")
+
+    def _study(self, candidate: Candidate) -> optuna.Study:
+        if candidate.called not in self.studies:
+            self.studies[candidate.called] = optuna.create_study(
+                storage=self.storage,
+                study_name=candidate.called,
+                pruner=MedianPruner(n_startup_trials=3),
+                direction="minimize",
+                load_if_exists=True,
+            )
+        return self.studies[candidate.called]
+
+    def _make(self, study: optuna.Study, candidate: Candidate, place: int) -> None:
+        study.sampler = TPESampler(seed=self.seed + 1009 * place, n_startup_trials=5)
+        trial = study.ask()
+        settings = self._settings(trial, candidate, place)
+        trial.set_user_attr("settings", settings)
+
+        def after_fold(fold: int, loss: float) -> None:
+            trial.report(min(loss, NEVER), fold)
+            if place and fold < len(self.folds) - 1 and trial.should_prune():
+                raise optuna.TrialPruned
+
+        try:
+            tried = follow(
+                candidate, settings, self.folds, self.features,
+                threads=self.threads, seed=self.seed, after_fold=after_fold,
+            )  # fmt: skip
+        except optuna.TrialPruned:
+            study.tell(trial, state=TrialState.PRUNED)
+            return
+        trial.set_user_attr("settings", dict(tried.settings))
+        study.tell(trial, min(tried.mean, NEVER))
+        before = self.found.get(candidate.called)
+        if before is None or tried.mean < before.mean:
+            self.found[candidate.called] = tried
+
+    def _settings(self, trial: Trial, candidate: Candidate, place: int) -> dict[str, Setting]:
+        """The settings as they stand for the first trial, proposed ones for the others."""
+        kind = KINDS[candidate.kind]
+        asked = {name: span for name, span in kind.space.items() if name not in candidate.settings}
+        return {name: _suggest(trial, name, span) for name, span in asked.items()} if place else {}
+
+    def best(self, candidate: Candidate) -> Tried:
+        """The candidate's best trial; judged again if it was made by a search that was killed."""
+        study = self._study(candidate)
+        best = min((t for t in _done(study) if t.state is TrialState.COMPLETE), key=lambda t: (t.value, t.number))
+        found = self.found.get(candidate.called)
+        if found is not None and found.settings == best.user_attrs["settings"]:
+            return found
+        path = KINDS[candidate.kind].estimator.path_parameter
+        settings = {name: value for name, value in best.user_attrs["settings"].items() if name != path}
+        return follow(candidate, settings, self.folds, self.features, threads=self.threads, seed=self.seed)
+
+
+def _done(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=DONE)
+
+
+def _suggest(trial: Trial, name: str, span: Range) -> Setting:
+    if isinstance(span.low, int) and isinstance(span.high, int):
+        return trial.suggest_int(name, span.low, span.high, log=True)
+    return trial.suggest_float(name, span.low, span.high, log=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Optuna's own log lines are ours to say."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
