@@ -462,7 +462,7 @@ def test_scores_and_a_monotone_order() -> None:
     made, sample = trained().model, matrix()
     scores = made.score(sample.frame)
     assert list(scores.columns) == [
-        *("account_id", "as_of", "base", "fit_log_odds", "signal_log_odds", "propensity"),
+        *("account_id", "as_of", "base", "fit_log_odds", "signal_log_odds", "calibration_log_odds", "propensity"),
         *("account_score", "fit_score", "signal_score"),
     ]
     assert scores["propensity"].between(0, 1).all()

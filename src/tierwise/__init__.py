@@ -22,6 +22,7 @@ _HOME = {
     "promote": "jobs",
     "read_current": "publishing",
     "read_tables": "data",
+    "recalibrate": "jobs",
     "rollback": "jobs",
     "score": "jobs",
     "simulate": "synthetic",

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from tierwise.data import Warehouse
 
 OWN_FIELDS = frozenset(
-    {"account_score", "fit_score", "signal_score", "fit_log_odds", "signal_log_odds", "propensity", "expected_value"}
+    {"account_score", "fit_score", "signal_score", "propensity", "expected_value"}
+    | {"fit_log_odds", "signal_log_odds", "calibration_log_odds"}
     | {"tier", "tier_since", "previous_tier", "movement", "decided_by", "guardrails", "roles_reached"}
     | {"model_version", "policy_version", "run_id"}
 )

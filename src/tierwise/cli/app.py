@@ -61,11 +61,17 @@ def demo(
 
 def train(
     as_of: Annotated[str | None, typer.Option("--as-of", help="YYYY-MM-DD; default: the end of the data.")] = None,
+    recalibrate: Annotated[
+        bool, typer.Option("--recalibrate", help="Learn nothing; only set the live model's probabilities right again.")
+    ] = False,
 ) -> None:
     """Train, evaluate and register a challenger.
 
     The first version becomes the live model.
     """
+    if recalibrate:
+        _recalibrate(as_of)
+        return
     from tierwise.cli import tables
     from tierwise.jobs import train as run_train
 
@@ -83,6 +89,25 @@ def train(
         tables.trained(result)
     following = f"score --as-of {result.as_of.date()}" if result.live else "promote"
     context.close(0, following=context.command(following))
+
+
+def _recalibrate(as_of: str | None) -> None:
+    from tierwise.cli import tables
+    from tierwise.jobs import recalibrate as run_recalibrate
+
+    result = run_recalibrate(context.workspace(), context.plan, now=context.now, as_of=as_of, say=context.say)
+    if context.as_json:
+        show.emit(
+            {
+                "plan": result.plan,
+                "version": result.number,
+                "model_version": result.model_version,
+                "recalibration": result.report,
+            }
+        )
+    else:
+        tables.recalibrated(result)
+    context.close(0, following=context.command("promote"))
 
 
 def promote() -> None:

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
     from tierwise.audit import Coverage, Draft, Finding
     from tierwise.data import Inspection, Intake
-    from tierwise.jobs import CheckResult, Explained, GovernResult, ScoreResult, TablesAsOf, TrainResult
+    from tierwise.jobs import (
+        CheckResult,
+        Explained,
+        GovernResult,
+        RecalibrateResult,
+        ScoreResult,
+        TablesAsOf,
+        TrainResult,
+    )
     from tierwise.learning import Ladder
 
 FIGURES = ("auc", "average_precision", "log_loss")
@@ -69,6 +77,13 @@ def trained(result: TrainResult) -> None:
     for sentence in filter(None, (better_unseen(e), calibration_words(e["calibration"]))):
         line(f"{sentence}.", indent="  ")
     print(f"Version {result.number}, {result.model_version[:12]}; card: {result.card}")
+
+
+def recalibrated(result: RecalibrateResult) -> None:
+    """What a recalibration did, on which rows, and what it is worth on later ones."""
+    for sentence in result.words:
+        line(f"{sentence}.", indent="  ")
+    print(f"Version {result.number}, {result.model_version[:12]}, is the challenger.")
 
 
 def _interval(figure: dict[str, float] | None) -> str:

@@ -223,6 +223,8 @@ class Learning(Frozen):
     """The least distinct accounts with the outcome; below it tiers go by rules."""
     scorecard_below: Annotated[int, Field(ge=2)] = 120
     """With fewer accounts with the outcome than this, the scorecard alone is tried, and the model is provisional."""
+    calibration: Literal["affine", "beta", "isotonic", "venn_abers"] = "affine"
+    """What makes log-odds mean what they say. The affine map keeps sums; what another adds is a bar of its own."""
     seed: int = 7
 
     @field_validator("candidates")

@@ -19,21 +19,26 @@ if TYPE_CHECKING:
 COLUMNS = ("account_id", "as_of", "side", "feature", "value", "value_as_of", "log_odds", "words")
 NOTHING = 1e-12
 """A contribution of no more than this is rounding, and is left out."""
+CALIBRATION = "calibration"
+"""The side, and the feature, of what a calibrator that is no affine map adds; it is nobody's doing, and no top reason.
+"""
+CALIBRATION_WORDS = "calibration: what scores like this came to, beyond the sum of their reasons"
 
 
 def reasons(model: PropensityModel, matrix: Matrix) -> pd.DataFrame:
     """Every contribution that is not zero, by account, as_of and falling size.
 
-    Columns: account_id, as_of, side (fit or signal), feature, value (text, null if missing), value_as_of (a
-    signal's is as_of, a tracked attribute's its last change, none for today's attributes),
-    log_odds (calibrated), words. For each row of the matrix, base + the sum of log_odds = the calibrated log-odds.
+    Columns: account_id, as_of, side (fit, signal, or calibration: what a calibrator that is no affine map adds),
+    feature, value (text, null if missing), value_as_of (a signal's is as_of, a tracked attribute's its last change,
+    none for today's attributes), log_odds (calibrated), words. For each row of the matrix, base + the sum of log_odds =
+    the calibrated log-odds.
 
     Raises
     ------
     ContractError : a feature of the model is missing, renamed, doubled or retyped in the matrix.
     """
     frame, features = matrix.frame, model.features
-    parts = model.contributions(frame).to_numpy(dtype=np.float64)
+    parts = np.column_stack([model.contributions(frame).to_numpy(dtype=np.float64), model.residue(frame)])
     row, which = np.nonzero(np.abs(parts) > NOTHING)
     log_odds = parts[row, which]
     _, account = np.unique(frame["account_id"].to_numpy().astype(str), return_inverse=True)
@@ -46,14 +51,17 @@ def reasons(model: PropensityModel, matrix: Matrix) -> pd.DataFrame:
         here = np.flatnonzero(which == j)
         if len(here):
             values[here], words[here] = _say(feature, frame[feature.name], row[here])
-    sides = np.array([f.side for f in features], dtype=object)
-    dates = np.stack([_dates(frame, f) for f in features]) if features else np.empty((0, 0))
+    words[which == len(features)] = CALIBRATION_WORDS
+    sides = np.array([*(f.side for f in features), CALIBRATION], dtype=object)
+    dates = np.stack(
+        [*(_dates(frame, f) for f in features), np.full(len(frame), np.datetime64("NaT"), "datetime64[us]")]
+    )
     return pd.DataFrame(
         {
             "account_id": frame["account_id"].to_numpy()[row],
             "as_of": as_of[row],
             "side": sides[which],
-            "feature": np.array([f.name for f in features], dtype=object)[which],
+            "feature": np.array([*(f.name for f in features), CALIBRATION], dtype=object)[which],
             "value": values,
             "value_as_of": dates[which, row],
             "log_odds": log_odds,
@@ -66,11 +74,12 @@ def reasons(model: PropensityModel, matrix: Matrix) -> pd.DataFrame:
 def top_reasons(said: pd.DataFrame, n: int = 5) -> pd.DataFrame:
     """The words of each row's n largest reasons: account_id, as_of, reason_1 .. reason_n (empty where there are fewer).
 
-    Each says first whether it raises or lowers the propensity.
+    Each says first whether it raises or lowers the propensity. What calibration adds is not among them.
 
     said: what `reasons` gives, in its order.
     """
     keys = ["account_id", "as_of"]
+    said = said[said["side"] != CALIBRATION]
     rank = said.groupby(keys, sort=False).cumcount()
     wide = said[keys].drop_duplicates().reset_index(drop=True)
     said = said.assign(words=np.where(said["log_odds"] > 0, "raises: ", "lowers: ") + said["words"].astype(object))

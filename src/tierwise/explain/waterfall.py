@@ -29,7 +29,8 @@ def waterfall(said: pd.DataFrame, scores: pd.DataFrame, account_id: str, n: int 
         )
     score = mine.sort_values("as_of").iloc[-1]
     own = said[(said["account_id"] == account_id) & (said["as_of"] == score["as_of"])]
-    total = float(score["base"] + score["fit_log_odds"] + score["signal_log_odds"])
+    parts = ("base", "fit_log_odds", "signal_log_odds", "calibration_log_odds")
+    total = float(sum(score.get(name, 0.0) for name in parts))
     lines: list[tuple[str, str, str, float]] = [("base", "", "an average account", float(score["base"]))]
     biggest = own.head(n)[["feature", "side", "words", "log_odds"]]
     lines += [(str(f), str(s), str(w), float(v)) for f, s, w, v in biggest.itertuples(index=False)]

@@ -8,6 +8,7 @@ from tierwise.governance.intervals import Figure, effective_n, share, wilson
 from tierwise.governance.matured import Matured, matured
 from tierwise.governance.movement import MovementReview, movement_review
 from tierwise.governance.precision import TierPrecision, tier_precision
+from tierwise.governance.recalibrated import recalibrated_meta, recalibration_words
 from tierwise.governance.review import Reason, Review, review
 from tierwise.governance.rules import DEFAULT_RULES, ReviewRules
 from tierwise.governance.words import better_unseen, calibration_words, choice_words, p_words
@@ -39,6 +40,8 @@ __all__ = [
     "p_words",
     "paired_loss",
     "psi",
+    "recalibrated_meta",
+    "recalibration_words",
     "reference",
     "review",
     "share",

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import special, stats
+from scipy import special
 
 from tierwise.governance.intervals import Figure, share
 from tierwise.governance.matured import require
 from tierwise.governance.plain import plain
 from tierwise.governance.rules import DEFAULT_RULES, ReviewRules
-from tierwise.learning.calibration import Affine, fit_affine, row_log_loss
+from tierwise.learning.calibration import Affine, design_effect, fit_affine, row_log_loss, tail
+from tierwise.learning.reliability import AgainstConstants, base_log_odds, worse_than_constant
 
 Floats = npt.NDArray[np.float64]
 DECILES = ("decile", "n", "predicted", "observed", "low", "high")
@@ -28,9 +29,10 @@ class CalibrationReview:
     predicted: the mean propensity. observed: the share with the outcome. ratio: observed / predicted. slope and
     intercept: of the outcome's log-odds on the predicted ones; 1 and 0 if calibrated, NaN where they cannot be fitted.
     lr: twice the log-likelihood gained by them, divided by design_effect (at least 1: rows of one account are not
-    independent); p_value: of that against chi-square with 2 degrees of freedom (1, and no slope, where all propensities
-    are equal).
+    independent); p_value: of that with 2 degrees of freedom (1, and no slope, where all propensities are equal).
     deciles: decile (1 = lowest propensity), n, predicted, observed, low, high. without: rows that have no propensity.
+    constant: the log-loss beside that of two constants, the base rate known at training (where it is given) and the
+    observed share; None without rows.
     """
 
     predicted: float
@@ -44,6 +46,7 @@ class CalibrationReview:
     p_value: float
     deciles: pd.DataFrame
     without: int
+    constant: AgainstConstants | None = None
 
     @property
     def n(self) -> int:
@@ -55,8 +58,13 @@ class CalibrationReview:
         return {"n": self.n, **plain(self)}
 
 
-def calibration_review(rows: pd.DataFrame, rules: ReviewRules = DEFAULT_RULES) -> CalibrationReview:
-    """Predicted against observed on matured rows: account_id, propensity in (0, 1) or NaN, outcome (1 or 0)."""
+def calibration_review(
+    rows: pd.DataFrame, rules: ReviewRules = DEFAULT_RULES, base_rate: float | None = None
+) -> CalibrationReview:
+    """Predicted against observed on matured rows: account_id, propensity in (0, 1) or NaN, outcome (1 or 0).
+
+    base_rate: the share with the outcome in the rows that the live model was trained on.
+    """
     require(rows, ("account_id", "propensity", "outcome"), "the calibration review")
     judged = rows[rows["propensity"].notna()].reset_index(drop=True)
     p = judged["propensity"].to_numpy(dtype=np.float64)
@@ -69,8 +77,17 @@ def calibration_review(rows: pd.DataFrame, rules: ReviewRules = DEFAULT_RULES) -
     slope, intercept, lr, design, p_value = calibration_test(p, y, accounts)
     return CalibrationReview(
         predicted, observed, ratio, int(y.sum()), slope, intercept, lr, design, p_value,
-        _deciles(p, y, accounts, rules.level), len(rows) - len(judged),
+        _deciles(p, y, accounts, rules.level), len(rows) - len(judged), _constant(p, y, accounts, base_rate),
     )  # fmt: skip
+
+
+def _constant(
+    p: Floats, y: Floats, accounts: npt.NDArray[np.object_], base_rate: float | None
+) -> AgainstConstants | None:
+    if not len(y):
+        return None
+    log_odds = special.logit(np.clip(p, 1e-12, 1 - 1e-12))
+    return worse_than_constant(log_odds, y, accounts, None if base_rate is None else base_log_odds(base_rate))
 
 
 def calibration_test(
@@ -80,7 +97,8 @@ def calibration_test(
 
     The model is logit P(outcome) = intercept + slope * logit(propensity) (D. R. Cox, 1958); the statistic is divided by
     the mean design effect of its parameters (J. N. K. Rao and A. J. Scott, 1984), so that an account with several
-    overlapping horizons does not count several times. All NaN where there are no outcomes, or nothing but outcomes.
+    overlapping horizons does not count several times; `learning.calibration.tail` says what it is referred to. All NaN
+    where there are no outcomes, or nothing but outcomes.
     """
     y = np.asarray(outcome, dtype=np.float64)
     x = special.logit(np.clip(np.asarray(propensity, dtype=np.float64), 1e-12, 1 - 1e-12))
@@ -93,24 +111,11 @@ def calibration_test(
         fitted = Affine(float(special.logit(y.mean()) - x[0]), 1.0)
     gain = float(row_log_loss(x, y).sum() - row_log_loss(fitted(x), y).sum())
     design = np.column_stack([np.ones_like(x), x]) if spread else np.ones((len(x), 1))
-    effect = _design_effect(design, special.expit(fitted(x)), y, np.asarray(account_id, dtype=object))
+    accounts = np.asarray(account_id).astype(str)
+    effect = design_effect(design, y - special.expit(fitted(x)), accounts)
     lr = max(0.0, 2 * gain) / effect
     slope = fitted.slope if spread else math.nan
-    return slope, fitted.intercept, lr, effect, float(stats.chi2.sf(lr, df=design.shape[1]))
-
-
-def _design_effect(design: Floats, p: Floats, y: Floats, accounts: npt.NDArray[np.object_]) -> float:
-    """The mean, over the parameters, of the clustered variance of the scores over their information; at least 1."""
-    codes, names = pd.factorize(accounts)
-    if len(names) == len(y):
-        return 1.0
-    scores = design * (y - p)[:, None]
-    sums = np.column_stack([np.bincount(codes, weights=s) for s in scores.T])
-    alone = scores.T @ scores
-    if float(np.linalg.cond(alone)) > 1e12:
-        return 1.0
-    effect = float(np.trace(np.linalg.solve(alone, sums.T @ sums))) / design.shape[1]
-    return effect if effect > 1.0 else 1.0
+    return slope, fitted.intercept, lr, effect, tail(lr, design.shape[1], y, accounts)
 
 
 def _deciles(p: Floats, y: Floats, accounts: npt.NDArray[np.object_], level: float) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from tierwise.errors import UsageError
 from tierwise.governance.matured import require
 from tierwise.governance.plain import plain
 from tierwise.governance.rules import DEFAULT_RULES, ReviewRules
+from tierwise.governance.words import p_words
 from tierwise.learning.calibration import row_log_loss
 from tierwise.learning.metrics import paired_difference
 
@@ -87,12 +88,16 @@ def gate(
     one, and this is what a job should pass. Without it, only evaluations of the same test rows (rows, outcomes and
     test dates equal) can be compared, and the standard error is the challenger's own, read off its interval: wider
     than the paired one, so it lets more pass, and the reasons say so. With no live model, usable is enough.
+
+    A challenger that `miscalibrated` names is refused all the same, unless the paired comparison says that it is better
+    than the live model by more than those standard errors; a first model is let pass with that said.
     """
     verdict = challenger.get("verdict")
     if verdict != "usable":
         return Gate(False, (f"the challenger's evaluation says: {verdict or 'nothing'}",), paired)
+    off = miscalibrated(challenger.get("calibration"), rules)
     if champion is None:
-        return Gate(True, ("there is no live model, and the challenger is usable",), paired)
+        return Gate(True, ("there is no live model, and the challenger is usable", *off), paired)
     if paired is not None:
         limit = rules.gate_standard_errors * paired.standard_error
         words = (
@@ -100,8 +105,31 @@ def gate(
             f"{paired.n} rows of {paired.accounts} accounts: a difference of {paired.difference:+.4f}, "
             f"of which {limit:.4f} (paired standard error) is allowed"
         )
-        return Gate(paired.difference <= limit, (words,), paired)
-    return _by_intervals(champion, challenger, rules)
+        passed = paired.difference < -limit if off else paired.difference <= limit
+        return Gate(passed, (words, *off), paired)
+    compared = _by_intervals(champion, challenger, rules)
+    return Gate(compared.passed and not off, (*compared.reasons, *off))
+
+
+def miscalibrated(calibration: Mapping[str, Any] | None, rules: ReviewRules = DEFAULT_RULES) -> tuple[str, ...]:
+    """Why probabilities are refused as not calibrated, in one sentence; nothing where they pass.
+
+    calibration: an evaluation's (`slope`, `p_value` of the test by account, `deciles`). They are refused if the test
+    rejects them at `rules.gate_calibration_alpha`, and their slope or their mean is further off than the rules allow:
+    on many rows a test alone rejects what nobody would mind.
+    """
+    found = calibration or {}
+    p_value, slope, lines = found.get("p_value"), found.get("slope"), found.get("deciles") or ()
+    if p_value is None or slope is None or not p_value < rules.gate_calibration_alpha:
+        return ()
+    predicted, observed = (sum(d[key] * d["n"] for d in lines) for key in ("predicted", "observed"))
+    ratio = observed / predicted if predicted > 0 else 1.0
+    if abs(slope - 1) <= rules.gate_slope_off and abs(ratio - 1) <= rules.calibration_ratio_off:
+        return ()
+    return (
+        f"the challenger's calibration is rejected on rows it had not seen ({p_words(p_value)}) and is far off: slope "
+        f"{slope:.2f}, observed {ratio:.2f} times predicted",
+    )
 
 
 def _by_intervals(champion: Mapping[str, Any], challenger: Mapping[str, Any], rules: ReviewRules) -> Gate:

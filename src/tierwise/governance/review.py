@@ -20,6 +20,7 @@ from tierwise.governance.plain import plain
 from tierwise.governance.precision import TierPrecision, precision_of
 from tierwise.governance.rules import DEFAULT_RULES, ReviewRules
 from tierwise.governance.words import p_words
+from tierwise.learning.reliability import ADVICE
 
 Verdict = Literal["steady", "watch", "act"]
 VERDICTS: tuple[Verdict, ...] = ("steady", "watch", "act")
@@ -80,18 +81,20 @@ def review(
     movements: pd.DataFrame,
     reference: Mapping[str, Any] | None = None,
     current: pd.DataFrame | None = None,
+    base_rate: float | None = None,
     rules: ReviewRules = DEFAULT_RULES,
 ) -> Review:
     """The review as of a date: nothing published after it, and no horizon that closes after it, is looked at.
 
     published, outcomes: as `matured` reads them. movements: as `movement_review` reads them. reference, current: as
-    `drift_table` reads them; without both, drift is not reviewed, and a reason says so.
+    `drift_table` reads them; without both, drift is not reviewed, and a reason says so. base_rate: that of the rows
+    the live model was trained on.
     """
     through = min(data_through, as_of)
     published = _until(published, as_of)
     judged = matured(published, outcomes, horizon_days, through)
     precision = precision_of(judged, rules)
-    calibration = calibration_review(judged.rows, rules)
+    calibration = calibration_review(judged.rows, rules, base_rate)
     movement = movement_review(_in_force(published), _until(movements, as_of), rules)
     drift = None if reference is None or current is None else drift_table(reference, current, rules)
     reasons = (
@@ -167,10 +170,21 @@ def of_calibration(calibration: CalibrationReview, rules: ReviewRules) -> tuple[
         f"observed is {ratio.value:.2f} times predicted ({ratio.low:.2f} to {ratio.high:.2f}, n = {n}, "
         f"{outcomes} outcomes), slope {calibration.slope:.2f}, {p_words(calibration.p_value)}"
     )
+    worse = _of_constant(calibration)
     if not calibration.p_value < rules.calibration_alpha:
-        return (Reason("steady", "calibration", f"calibration holds: {told}", ratio),)
+        return (Reason("steady", "calibration", f"calibration holds: {told}", ratio), *worse)
     off = abs(ratio.value - 1) > rules.calibration_ratio_off
-    return (Reason("act" if off else "watch", "calibration_rejected", f"calibration is rejected: {told}", ratio),)
+    words = f"calibration is rejected: {told}" + ("" if worse else f". {ADVICE}")
+    return (Reason("act" if off else "watch", "calibration_rejected", words, ratio), *worse)
+
+
+def _of_constant(calibration: CalibrationReview) -> tuple[Reason, ...]:
+    """That a constant had the lower log-loss: watched, or acted on where chance does not explain it."""
+    found = calibration.constant
+    if found is None or not found.worse:
+        return ()
+    words = f"{found.words}. {ADVICE}"
+    return (Reason("act" if found.surely else "watch", "worse_than_constant", words),)
 
 
 def of_movement(movement: MovementReview, rules: ReviewRules) -> tuple[Reason, ...]:

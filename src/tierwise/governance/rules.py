@@ -33,6 +33,10 @@ class ReviewRules:
     """An account that left a tier and is back within so many days has ping-ponged."""
     ping_pong_share: float = 0.02
     """More than this share of the accounts a month is watched."""
+    gate_calibration_alpha: float = 0.05
+    """The gate looks twice at a challenger whose calibration is rejected below this p-value."""
+    gate_slope_off: float = 0.2
+    """So rejected, it is refused if its slope is further than this from 1, or its mean than calibration_ratio_off."""
     gate_standard_errors: float = 1.0
     """How many standard errors of log-loss a challenger may be worse by."""
 

@@ -5,6 +5,7 @@ from tierwise.jobs.demo import DemoResult, demo
 from tierwise.jobs.explain import Explained, explain
 from tierwise.jobs.govern import GovernResult, govern
 from tierwise.jobs.promote import PromoteResult, promote, rollback
+from tierwise.jobs.recalibrate import RecalibrateResult, recalibrate
 from tierwise.jobs.score import ScoreResult, score
 from tierwise.jobs.train import TrainResult, train
 from tierwise.jobs.workspace import CheckResult, InitResult, check, check_file, init
@@ -16,6 +17,7 @@ __all__ = [
     "GovernResult",
     "InitResult",
     "PromoteResult",
+    "RecalibrateResult",
     "ScoreResult",
     "TablesAsOf",
     "TrainResult",
@@ -26,6 +28,7 @@ __all__ = [
     "govern",
     "init",
     "promote",
+    "recalibrate",
     "rollback",
     "score",
     "tables_as_of",

@@ -90,6 +90,7 @@ def govern(
             movements=store.movements(name),
             reference=live.meta["reference"],
             current=current,
+            base_rate=live.meta["evaluation"].get("trained", {}).get("base_rate"),
         )
         judged = matured(published, matrix.frame, files.plan.outcome.horizon_days, reach).rows
         named = dict(names.itertuples(index=False, name=None))

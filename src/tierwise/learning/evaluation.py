@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import expit
 
 from tierwise.features.feature import Feature
 from tierwise.learning.baselines import rankings
-from tierwise.learning.calibration import calibration_test
-from tierwise.learning.metrics import SHARES, Interval, Measured, deciles, measure
+from tierwise.learning.metrics import SHARES, Interval, Measured, measure
+from tierwise.learning.reliability import calibration_figures
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,7 +33,8 @@ class Evaluation:
     scorecards were tried. candidates: per candidate, its settings, out-of-time log-loss and calibration. trials: every
     setting that was tried, in order. yardstick: the chosen one against one free booster, out of time. random_cv: the
     same model on rows drawn at random and forward in time. metrics: per candidate and baseline on the test slice,
-    `{figure: {value, low, high}}`. comparisons: the chosen model less each baseline.
+    `{figure: {value, low, high}}`. comparisons: the chosen model less each baseline. calibrators: each kind of
+    calibrator on the chosen model's out-of-time rows, forward in time (`comparison.Comparison.to_dict()`).
     """
 
     verdict: str
@@ -54,6 +54,7 @@ class Evaluation:
     comparisons: Mapping[str, Mapping[str, Any]]
     calibration: Mapping[str, Any]
     lift: Sequence[Mapping[str, float]]
+    calibrators: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         """The evaluation as JSON values: floats rounded to 6 digits, what cannot be said as null."""
@@ -111,7 +112,7 @@ def test_report(
     outcomes = int(frame.loc[y == 1, "account_id"].nunique())
     verdict, why = _verdict(chosen, comparisons, outcomes)
     metrics = {name: {figure: asdict(m.interval(figure)) for figure in m.names} for name, m in measured.items()}
-    calibration = _calibration(log_odds[chosen], y)
+    calibration = calibration_figures(log_odds[chosen], y, families, base_log_odds)
     return TestReport(verdict, why, metrics, comparisons, calibration, _lift(measured[chosen]))
 
 
@@ -131,12 +132,6 @@ def _verdict(chosen: str, comparisons: Mapping[str, Mapping[str, Any]], outcomes
     if unbeaten:
         return NOT_USABLE, f"{chosen} does not beat {' and '.join(unbeaten)} on average precision and capture"
     return USABLE, f"{chosen} beats {', '.join(comparisons)} on average precision and capture"
-
-
-def _calibration(log_odds: Floats, y: Floats) -> dict[str, Any]:
-    test = calibration_test(log_odds, y)
-    said = {"slope": test.slope, "intercept": test.intercept, "statistic": test.statistic, "p_value": test.p_value}
-    return said | {"n": test.n, "deciles": deciles(y, expit(log_odds))}
 
 
 def _lift(model: Measured) -> list[dict[str, float]]:

@@ -15,9 +15,9 @@ from scipy.special import expit
 from scipy.stats import rankdata
 
 from tierwise.clock import instant
-from tierwise.errors import BundleError
+from tierwise.errors import BundleError, UsageError
 from tierwise.features.feature import Feature
-from tierwise.learning.calibration import Affine
+from tierwise.learning.calibration import IDENTITY, Affine, Curve, from_dict, to_dict
 from tierwise.learning.candidates import KINDS
 from tierwise.learning.encoding import Encoder, signal_mask
 from tierwise.learning.sides import SidesClassifier
@@ -26,6 +26,7 @@ Floats = npt.NDArray[np.float64]
 
 FORMAT = "tierwise-model/2"
 KNOTS = 1001
+PERCENTILES = ("account", "fit", "signal")
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,11 @@ class PercentileMap:
 class PropensityModel:
     """What training leaves behind.
 
-    kind: of KINDS. trained_as_of: the newest as_of trained on. percentiles: of `account`, `fit` and
-    `signal` log-odds. threads: used in scoring only; no part of the model.
+    kind: of KINDS. trained_as_of: the newest as_of that anything was fitted on. percentiles: of
+    `account`, `fit` and `signal` log-odds, as they were at training. threads: used in scoring only; no part of the
+    model. curve: the calibrator that the plan asks for beyond the affine one; on each row, what it adds to the sum of
+    base and sides is the residue. recalibration: the affine map of calibrated log-odds that was fitted since training;
+    percentiles, and so ranks and tiers, are of the log-odds before it.
     """
 
     kind: str
@@ -70,6 +74,8 @@ class PropensityModel:
     horizon_days: int
     trained_as_of: datetime
     threads: int = 1
+    curve: Curve | None = None
+    recalibration: Affine = IDENTITY
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -79,7 +85,12 @@ class PropensityModel:
     @property
     def base(self) -> float:
         """The calibrated log-odds before any reason."""
-        return float(self.calibrator.intercept + self.calibrator.slope * self.estimator.base_)
+        return float(self._line.intercept + self._line.slope * self.estimator.base_)
+
+    @property
+    def _line(self) -> Affine:
+        """The affine map from raw to calibrated log-odds."""
+        return self.recalibration.after(self.calibrator)
 
     def with_threads(self, threads: int) -> PropensityModel:
         """The same model, scoring on so many threads."""
@@ -90,42 +101,57 @@ class PropensityModel:
     def sides(self, frame: pd.DataFrame) -> tuple[Floats, Floats]:
         """The calibrated log-odds of the fit side and of the signal side, row by row."""
         fit, signal = self.estimator.sides(frame)
-        return self.calibrator.slope * fit, self.calibrator.slope * signal
+        return self._line.slope * fit, self._line.slope * signal
+
+    def residue(self, frame: pd.DataFrame) -> Floats:
+        """The calibrated log-odds less base, fit and signal, row by row: 0 where the calibrator is affine."""
+        if self.curve is None:
+            return np.zeros(len(frame))
+        return self._of_sides(*self.estimator.sides(frame))["residue"]
 
     def log_odds(self, frame: pd.DataFrame) -> Floats:
-        """The calibrated log-odds: base + fit + signal."""
-        fit, signal = self.sides(frame)
-        return self.base + fit + signal
+        """The calibrated log-odds: base + fit + signal + residue."""
+        return self._of_sides(*self.estimator.sides(frame))["total"]
+
+    def _of_sides(self, fit: Floats, signal: Floats) -> dict[str, Floats]:
+        """All that the raw log-odds of both sides give: `fit`, `signal`, `residue` and `total` as calibrated now, and
+        `account_then`, `fit_then`, `signal_then` before any recalibration."""
+        then = self.calibrator
+        fit_then, signal_then = then.slope * fit, then.slope * signal
+        summed = (then.intercept + then.slope * self.estimator.base_) + fit_then + signal_then
+        curved = summed if self.curve is None else self.curve(summed)
+        sides = {"fit_then": fit_then, "signal_then": signal_then, "account_then": curved}
+        sides |= {"fit": self._line.slope * fit, "signal": self._line.slope * signal}
+        return sides | {"residue": self.recalibration.slope * (curved - summed), "total": self.recalibration(curved)}
 
     def score(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Score rows that hold account_id, as_of and every feature by name.
 
-        Columns: account_id, as_of, base, fit_log_odds, signal_log_odds (calibrated; they sum to the log-odds),
-        propensity (0 to 1), account_score, fit_score, signal_score (0 to 100).
+        Columns: account_id, as_of, base, fit_log_odds, signal_log_odds, calibration_log_odds (0 where the calibrator
+        is affine; the four sum to the calibrated log-odds), propensity (0 to 1), account_score, fit_score, signal_score
+        (0 to 100).
 
         Raises
         ------
         ContractError : a feature is missing, renamed, doubled or retyped.
         """
-        fit, signal = self.sides(frame)
-        total = self.base + fit + signal
+        found = self._of_sides(*self.estimator.sides(frame))
         return pd.DataFrame(
             {
                 "account_id": frame["account_id"].to_numpy(),
                 "as_of": frame["as_of"].to_numpy(),
                 "base": np.full(len(frame), self.base),
-                "fit_log_odds": fit,
-                "signal_log_odds": signal,
-                "propensity": expit(total),
-                "account_score": self.percentiles["account"](total),
-                "fit_score": self.percentiles["fit"](fit),
-                "signal_score": self.percentiles["signal"](signal),
+                "fit_log_odds": found["fit"],
+                "signal_log_odds": found["signal"],
+                "calibration_log_odds": found["residue"],
+                "propensity": expit(found["total"]),
+                **{f"{name}_score": self.percentiles[name](found[f"{name}_then"]) for name in PERCENTILES},
             }
         )
 
     def contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Each feature's share of the calibrated log-odds; with `base` they sum to it (law 4), side by side too."""
-        parts = self.calibrator.slope * self.estimator.contributions(frame)
+        """Each feature's share of the calibrated log-odds; with `base` and `residue` they sum to it (law 4)."""
+        parts = self._line.slope * self.estimator.contributions(frame)
         return pd.DataFrame(parts, columns=[f.name for f in self.features])
 
     def to_files(self) -> dict[str, bytes]:
@@ -137,10 +163,17 @@ class PropensityModel:
             "trained_as_of": self.trained_as_of.isoformat(),
             "features": [asdict(f) for f in self.features],
             "encoder": self.estimator.encoder_.to_dict(),
-            "percentiles": {name: asdict(self.percentiles[name]) for name in ("account", "fit", "signal")},
+            "percentiles": {name: asdict(self.percentiles[name]) for name in PERCENTILES},
         }
-        files = {"spec.json": _json(spec), "calibrator.json": _json(asdict(self.calibrator))}
+        files = {"spec.json": _json(spec), "calibrator.json": _json(self._calibration())}
         return files | self.estimator.to_files()
+
+    def _calibration(self) -> dict[str, Any]:
+        """The affine map of training; with `curve` and `recalibration` where there are any."""
+        said: dict[str, Any] = asdict(self.calibrator)
+        if self.curve is not None:
+            said["curve"] = to_dict(self.curve)
+        return said if self.recalibration == IDENTITY else said | {"recalibration": asdict(self.recalibration)}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], threads: int = 1) -> PropensityModel:
@@ -154,7 +187,7 @@ class PropensityModel:
             return cls._read(files, threads)
         except BundleError:
             raise
-        except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError, RuntimeError, UsageError) as error:
             raise BundleError("A model was to be read", found=f"its files do not hold one ({error})") from error
 
     @classmethod
@@ -169,7 +202,7 @@ class PropensityModel:
             str(name): PercentileMap(tuple(line["at"]), tuple(line["percent"]))
             for name, line in spec["percentiles"].items()
         }
-        calibrator = Affine(**json.loads(files["calibrator.json"]))
+        calibrator, curve, recalibration = _calibrators(json.loads(files["calibrator.json"]))
         return cls(
             str(spec["kind"]),
             estimator,
@@ -178,6 +211,8 @@ class PropensityModel:
             int(spec["horizon_days"]),
             instant(spec["trained_as_of"]),
             threads,
+            curve,
+            recalibration,
         )
 
 
@@ -189,12 +224,29 @@ def freeze(
     horizon_days: int,
     trained_as_of: datetime,
     threads: int,
+    curve: Curve | None = None,
 ) -> PropensityModel:
-    """Bind a fitted estimator to its calibrator, and freeze the percentiles of the training cohort."""
-    model = PropensityModel(kind, estimator, calibrator, {}, horizon_days, trained_as_of, threads)
-    fit, signal = model.sides(cohort)
-    scores = {"account": model.base + fit + signal, "fit": fit, "signal": signal}
-    return replace(model, percentiles={name: PercentileMap.learn(values) for name, values in scores.items()})
+    """Bind a fitted estimator to its calibrators, and freeze the percentiles of the training cohort."""
+    model = PropensityModel(kind, estimator, calibrator, {}, horizon_days, trained_as_of, threads, curve)
+    found = model._of_sides(*estimator.sides(cohort))
+    return replace(model, percentiles={name: PercentileMap.learn(found[f"{name}_then"]) for name in PERCENTILES})
+
+
+def _calibrators(said: Mapping[str, Any]) -> tuple[Affine, Curve | None, Affine]:
+    """The affine map, the curve and the recalibration that calibrator.json holds."""
+    line, since = ({"kind": "affine", **part} for part in (_only(said), said.get("recalibration", asdict(IDENTITY))))
+    calibrator, recalibration = from_dict(line), from_dict(since)
+    curve = None if "curve" not in said else from_dict(said["curve"])
+    if not (isinstance(calibrator, Affine) and isinstance(recalibration, Affine)) or isinstance(curve, Affine):
+        raise ValueError("its curve is an affine map, or its maps are none")
+    return calibrator, curve, recalibration
+
+
+def _only(said: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = sorted(set(said) - {"intercept", "slope", "curve", "recalibration"})
+    if unknown:
+        raise ValueError(f"calibrator.json says {', '.join(unknown)}")
+    return {"intercept": said["intercept"], "slope": said["slope"]}
 
 
 def side_sums(contributions: pd.DataFrame, features: Sequence[Feature]) -> tuple[Floats, Floats]:

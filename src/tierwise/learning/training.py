@@ -16,8 +16,9 @@ from tierwise.clock import instant
 from tierwise.config.plan import Learning, Plan
 from tierwise.features.matrix import Matrix
 from tierwise.learning.boosters import FreeBooster
-from tierwise.learning.calibration import row_log_loss
+from tierwise.learning.calibration import Curve, fit_curve, row_log_loss
 from tierwise.learning.choice import admitted, choose, random_gap, yardstick
+from tierwise.learning.comparison import compare_calibrators
 from tierwise.learning.encoding import Floats
 from tierwise.learning.evaluation import Evaluation, test_report
 from tierwise.learning.model import PropensityModel, freeze
@@ -114,6 +115,10 @@ def train_rows(
     say(because)
     work = _Work(rows, earlier, test, threads, learning.seed)
     on_test = {n: t.affine(work.fitted(t, earlier).decision_function(test.frame)) for n, t in _usable(found).items()}
+    best = found[chosen]
+    curve = fit_curve(learning.calibration, best.affine(best.log_odds), out_of_time.y)
+    if curve is not None:
+        on_test[chosen] = curve(on_test[chosen])
     report = test_report(test.frame, test.y, on_test, chosen, rows.features, _base(earlier.y), learning.seed)
     evaluation = Evaluation(
         verdict=report.verdict,
@@ -127,15 +132,18 @@ def train_rows(
         folds=_folds(division, earlier, found),
         candidates={name: _candidate(tried, len(out_of_time.y)) for name, tried in found.items()},
         trials=trials,
-        yardstick=yardstick(found[chosen].losses, work.free(folds), out_of_time.families),
-        random_cv=work.random_gap(found[chosen], out_of_time),
+        yardstick=yardstick(best.losses, work.free(folds), out_of_time.families),
+        random_cv=work.random_gap(best, out_of_time),
         metrics=report.metrics,
         comparisons=report.comparisons,
         calibration=report.calibration,
         lift=report.lift,
+        calibrators=compare_calibrators(
+            best.log_odds, out_of_time.y, out_of_time.families, out_of_time.as_of, gap=days(rows.horizon_days)
+        ).to_dict(),
     )
     unseen = test.frame[["account_id", "as_of", "family_id", "outcome"]].assign(propensity=expit(on_test[chosen]))
-    return Trained(work.model(found[chosen]), evaluation, unseen)
+    return Trained(work.model(best, curve), evaluation, unseen)
 
 
 @dataclass(frozen=True)
@@ -151,13 +159,12 @@ class _Work:
     def fitted(self, tried: Tried, rows: Rows) -> SidesClassifier:
         return tried.estimator(rows.features, self.threads, self.seed).fit(rows.frame, rows.y)
 
-    def model(self, tried: Tried) -> PropensityModel:
-        """The chosen candidate, fitted to all mature rows, with the affine map of out-of-time rows."""
+    def model(self, tried: Tried, curve: Curve | None) -> PropensityModel:
+        """The chosen candidate, fitted to all mature rows, with the calibrators of out-of-time rows."""
         newest = instant(self.rows.as_of.max().astype(object))
         estimator = self.fitted(tried, self.rows)
-        return freeze(
-            tried.candidate.kind, estimator, tried.affine, self.rows.frame, self.rows.horizon_days, newest, self.threads
-        )
+        kind, horizon = tried.candidate.kind, self.rows.horizon_days
+        return freeze(kind, estimator, tried.affine, self.rows.frame, horizon, newest, self.threads, curve)
 
     def free(self, folds: Sequence[Prepared]) -> Floats:
         """The out-of-time losses of one free booster."""

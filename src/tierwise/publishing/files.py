@@ -25,8 +25,8 @@ def _schema(text: str) -> pa.Schema:
 
 SCHEMAS: Mapping[str, pa.Schema] = {
     "scores": _schema(
-        "account_id:t as_of:i base:n fit_log_odds:n signal_log_odds:n propensity:n account_score:n fit_score:n "
-        "signal_score:n"
+        "account_id:t as_of:i base:n fit_log_odds:n signal_log_odds:n calibration_log_odds:n propensity:n "
+        "account_score:n fit_score:n signal_score:n"
     ),
     "reasons": _schema("account_id:t as_of:i side:t feature:t value:t value_as_of:i log_odds:n words:t"),
     "tiers": _schema(

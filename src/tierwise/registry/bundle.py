@@ -129,6 +129,7 @@ def _golden(model: PropensityModel, rows: pd.DataFrame) -> dict[str, Any]:
         read = str if feature.kind == "category" else float
         columns[feature.name] = [None if v is None or v != v else read(v) for v in values]
     expected = {"base": model.base, "fit_log_odds": fit.tolist(), "signal_log_odds": signal.tolist()}
+    expected["log_odds"] = model.log_odds(rows).tolist()
     return {"rows": len(rows), "columns": columns, "expected": expected}
 
 
@@ -141,10 +142,11 @@ def _rescore(folder: Path, model: PropensityModel, golden: Mapping[str, Any]) ->
             },
             index=range(int(golden["rows"])),
         )
-        expected = {name: np.asarray(golden["expected"][name]) for name in ("base", "fit_log_odds", "signal_log_odds")}
+        expected = {name: np.asarray(values) for name, values in golden["expected"].items()}
         fit, signal = model.sides(rows)
         now = {"base": np.asarray(model.base), "fit_log_odds": fit, "signal_log_odds": signal}
-        off = max(float(np.abs(now[n] - expected[n]).max(initial=0.0)) for n in now)
+        now["log_odds"] = model.log_odds(rows)
+        off = max(float(np.abs(now[n] - expected[n]).max(initial=0.0)) for n in expected)
     except (KeyError, ValueError, TypeError, TierwiseError) as error:
         raise _damaged(folder, f"its golden rows cannot be scored ({error})") from error
     if not off <= TOLERANCE:

@@ -54,7 +54,7 @@ def steps_of(row: Mapping[str, object], reasons: pd.DataFrame, w: Words) -> list
     for record in shown.to_dict("records"):
         sentence = w.sentence(record["words"] if not absent(record["words"]) else record["feature"], 160)
         steps.append(Step(sentence, str(record["side"]), float(record["log_odds"])))
-    for side in ("fit", "signal"):
+    for side in ("fit", "signal", "calibration"):
         total = real(row.get(f"{side}_log_odds"))
         of_side = found.loc[found["side"] == side, "log_odds"]
         whole = float(of_side.sum()) if total is None else total
@@ -113,8 +113,10 @@ def account_page(values: AccountPage) -> str:
     sides: list[dict[str, object]] = []
     if values.reasons is not None:
         mine = values.reasons[values.reasons["account_id"] == row["account_id"]]
-        for side in ("fit", "signal"):
+        for side in ("fit", "signal", "calibration"):
             of_side = mine[mine["side"] == side]
+            if side == "calibration" and of_side.empty:
+                continue
             ranked = of_side.loc[of_side["log_odds"].abs().sort_values(ascending=False, kind="stable").index]
             rows = [_reason(r, w) for r in ranked.to_dict("records")]
             sides.append({"side": side, "rows": rows, "sum": float(of_side["log_odds"].sum())})
