@@ -186,7 +186,8 @@ def _reasons(frame: pd.DataFrame, level: Any, parts: Any) -> pd.DataFrame:
                 )
             )
     columns = ["account_id", "as_of", "side", "feature", "value", "value_as_of", "log_odds", "words"]
-    return pd.DataFrame(rows, columns=columns)
+    made = pd.DataFrame(rows, columns=columns)
+    return made.assign(family=made["feature"], proven="part")
 
 
 def evaluation() -> dict[str, Any]:

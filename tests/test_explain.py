@@ -17,7 +17,7 @@ from tierwise.features.matrix import Matrix
 from tierwise.learning import Affine, PropensityModel, Scorecard, TwoSidedBooster
 from tierwise.learning.model import freeze
 
-NAMES = ["account_id", "as_of", "side", "feature", "value", "value_as_of", "log_odds", "words"]
+NAMES = ["account_id", "as_of", "side", "family", "feature", "value", "value_as_of", "log_odds", "words", "proven"]
 
 
 def model(sample: Matrix, kind: str = "scorecard") -> PropensityModel:
@@ -104,14 +104,15 @@ def test_what_is_missing_is_said_to_be_not_known() -> None:
 
 def test_the_best_reasons_stand_side_by_side() -> None:
     said = reasons(model(SAMPLE), SAMPLE)
-    wide = top_reasons(said, n=9)
+    wide = top_reasons(said, FEATURES, n=9)
     assert list(wide.columns) == ["account_id", "as_of", *(f"reason_{k}" for k in range(1, 10))]
     assert len(wide) == len(SAMPLE.frame)
     first = said.drop_duplicates(["account_id", "as_of"])
-    signs = np.where(first["log_odds"] > 0, "raises: ", "lowers: ").astype(object)
-    assert wide["reason_1"].to_list() == (signs + first["words"].astype(object)).to_list()
+    for line, reason in zip(first.to_dict("records"), wide["reason_1"], strict=True):
+        opening = "raises: " if line["log_odds"] > 0 else "lowers: "
+        assert reason.startswith(f"{opening}{line['family']}"), "each feature of the sample is a family of its own"
     assert (wide["reason_9"] == "").all(), "seven features give at most seven reasons"
-    assert top_reasons(said.head(0)).shape == (0, 7)
+    assert top_reasons(said.head(0), FEATURES).shape == (0, 7)
 
 
 def test_a_waterfall_groups_what_is_small_and_refuses_the_unknown() -> None:
@@ -137,6 +138,6 @@ def test_five_thousand_accounts_by_ninety_features_take_seconds() -> None:
     made = model(sample)
     began = time.process_time()
     said = reasons(made, sample)
-    top_reasons(said)
+    top_reasons(said, features)
     assert len(said) > 400_000
     assert time.process_time() - began < 12, "processor seconds, with room for a slow machine"

@@ -55,11 +55,13 @@ def frames() -> dict[str, pd.DataFrame]:
             "account_id": "a1",
             "as_of": DAY,
             "side": ["signal", "fit", "fit"],
+            "family": ["website", "industry", "employee count"],
             "feature": ["web_30d", "industry", "employee_count"],
             "value": [3.0, "software", 1250.5],
             "value_as_of": [DAY, pd.NaT, pd.NaT],
             "log_odds": [-0.25, 0.4, 0.1],
             "words": ["3 web activities in the last 30 days", "industry software", "1250.5 employees"],
+            "proven": ["part", "family", ""],
         }
     )
     tiers = pd.DataFrame({"account_id": ids, "as_of": DAY, "fit_score": [70.0, 10.0], "signal_score": [50.5, np.nan]})
@@ -117,7 +119,7 @@ def test_the_nine_files_and_their_columns() -> None:
         *("account_score", "fit_score", "signal_score"),
     ]
     assert columns["reasons"].names == [
-        *("account_id", "as_of", "side", "feature", "value", "value_as_of", "log_odds", "words"),
+        *("account_id", "as_of", "side", "family", "feature", "value", "value_as_of", "log_odds", "words", "proven"),
     ]
     assert columns["tiers"].names == [
         *("account_id", "as_of", "fit_score", "signal_score", "propensity", "expected_value", "roles_reached", "tier"),

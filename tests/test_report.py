@@ -20,7 +20,10 @@ from hypothesis import strategies as st
 
 from tierwise.audit import Finding
 from tierwise.cli import tables
+from tierwise.cli.explained import explained
 from tierwise.governance import Figure, wilson
+from tierwise.jobs.changed import Changed
+from tierwise.jobs.explain import Explained
 from tierwise.report import AccountPage, AccountsPage, account_page, accounts_page, message_page, review_page, run_page
 from tierwise.report.accounts import direction, steps_of
 from tierwise.report.charts import (
@@ -423,6 +426,7 @@ def test_a_waterfall_adds_up_to_the_log_odds(run: Any) -> None:
 def test_a_residue_of_the_sides_is_a_bar_of_its_own() -> None:
     row = {"fit_log_odds": 1.0, "signal_log_odds": 0.5}
     reasons = pd.DataFrame({"side": ["fit"], "feature": ["x"], "words": ["X"], "log_odds": [0.4]})
+    reasons = reasons.assign(family="x", proven="part")
     steps = steps_of(row, reasons, Words({}))
     assert [(s.side, round(s.log_odds, 9)) for s in steps] == [("fit", 0.4), ("fit", 0.6), ("signal", 0.5)]
 
@@ -639,22 +643,22 @@ def test_an_account_is_compared_with_the_run_it_names(capsys: pytest.CaptureFixt
         "propensity": 0.677,
     }  # fmt: skip
     steps = pd.DataFrame({"words": ["5 visits", "total"], "side": ["signal", ""], "log_odds": [1.0, 0.7], "ends": 0.7})
-    change = pd.DataFrame({"words": ["5 visits"], "side": ["signal"], "before": [0.1], "after": [1.0], "change": [0.9]})
+    line = {"cause": "moves", "side": "signal", "family": "web", "log_odds": 0.9, "proven": True, "words": "5 visits"}
+    moved = {"as_of": datetime(2025, 11, 1), "previous_tier": "tier_2", "tier": "tier_1", "cause": "data"}
+    nothing = pd.DataFrame()
+    change = Changed(-0.2, 0.7, nothing, pd.DataFrame([line]), pd.DataFrame([moved]))
     then = datetime(2025, 10, 1, tzinfo=UTC)
-    asked = {"row": row, "steps": steps, "before": {"tier": "tier_2", "propensity": 0.123}, "change": change}
-    tables.explained(SimpleNamespace(**asked, before_as_of=then))  # type: ignore[arg-type]
+    found = Explained(row, steps, nothing, "r", "open", {"tier": "tier_2", "propensity": 0.123}, then, change)
+    explained(found)
     said = " ".join(capsys.readouterr().out.split())
     assert "Since the run of 2025-10-01: tier_2 at 12.3% to tier_1 at 67.7%" in said
-    assert "what changed side before after change" in said
-    assert "5 visits signal +0.100 +1.000 +0.900" in said
+    assert "then -0.200 what happened since +0.900 5 visits +0.900 now +0.700" in said
+    assert "2025-11-01: tier_2 to tier_1, by data." in said
     assert said.count("Log-odds: +0.69 doubles the odds.") == 1
-    gone = row | {"tier": "in_pipeline", "propensity": None}
-    lost = change.assign(words="no longer counts: 5 visits")
-    out = {**asked, "row": gone, "steps": pd.DataFrame(), "change": lost}
-    tables.explained(SimpleNamespace(**out, before_as_of=then))  # type: ignore[arg-type]
+    explained(dataclasses.replace(found, row=row | {"tier": "in_pipeline", "propensity": None}, steps=nothing))
     said = " ".join(capsys.readouterr().out.split())
     assert "Since the run of 2025-10-01: it stood in tier_2 at 12.3%, and has the status in pipeline now." in said
-    assert "no longer counts" not in said
+    assert "5 visits" not in said
 
 
 @pytest.mark.usefixtures("narrow")

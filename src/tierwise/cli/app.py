@@ -185,18 +185,15 @@ def explain(
         str | None, typer.Option(help="YYYY-MM-DD: also what changed since the newest run by then.")
     ] = None,
 ) -> None:
-    """Show why an account stands where it stands, and what changed."""
-    from tierwise.cli import tables
+    """Show why an account stands where it stands, what changed, and what would move it."""
+    from tierwise.cli.explained import explained
     from tierwise.jobs import explain as run_explain
 
-    result = run_explain(context.workspace(), account, context.plan, since=since)
+    result = run_explain(context.workspace(), account, context.plan, since=since, now=context.now, say=context.say)
     if context.as_json:
-        change = None if result.change is None else result.change.to_dict("records")
-        show.emit(
-            {"row": result.row, "steps": result.steps.to_dict("records"), "before": result.before, "change": change}
-        )
+        show.emit(result.to_dict())
     else:
-        tables.explained(result)
+        explained(result)
     context.close(0, run=result.run_id)
 
 

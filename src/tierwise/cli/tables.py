@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tierwise.cli.show import line, percent, table
 from tierwise.config import STATUSES, TIERS
@@ -15,15 +15,7 @@ if TYPE_CHECKING:
 
     from tierwise.audit import Coverage, Draft, Finding
     from tierwise.data import Inspection, Intake
-    from tierwise.jobs import (
-        CheckResult,
-        Explained,
-        GovernResult,
-        RecalibrateResult,
-        ScoreResult,
-        TablesAsOf,
-        TrainResult,
-    )
+    from tierwise.jobs import CheckResult, GovernResult, RecalibrateResult, ScoreResult, TablesAsOf, TrainResult
     from tierwise.learning import Ladder
 
 FIGURES = ("auc", "average_precision", "log_loss")
@@ -238,60 +230,3 @@ def covered(coverage: Coverage) -> None:
         return
     title = f"Outcomes from {since} to {through}: {coverage.covered:,} of {coverage.outcomes:,} could be foreseen"
     table(title, ("account", "outcomes", "share"), rows, right=(1, 2))
-
-
-def explained(result: Explained) -> None:
-    """An account's tier and why, its steps from base to total, and what changed."""
-    row = result.row
-    stands = f"has the status {_words(row['tier'])}" if row["tier"] in STATUSES else f"is in {row['tier']}"
-    line(f"{row['account_id']} {stands} since {row['tier_since']:%Y-%m-%d}. {row['why']}")
-    if row["guardrails"]:
-        print(f"Guardrails: {row['guardrails'].replace(';', ', ')}")
-    if result.steps.empty:
-        print("It is out of the cohort, and has no propensity.")
-    else:
-        rows = [
-            (s["words"], s["side"], f"{s['log_odds']:+.3f}", f"{s['ends']:+.3f}")
-            for s in result.steps.to_dict("records")
-        ]
-        rows[-1] = (
-            f"log-odds: a propensity of {percent(row['propensity'])}",
-            "",
-            f"{result.steps['log_odds'].iloc[-1]:+.3f}",
-            "",
-        )
-        table("From an average account to this one", ("reason", "side", "log-odds", "sum"), rows, right=(2, 3))
-        print("Log-odds: +0.69 doubles the odds.")
-    if result.change is not None:
-        _changed(result, result.change)
-
-
-def _changed(result: Explained, change: pd.DataFrame) -> None:
-    """What changed since the run asked for: where the account stood, and its reasons then and now."""
-    row, before = result.row, result.before
-    as_of = result.before_as_of
-    since = "Since then" if as_of is None else f"Since the run of {as_of:%Y-%m-%d}"
-    if row["tier"] in STATUSES:
-        then = "it was not in that run" if before is None else f"it stood in {_stood(before)}"
-        line(f"{since}: {then}, and has the status {_words(row['tier'])} now.")
-        return
-    if before is None or before["tier"] in STATUSES:
-        then = "not in that run" if before is None else _words(before["tier"])
-        line(f"{since}: {then} to {_stood(row)}. It had no propensity then, so there is nothing to compare.")
-        return
-    shown = change.head(10).to_dict("records")
-    rows = [(c["words"], c["side"], f"{c['before']:+.3f}", f"{c['after']:+.3f}", f"{c['change']:+.3f}") for c in shown]
-    title = f"{since}: {_stood(before)} to {_stood(row)}"
-    table(title, ("what changed", "side", "before", "after", "change"), rows, right=(2, 3, 4))
-
-
-def _stood(row: dict[str, Any]) -> str:
-    """A tier and its propensity, where there is one."""
-    propensity = row.get("propensity")
-    known = propensity is not None and propensity == propensity
-    return f"{_words(row['tier'])} at {percent(propensity)}" if known else _words(row["tier"])
-
-
-def _words(tier: str) -> str:
-    """A tier by its name, a status as words."""
-    return tier.replace("_", " ") if tier in STATUSES else tier

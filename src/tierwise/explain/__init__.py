@@ -1,6 +1,31 @@
 """Reasons: each feature's share of the calibrated log-odds, in words."""
 
-from tierwise.explain.reasons import format_value, reasons, top_reasons
+from tierwise.explain.change import Stage, by_cause, split_change, spoken_change
+from tierwise.explain.evidence import Evidence, evidence, family_of
+from tierwise.explain.families import families, shown, spoken_families, top_reasons
+from tierwise.explain.observed import Observed, observe
+from tierwise.explain.reasons import format_value, reasons
 from tierwise.explain.waterfall import waterfall
+from tierwise.explain.whatif import Way, WhatIf, what_if
 
-__all__ = ["format_value", "reasons", "top_reasons", "waterfall"]
+__all__ = [
+    "Evidence",
+    "Observed",
+    "Stage",
+    "Way",
+    "WhatIf",
+    "by_cause",
+    "evidence",
+    "families",
+    "family_of",
+    "format_value",
+    "observe",
+    "reasons",
+    "shown",
+    "split_change",
+    "spoken_change",
+    "spoken_families",
+    "top_reasons",
+    "waterfall",
+    "what_if",
+]

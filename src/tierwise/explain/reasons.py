@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tierwise.explain.evidence import family_of
 from tierwise.features.catalogue import LONGEST_AGO
 from tierwise.features.feature import Feature
 from tierwise.features.matrix import VALUE_AS_OF
 
 if TYPE_CHECKING:
+    from tierwise.explain.evidence import Evidence
     from tierwise.features.matrix import Matrix
     from tierwise.learning.model import PropensityModel
 
-COLUMNS = ("account_id", "as_of", "side", "feature", "value", "value_as_of", "log_odds", "words")
+COLUMNS = ("account_id", "as_of", "side", "family", "feature", "value", "value_as_of", "log_odds", "words", "proven")
 NOTHING = 1e-12
 """A contribution of no more than this is rounding, and is left out."""
 CALIBRATION = "calibration"
@@ -25,13 +27,15 @@ CALIBRATION = "calibration"
 CALIBRATION_WORDS = "calibration: what scores like this came to, beyond the sum of their reasons"
 
 
-def reasons(model: PropensityModel, matrix: Matrix) -> pd.DataFrame:
+def reasons(model: PropensityModel, matrix: Matrix, found: Evidence | None = None) -> pd.DataFrame:
     """Every contribution that is not zero, by account, as_of and falling size.
 
-    Columns: account_id, as_of, side (fit, signal, or calibration: what a calibrator that is no affine map adds),
-    feature, value (text, null if missing), value_as_of (a signal's is as_of, a tracked attribute's its last change,
-    none for today's attributes), log_odds (calibrated), words. For each row of the matrix, base + the sum of log_odds =
-    the calibrated log-odds.
+    Columns: account_id, as_of, side (fit, signal, or calibration: what a calibrator that is no affine map adds), family
+    (what people call it together with its like), feature, value (text, null if missing), value_as_of (a signal's is
+    as_of, a tracked attribute's its last change, none for today's attributes), log_odds (calibrated), words, proven (by
+    the evidence `found` in training: `part`, where the feature and its family are seen to tell; `family`, where the
+    family alone is; empty: neither is shown). For each row of the matrix, base + the sum of log_odds = the calibrated
+    log-odds.
 
     Raises
     ------
@@ -61,33 +65,18 @@ def reasons(model: PropensityModel, matrix: Matrix) -> pd.DataFrame:
             "account_id": frame["account_id"].to_numpy()[row],
             "as_of": as_of[row],
             "side": sides[which],
+            "family": np.array([*map(family_of, features), CALIBRATION], dtype=object)[which],
             "feature": np.array([*(f.name for f in features), CALIBRATION], dtype=object)[which],
             "value": values,
             "value_as_of": dates[which, row],
             "log_odds": log_odds,
             "words": words,
+            "proven": np.array([*("part" if found is None else found.of(f) for f in features), ""], dtype=object)[
+                which
+            ],
         },
         columns=list(COLUMNS),
     )
-
-
-def top_reasons(said: pd.DataFrame, n: int = 5) -> pd.DataFrame:
-    """The words of each row's n largest reasons: account_id, as_of, reason_1 .. reason_n (empty where there are fewer).
-
-    Each says first whether it raises or lowers the propensity. What calibration adds is not among them.
-
-    said: what `reasons` gives, in its order.
-    """
-    keys = ["account_id", "as_of"]
-    said = said[said["side"] != CALIBRATION]
-    rank = said.groupby(keys, sort=False).cumcount()
-    wide = said[keys].drop_duplicates().reset_index(drop=True)
-    said = said.assign(words=np.where(said["log_odds"] > 0, "raises: ", "lowers: ") + said["words"].astype(object))
-    for k in range(n):
-        best = said.loc[rank == k, [*keys, "words"]].rename(columns={"words": f"reason_{k + 1}"})
-        wide = wide.merge(best, on=keys, how="left")
-        wide[f"reason_{k + 1}"] = wide[f"reason_{k + 1}"].astype(object).where(wide[f"reason_{k + 1}"].notna(), "")
-    return wide
 
 
 def format_value(feature: Feature, value: Any) -> str:

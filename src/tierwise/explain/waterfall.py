@@ -9,12 +9,15 @@ from tierwise.errors import UsageError
 OTHER = "other"
 
 
-def waterfall(said: pd.DataFrame, scores: pd.DataFrame, account_id: str, n: int = 10) -> pd.DataFrame:
+def waterfall(
+    said: pd.DataFrame, scores: pd.DataFrame, account_id: str, n: int = 10, *, folded: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Ordered steps of one account's newest score: base, the n largest reasons, the others in one, total.
 
-    said: what `reasons` gives. scores: what the model's `score` gives.
-    Columns: step (`base`, a feature's name, `other`, `total`), side (empty for base, other and total), words,
-    log_odds, starts, ends; each step starts where the last one ended, and total runs from 0 to the log-odds.
+    said: what `reasons` gives. scores: what the model's `score` gives. folded: the families to show instead of single
+    features (account_id, as_of, family, side, words, log_odds, parts); all that they do not hold is in `other`.
+    Columns: step (`base`, a feature's or family's name, `other`, `total`), side (empty for base, other and total),
+    words, log_odds, starts, ends; each step starts where the last one ended, and total runs from 0 to the log-odds.
 
     Raises
     ------
@@ -28,17 +31,25 @@ def waterfall(said: pd.DataFrame, scores: pd.DataFrame, account_id: str, n: int 
             do="Look the id up in accounts.csv; ids are compared letter by letter",
         )
     score = mine.sort_values("as_of").iloc[-1]
-    own = said[(said["account_id"] == account_id) & (said["as_of"] == score["as_of"])]
+    own = _of(said, score)
     parts = ("base", "fit_log_odds", "signal_log_odds", "calibration_log_odds")
     total = float(sum(score.get(name, 0.0) for name in parts))
     lines: list[tuple[str, str, str, float]] = [("base", "", "an average account", float(score["base"]))]
-    biggest = own.head(n)[["feature", "side", "words", "log_odds"]]
-    lines += [(str(f), str(s), str(w), float(v)) for f, s, w, v in biggest.itertuples(index=False)]
-    rest = own.iloc[n:]
-    if len(rest):
-        lines.append((OTHER, "", f"{len(rest)} smaller reasons", float(rest["log_odds"].sum())))
+    name = "feature" if folded is None else "family"
+    biggest = (own.assign(parts=1) if folded is None else _of(folded, score)).head(n)
+    bars = biggest[[name, "side", "words", "log_odds"]]
+    lines += [(str(f), str(s), str(w), float(v)) for f, s, w, v in bars.itertuples(index=False)]
+    left = len(own) - int(biggest["parts"].sum())
+    if left:
+        rest = float(own["log_odds"].sum() - biggest["log_odds"].sum())
+        said_of = "smaller reasons" if folded is None else "reasons that are small, or may be chance"
+        lines.append((OTHER, "", f"{left} {said_of}", rest))
     steps = pd.DataFrame(lines, columns=["step", "side", "words", "log_odds"])
     steps["ends"] = steps["log_odds"].cumsum()
     steps["starts"] = steps["ends"].shift(fill_value=0.0)
     end = pd.DataFrame([("total", "", "log-odds", total, total, 0.0)], columns=[*steps.columns])
     return pd.concat([steps, end], ignore_index=True)[["step", "side", "words", "log_odds", "starts", "ends"]]
+
+
+def _of(lines: pd.DataFrame, score: pd.Series) -> pd.DataFrame:
+    return lines[(lines["account_id"] == score["account_id"]) & (lines["as_of"] == score["as_of"])]

@@ -43,6 +43,7 @@ def build_matrix(
     *,
     outcomes_through: datetime | None = None,
     negative_triggers: Mapping[str, int] | None = None,
+    only: Sequence[str] | None = None,
 ) -> Matrix:
     """The matrix of every account known on each as_of.
 
@@ -52,6 +53,7 @@ def build_matrix(
         greatest of them bound those instants (both included).
     outcomes_through : how far the outcome's table reaches; None asks for no outcomes.
     negative_triggers : activity kind -> days for which it is in force (the policy's).
+    only : the rows of these accounts alone, as they stand among all; None is all.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def build_matrix(
     """
     _check(plan, as_ofs)
     _check_attributes(warehouse, plan)
-    for table, query in matrix_steps(plan, as_ofs, outcomes_through, negative_triggers or {}):
+    for table, query in matrix_steps(plan, as_ofs, outcomes_through, negative_triggers or {}, only):
         warehouse.run(Query(f"CREATE OR REPLACE TEMP TABLE {table} AS {query.sql}", query.params))
     frame = warehouse.frame(final_select(plan, outcomes=outcomes_through is not None))
     return Matrix(_typed(frame, plan), catalogue(plan), plan.outcome.horizon_days)
@@ -110,9 +112,9 @@ def who_is_who() -> list[Step]:
     return [spine.family(), links.claims(), links.lead_links(), activity.touch()]
 
 
-def _standing(plan: Plan, as_ofs: Sequence[datetime]) -> list[Step]:
+def _standing(plan: Plan, as_ofs: Sequence[datetime], only: Sequence[str] | None = None) -> list[Step]:
     """Who is who, what reaches whom, and which accounts are known on which as_of."""
-    return [*who_is_who(), *spine.spine(plan.cohort, as_ofs, max(as_ofs))]
+    return [*who_is_who(), *spine.spine(plan.cohort, as_ofs, max(as_ofs), only)]
 
 
 def build_statuses(warehouse: Warehouse, plan: Plan, as_ofs: Sequence[datetime]) -> None:
@@ -127,10 +129,14 @@ def build_statuses(warehouse: Warehouse, plan: Plan, as_ofs: Sequence[datetime])
 
 
 def matrix_steps(
-    plan: Plan, as_ofs: Sequence[datetime], outcomes_through: datetime | None, negative: Mapping[str, int]
+    plan: Plan,
+    as_ofs: Sequence[datetime],
+    outcomes_through: datetime | None,
+    negative: Mapping[str, int],
+    only: Sequence[str] | None = None,
 ) -> list[Step]:
     """Every step of the matrix, in the order in which they run."""
-    steps = [*_standing(plan, as_ofs), activity.signals(plan.features.signal)]
+    steps = [*_standing(plan, as_ofs, only), activity.signals(plan.features.signal)]
     steps += [attributes.contact_roles(), *activity.rolled_up(plan), deals.opportunity_history()]
     steps += [
         *attributes.tracked(plan),

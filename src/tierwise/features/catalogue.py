@@ -18,6 +18,16 @@ TREND_WINDOWS = (30, 90)
 TRIGGER_WINDOWS = (30, 90)
 LONGEST_AGO = 365
 """Days since something happened count up to here: further back, they would only tell how long the history is."""
+CHANNEL_FAMILIES = {
+    "email": "e-mail",
+    "event": "events",
+    "intent": "intent data",
+    "meeting": "meetings",
+    "product": "product use",
+    "web": "website",
+}
+"""What people call a channel's features together; a channel that is called otherwise is a family by its own name."""
+ALL_ACTIVITY, BUYING_GROUP, DEALS = "all buyer activity", "buying group", "earlier opportunities"
 
 
 def slug(text: str) -> str:
@@ -73,13 +83,16 @@ def _attributes(plan: Plan) -> list[Feature]:
         if a.kind == "set":
             features += [
                 Feature(
-                    set_feature(a, v), "fit", "flag", "yes or no", f"{spoken(v)} ({words}): {{value}}", missing="never"
+                    set_feature(a, v), "fit", "flag", "yes or no", f"{spoken(v)} ({words}): {{value}}",
+                    missing="never", family=words,
                 )
                 for v in a.values
-            ]
+            ]  # fmt: skip
         else:
             unit = "" if a.kind == "category" else spoken(a.attribute)
-            features.append(Feature(fit_feature(a), "fit", a.kind, unit, f"{words}: {{value}}", missing=missing))
+            features.append(
+                Feature(fit_feature(a), "fit", a.kind, unit, f"{words}: {{value}}", missing=missing, family=words)
+            )
     return features
 
 
@@ -100,6 +113,23 @@ def measure_words(channel: str | None, kind: str | None) -> str:
     return "buyer activity" if channel is None else f"{spoken(kind or channel)} activity"
 
 
+def counted(channel: str | None, kind: str | None) -> str:
+    """What a measure counts, as a plural.
+
+    >>> counted("web", "pricing_visit"), counted("email", "reply"), counted("web", None), counted(None, None)
+    ('pricing visits', 'replies', 'web activities', 'buyer activities')
+    """
+    if kind is None or kind.endswith("s"):
+        return measure_words(channel, kind).removesuffix("y") + "ies"
+    words = spoken(kind)
+    return f"{words[:-1]}ies" if re.search(r"[^aeiou]y$", words) else f"{words}s"
+
+
+def channel_family(channel: str | None) -> str:
+    """What people call a channel's features together."""
+    return ALL_ACTIVITY if channel is None else CHANNEL_FAMILIES.get(slug(channel), spoken(channel))
+
+
 def contact_windows(plan: Plan) -> tuple[int, ...]:
     """The windows over which distinct contacts are counted."""
     return tuple(w for w in plan.features.signal.windows_days if w <= CONTACT_WINDOW_LIMIT)
@@ -114,42 +144,53 @@ def _activity(plan: Plan) -> list[Feature]:
     signal = plan.features.signal
     features: list[Feature] = []
     for measure, (channel, kind) in measures(plan).items():
-        words = measure_words(channel, kind)
-        features += [_number(f"{measure}_{w}d", "activities", f"{words} in {w} days", w) for w in signal.windows_days]
+        words, things, family = measure_words(channel, kind), counted(channel, kind), channel_family(channel)
+        features += [
+            _number(f"{measure}_{w}d", "activities", f"{things} in {w} days", family, w) for w in signal.windows_days
+        ]
         if kind is None:
             fading = f"recent {words}, halved every {{}} days"
             features += [
-                _number(f"{measure}_decayed_{h}d", "activities", fading.format(h), 4 * h)
+                _number(f"{measure}_decayed_{h}d", "fading activities", fading.format(h), family, 4 * h)
                 for h in signal.half_lives_days
             ]
             said = f"days since the newest {words}"
-            features.append(_number(f"{measure}_days_since", "days or never", said, absent="none seen yet"))
+            features.append(_number(f"{measure}_days_since", "days or never", said, family, absent="none seen yet"))
     for w in trend_windows(plan):
         words = f"buyer activity of {w} days over the {w} before, one added to each"
-        features.append(_number(f"signals_trend_{w}d", "log ratio", words, 2 * w))
+        features.append(_number(f"signals_trend_{w}d", "log ratio", words, ALL_ACTIVITY, 2 * w))
     for kind in signal.value_of:
+        words = f"value of {spoken(kind)}"
         features += [
-            _number(f"{slug(kind)}_value_{w}d", "value", f"value of {spoken(kind)} in {w} days", w)
-            for w in signal.windows_days
+            _number(f"{slug(kind)}_value_{w}d", "value", f"{words} in {w} days", words, w) for w in signal.windows_days
         ]
     return features
 
 
-def _number(name: str, unit: str, words: str, window: int | None = None, absent: str = "not known") -> Feature:
+def _number(
+    name: str, unit: str, words: str, family: str, window: int | None = None, absent: str = "not known"
+) -> Feature:
     """A number of the signal side, said as `words: value`."""
-    return Feature(name, "signal", "number", unit, f"{words}: {{value}}", window, absent=absent)
+    return Feature(name, "signal", "number", unit, f"{words}: {{value}}", window, absent=absent, family=family)
 
 
 def _people(plan: Plan) -> list[Feature]:
     group = plan.features.signal.buying_group
-    features = [_number(f"contacts_{w}d", "contacts", f"contacts active in {w} days", w) for w in contact_windows(plan)]
+    features = [
+        _number(f"contacts_{w}d", "contacts", f"contacts active in {w} days", BUYING_GROUP, w)
+        for w in contact_windows(plan)
+    ]
     if not group.known:
         return features
     for role in group.roles:
         words = f"{role_words(role)} active in {group.window_days} days: {{value}}"
-        features.append(Feature(f"reached_{slug(role)}", "signal", "flag", "yes or no", words, group.window_days))
+        features.append(
+            Feature(
+                f"reached_{slug(role)}", "signal", "flag", "yes or no", words, group.window_days, family=BUYING_GROUP
+            )
+        )
     words = f"share of the buying group active in {group.window_days} days"
-    return [*features, _number("buying_group_share", "share", words, group.window_days)]
+    return [*features, _number("buying_group_share", "share", words, BUYING_GROUP, group.window_days)]
 
 
 def role_words(role: str) -> str:
@@ -159,7 +200,7 @@ def role_words(role: str) -> str:
 
 def _triggers(plan: Plan) -> list[Feature]:
     return [
-        _number(f"trigger_{slug(kind)}_{w}d", "events", f"{spoken(kind)} in {w} days", w)
+        _number(f"trigger_{slug(kind)}_{w}d", "events", f"{spoken(kind)} in {w} days", spoken(kind), w)
         for kind in plan.features.signal.triggers
         for w in TRIGGER_WINDOWS
     ]
@@ -169,19 +210,21 @@ def _opportunities(plan: Plan) -> list[Feature]:
     if not plan.features.signal.opportunity_history:
         return []
     return [
-        _number("opportunities_before", "opportunities", "opportunities opened before"),
-        _number("opportunities_won_before", "opportunities", "opportunities won before"),
-        _number("opportunities_lost_before", "opportunities", "opportunities lost before"),
+        _number("opportunities_before", "opportunities", "opportunities opened before", DEALS),
+        _number("opportunities_won_before", "opportunities", "opportunities won before", DEALS),
+        _number("opportunities_lost_before", "opportunities", "opportunities lost before", DEALS),
         _number(
             "days_since_opportunity_opened",
             "days",
             "days since the last opportunity was opened",
+            DEALS,
             absent="there was none",
         ),
         _number(
             "days_since_opportunity_closed",
             "days",
             "days since the last opportunity was closed",
+            DEALS,
             absent="there was none",
         ),
     ]

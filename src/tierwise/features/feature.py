@@ -28,3 +28,5 @@ class Feature:
     """What a missing value is called."""
     monotone: Literal[-1, 0, 1] = 0
     """Whether the log-odds may only rise (1) or only fall (-1) with a number; never of a category."""
+    family: str = ""
+    """What people call it together with its like ("website"); without one, a feature is a family of its own."""

@@ -57,14 +57,14 @@ def tables_as_of(
     with taken_in(workspace, say, now) as intake:
         check_as_of(intake, stand)
         say(f"going back to {stand.date()}")
-        view = as_of_view(intake.warehouse, stand, _clocks(files))
+        view = as_of_view(intake.warehouse, stand, clocks(files))
         rows = view.rows(intake.warehouse)
         if to is not None:
             _write(view, rows, intake.warehouse, to)
     return TablesAsOf(stand, rows, view.attributes, to)
 
 
-def _clocks(files: PlanFiles) -> dict[str, str]:
+def clocks(files: PlanFiles) -> dict[str, str]:
     """What the plan says of attributes, and of contacts' roles."""
     features = files.plan.features
     return {a.attribute: a.clock for a in features.fit} | {"contacts.role": features.signal.buying_group.clock}

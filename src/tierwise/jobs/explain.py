@@ -1,4 +1,4 @@
-"""One account in the published run: where it stands, why, and what changed since a date."""
+"""One account in the published run: where it stands, why, what changed since a date, and what would move it."""
 
 from __future__ import annotations
 
@@ -6,65 +6,111 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tierwise.clock import instant
-from tierwise.config import Workspace
+from tierwise.config import PlanFiles, Workspace
+from tierwise.data import Intake, Query
 from tierwise.errors import UsageError
-from tierwise.explain import waterfall
+from tierwise.explain import (
+    Observed,
+    WhatIf,
+    families,
+    shown,
+    spoken_families,
+    waterfall,
+    what_if,
+)
+from tierwise.explain.whatif import Decide
+from tierwise.jobs.changed import Changed, Scoring, changed
+from tierwise.jobs.intake import Say, check_question, silent, taken_in
+from tierwise.jobs.rows import rows_on
 from tierwise.publishing import PublishedRun, read_current, read_run
+from tierwise.registry import Bundle, Registry
 from tierwise.store import Store
+from tierwise.tiers import decide
 
 
 @dataclass(frozen=True)
 class Explained:
     """One account: its published row, the steps from base to total (none out of the cohort), and the change since.
 
-    change: feature, side, before, after, change in log-odds, words; largest first; None if no date was asked for.
-    before, before_as_of: the published row then (None if it had none), and of which run.
+    steps: what `waterfall` gives of the families that are shown. reasons: every family, shown or not, with its words.
+    predicts: the outcome as a verb phrase. before, before_as_of: the published row then (None if it had none), and of
+    which run. change: None if no date was asked for, or one of the two has no probability. moves: what would move it;
+    None where it has no probability.
     """
 
     row: dict[str, Any]
     steps: pd.DataFrame
+    reasons: pd.DataFrame
     run_id: str
+    predicts: str = ""
     before: dict[str, Any] | None = None
     before_as_of: datetime | None = None
-    change: pd.DataFrame | None = None
+    change: Changed | None = None
+    moves: WhatIf | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        said: dict[str, Any] = {"row": self.row, "before": self.before, "steps": self.steps.to_dict("records")}
+        said["reasons"] = self.reasons.to_dict("records")
+        said["change"] = None if self.change is None else self.change.to_dict()
+        return said | {"moves": None if self.moves is None else self.moves.to_dict()}
 
 
 def explain(
-    workspace: Workspace, account_id: str, plan: str | None = None, *, since: str | datetime | None = None
+    workspace: Workspace,
+    account_id: str,
+    plan: str | None = None,
+    *,
+    since: str | datetime | None = None,
+    now: datetime | None = None,
+    say: Say = silent,
 ) -> Explained:
     """Explain an account's place in the run that CURRENT names; with `since`, also against the newest run by then.
 
+    The tables are read for the account's features: of the run's date, and of then.
+
     Raises
     ------
-    UsageError : nothing is published, no such account, or no run by that date.
+    UsageError : nothing is published, no such account, no run by that date, or another plan than the model's.
     """
-    name = workspace.plan(plan).plan.plan
+    files = workspace.plan(plan)
+    name = files.plan.plan
     run = read_current(workspace.published, name)
     row = _row(run, account_id)
-    reasons, scores = run.frame("reasons"), run.frame("scores")
-    steps = waterfall(reasons, scores, account_id) if pd.notna(row["propensity"]) else pd.DataFrame()
-    if since is None:
-        return Explained(row, steps, run.run_id)
-    earlier = _run_by(workspace, name, instant(since))
-    then = earlier.frame("tiers").set_index("account_id", drop=False)
-    before = then.loc[account_id].to_dict() if account_id in then.index else None
-    change = _change(earlier.frame("reasons"), reasons, account_id)
-    return Explained(row, steps, run.run_id, before, instant(earlier.meta["as_of"]), change)
-
-
-def _row(run: PublishedRun, account_id: str) -> dict[str, Any]:
-    tiers = run.frame("tiers")
-    mine = tiers[tiers["account_id"] == account_id]
-    if mine.empty:
+    if row is None:
         raise UsageError(
             f"account '{account_id}' was to be explained",
-            found=f"it is not among the {len(tiers):,} accounts of run {run.run_id}",
+            found=f"it is not among the {len(run.frame('tiers')):,} accounts of run {run.run_id}",
             do="Look the id up in accounts.csv; ids are compared letter by letter",
         )
-    return {str(k): v for k, v in mine.iloc[0].to_dict().items()}
+    earlier = None if since is None else _run_by(workspace, name, instant(since))
+    before = None if earlier is None else _row(earlier, account_id)
+    then = None if earlier is None else instant(earlier.meta["as_of"])
+    if pd.isna(row["propensity"]):
+        nothing = pd.DataFrame()
+        return Explained(row, nothing, nothing, run.run_id, "", before, then)
+    here = Scoring(run, _bundle(workspace, name, row), account_id)
+    check_question(files, here.bundle)
+    with taken_in(workspace, say, now, files=files) as intake:
+        say(f"looking at {account_id}")
+        moves = _moves(workspace, files, intake, here, row)
+        change = None
+        if earlier is not None and before is not None and pd.notna(before["propensity"]):
+            there = Scoring(earlier, _bundle(workspace, name, before), account_id)
+            change = changed(files, intake, there, here, _moved(workspace, name, account_id, there, here))
+    lines, steps = _steps(here)
+    predicts = str(here.bundle.meta.get("predicts", ""))
+    return Explained(row, steps, lines, run.run_id, predicts, before, then, change, moves)
+
+
+def _row(run: PublishedRun, account_id: str) -> dict[str, Any] | None:
+    tiers = run.frame("tiers")
+    mine = tiers[tiers["account_id"] == account_id]
+    return None if mine.empty else {str(k): v for k, v in mine.iloc[0].to_dict().items()}
 
 
 def _run_by(workspace: Workspace, plan: str, since: datetime) -> PublishedRun:
@@ -80,19 +126,68 @@ def _run_by(workspace: Workspace, plan: str, since: datetime) -> PublishedRun:
     return read_run(workspace.published, plan, str(ledger["run_id"].iloc[-1]))
 
 
-def _change(before: pd.DataFrame, after: pd.DataFrame, account_id: str) -> pd.DataFrame:
-    """Each feature's log-odds then and now; the sum of the changes is the change of the total less that of the base."""
-    old = before[before["account_id"] == account_id].set_index("feature")
-    new = after[after["account_id"] == account_id].set_index("feature")
-    both = new.merge(old, how="outer", left_index=True, right_index=True, suffixes=("", "_then"))
-    table = pd.DataFrame(
-        {
-            "side": both["side"].fillna(both["side_then"]),
-            "before": both["log_odds_then"].fillna(0.0),
-            "after": both["log_odds"].fillna(0.0),
-            "words": both["words"].fillna("no longer counts: " + both["words_then"].fillna("")),
-        }
+def _bundle(workspace: Workspace, plan: str, row: dict[str, Any]) -> Bundle:
+    registry = Registry(workspace.registry, workspace.folder / "state" / "models")
+    return registry.of_version(plan, str(row["model_version"]), threads=workspace.settings.threads)
+
+
+def _steps(here: Scoring) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every family of the account with its words, and the waterfall of those that are shown."""
+    observed = Observed.from_dict(here.bundle.meta.get("observed"))
+    features = here.bundle.model.features
+    lines = families(here.reasons, features)
+    lines = lines.assign(words=spoken_families(lines, features, observed, direction=False))
+    steps = waterfall(here.reasons, here.run.frame("scores"), here.account_id, folded=shown(lines))
+    return lines, steps
+
+
+def _moves(workspace: Workspace, files: PlanFiles, intake: Intake, here: Scoring, row: dict[str, Any]) -> WhatIf | None:
+    """What would move the account, by its row of the run's date; None where the tables no longer hold it."""
+    name, policy = files.plan.plan, files.policy
+    matrix = rows_on(intake.warehouse, files, here.as_of, [here.account_id])
+    if not len(matrix.frame):
+        return None
+    roles = Query("SELECT role, count(*) AS n FROM contact_roles WHERE role IS NOT NULL GROUP BY role")
+    known = dict(intake.warehouse.frame(roles).itertuples(index=False, name=None))
+    with Store.open(workspace.store, create=False) as store:
+        prior = store.prior_state(name, here.as_of)
+    prior = prior[prior["account_id"] == here.account_id]
+    decided = _decide(files, here, prior)
+    standing = here.run.frame("tiers")["tier"].value_counts().to_dict()
+    wanted = files.plan.features.signal.buying_group.roles
+    return what_if(
+        matrix.frame,
+        str(row["tier"]),
+        files.plan,
+        policy,
+        decided,
+        observed=Observed.from_dict(here.bundle.meta.get("observed")),
+        contacts={role: int(known.get(role, 0)) for role in wanted},
+        standing={str(tier): int(n) for tier, n in standing.items()},
     )
-    table["change"] = table["after"] - table["before"]
-    order = table["change"].abs().sort_values(ascending=False, kind="stable").index
-    return table.loc[order].rename_axis("feature").reset_index()
+
+
+def _decide(files: PlanFiles, here: Scoring, prior: pd.DataFrame) -> Decide:
+    """The policy engine on scenarios of one account, each with the account's own state before the run."""
+    policy = files.policy.model_copy(update={"capacity": {}})
+
+    def decided(frame: pd.DataFrame) -> pd.DataFrame:
+        scores = here.bundle.model.score(frame)
+        facts = frame.drop(columns="as_of").merge(scores.drop(columns="as_of"), on="account_id", validate="1:1")
+        state = prior.iloc[np.zeros(len(frame), dtype=int)] if len(prior) else prior
+        state = state.assign(account_id=frame["account_id"].to_numpy()) if len(state) else state
+        made = decide(facts, state, policy, here.as_of, model_version=here.bundle.version)
+        return made.merge(scores[["account_id", "propensity", "fit_score", "signal_score"]], on="account_id")
+
+    return decided
+
+
+def _moved(workspace: Workspace, plan: str, account_id: str, there: Scoring, here: Scoring) -> pd.DataFrame:
+    """The account's tier changes after one run and up to another: as_of, previous_tier, tier, cause."""
+    with Store.open(workspace.store, create=False) as store:
+        moves, runs = store.movements(plan), store.runs(plan)
+    live = set(runs.loc[runs["kind"] != "backfill", "run_id"])
+    since, until = (pd.Timestamp(s.as_of.replace(tzinfo=None)) for s in (there, here))
+    mine = moves[(moves["account_id"] == account_id) & moves["run_id"].isin(live)]
+    mine = mine[(mine["as_of"] > since) & (mine["as_of"] <= until)]
+    return mine[["as_of", "previous_tier", "tier", "cause"]].reset_index(drop=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 
 import pandas as pd
@@ -12,9 +12,10 @@ import pandas as pd
 from tierwise.config import PlanFiles
 from tierwise.data import Freshness, Intake, Query, own_fields
 from tierwise.errors import UsageError
-from tierwise.explain import reasons, top_reasons
-from tierwise.features import Matrix, build_matrix
+from tierwise.explain import Evidence, Observed, reasons, top_reasons
+from tierwise.features import Matrix
 from tierwise.jobs.intake import Say, in_words, inputs_hash, tracked_by
+from tierwise.jobs.rows import rows_on
 from tierwise.publishing import reasons_table, run_files, run_id, scores_table, sheet_table, tiers_table
 from tierwise.registry import Bundle
 from tierwise.report import RunPage, run_page
@@ -100,16 +101,18 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
     say(f"building the matrix as of {inputs.stand.date()}")
     matrix = _matrix(inputs)
     say(f"scoring {len(matrix.frame):,} accounts")
-    model = inputs.bundle.model
+    model, meta = inputs.bundle.model, inputs.bundle.meta
     scores = scores_table(model.score(matrix.frame), matrix.frame["status"])
-    said = reasons_table(reasons(model, matrix), scores)
+    found, seen = Evidence.from_dict(meta.get("evidence")), Observed.from_dict(meta.get("observed"))
+    said = reasons_table(reasons(model, matrix, found), scores)
+    top = top_reasons(said, model.features, observed=seen)
     facts = matrix.frame.drop(columns="as_of").merge(scores.drop(columns="as_of"), on="account_id")
     decisions = decide(
         facts, inputs.prior, inputs.files.policy, inputs.stand,
         model_version=inputs.bundle.version, hold_demotions=inputs.fresh.because,
     )  # fmt: skip
     roles = matrix.frame[["account_id", "roles_reached"]]
-    tiers = tiers_table(decisions, scores, roles, top_reasons(said), inputs.versions["run_id"])
+    tiers = tiers_table(decisions, scores, roles, top, inputs.versions["run_id"])
     kind = store.kind(inputs.plan, inputs.stand)
     moved = movements(decisions)
     if kind == "revision":
@@ -127,17 +130,12 @@ def _steps(moved: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def _matrix(inputs: Inputs) -> Matrix:
-    """One row an account: on the date, or on its own newest instant whose horizon is still open."""
-    plan, stand = inputs.files.plan, inputs.stand
-    negative = {t.kind: t.days for t in inputs.files.policy.negative_triggers}
-    own_ages = bool(plan.cohort.grid.account_age_days)
-    as_ofs = (stand - timedelta(days=plan.outcome.horizon_days - 1), stand) if own_ages else (stand,)
-    matrix = build_matrix(inputs.intake.warehouse, plan, as_ofs, negative_triggers=negative)
+    matrix = rows_on(inputs.intake.warehouse, inputs.files, inputs.stand)
     if not len(matrix.frame):
         raise UsageError(
-            f"as_of {stand.date()} was scored", found="no account was known by then", do="Give a later date"
+            f"as_of {inputs.stand.date()} was scored", found="no account was known by then", do="Give a later date"
         )
-    return matrix.where(~matrix.frame.duplicated("account_id", keep="last"))
+    return matrix
 
 
 def _actions(inputs: Inputs, decisions: pd.DataFrame, kind: Kind, moved: pd.DataFrame) -> pd.DataFrame:

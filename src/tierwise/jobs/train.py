@@ -14,6 +14,7 @@ from tierwise.audit import Finding, acceptable, accepted, audit, audit_matrix, i
 from tierwise.config import PlanFiles, Workspace
 from tierwise.data import Intake
 from tierwise.errors import ContractError, NoUsableModel
+from tierwise.explain import evidence, observe
 from tierwise.features import Matrix, build_matrix, history_start, training_grid
 from tierwise.governance import model_card, reference
 from tierwise.jobs.intake import (
@@ -160,6 +161,8 @@ def _meta(
         "notes": in_words(f for f in findings if f.severity != "blocks" and not f.refuses),
         "evaluation": trained.evaluation.to_dict(),
         "reference": _reference(trained, matrix),
+        "evidence": evidence(trained.model, matrix).to_dict(),
+        "observed": observe(matrix, trained.model.features).to_dict(),
     }
 
 

@@ -28,7 +28,9 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         "account_id:t as_of:i base:n fit_log_odds:n signal_log_odds:n calibration_log_odds:n propensity:n "
         "account_score:n fit_score:n signal_score:n"
     ),
-    "reasons": _schema("account_id:t as_of:i side:t feature:t value:t value_as_of:i log_odds:n words:t"),
+    "reasons": _schema(
+        "account_id:t as_of:i side:t family:t feature:t value:t value_as_of:i log_odds:n words:t proven:t"
+    ),
     "tiers": _schema(
         "account_id:t as_of:i fit_score:n signal_score:n propensity:n expected_value:n roles_reached:t tier:t "
         "previous_tier:t tier_since:i movement:t decided_by:t guardrails:t why:t reason_1:t reason_2:t reason_3:t "

@@ -94,6 +94,19 @@ class Registry:
         """The challenger, downloaded and verified; errors as `live`."""
         return self._load(plan, CHALLENGER, threads)
 
+    def of_version(self, plan: str, bundle: str, *, threads: int = 1) -> Bundle:
+        """The bundle of a version (the manifest's SHA-256, as published rows name it); errors as `live`."""
+        with self._client() as client:
+            found = client.search_model_versions(f"name = '{plan}'") if self._model(client, plan) else []
+            numbers = sorted(int(v.version) for v in found if v.tags.get(VERSION_TAG) == bundle)
+            if not numbers:
+                raise UsageError(
+                    f"The model {bundle[:12]} of plan '{plan}' was asked for",
+                    found=f"the registry holds {len(found)} versions, and none of them is that",
+                    do="Restore the registry from a backup, or compare with a later run",
+                )
+            return self._read(client, plan, numbers[0], threads)
+
     def versions(self, plan: str) -> tuple[Version, ...]:
         """Every registered version, oldest first; none if the plan has never been trained."""
         with self._client() as client:
@@ -145,9 +158,12 @@ class Registry:
             return int(old)
 
     def _load(self, plan: str, alias: str, threads: int) -> Bundle:
-        with self._client() as client, tempfile.TemporaryDirectory() as scratch:
-            number = self._held(self._aliases(client, plan), plan, alias)
-            version = client.get_model_version(plan, str(number))
+        with self._client() as client:
+            return self._read(client, plan, self._held(self._aliases(client, plan), plan, alias), threads)
+
+    def _read(self, client: Any, plan: str, number: int, threads: int) -> Bundle:
+        version = client.get_model_version(plan, str(number))
+        with tempfile.TemporaryDirectory() as scratch:
             beside = self._artifacts(plan) / version.run_id / "artifacts" / FOLDER
             try:
                 kept = not self._remote() and beside.is_dir()

@@ -44,22 +44,38 @@ def named(row: Mapping[str, object], names: Mapping[str, str]) -> dict[str, str]
     return {"id": account_id, "shown_id": clean(account_id, 60), "name": clean(names.get(account_id) or account_id, 80)}
 
 
+def folded(reasons: pd.DataFrame, w: Words) -> list[dict[str, object]]:
+    """One account's reasons folded into families, largest first: side, family, words, log_odds, proven, parts.
+
+    A family is told by its largest part that is proven and points as it does; its parts are as `reasons` has them.
+    """
+    lines: list[dict[str, object]] = []
+    for (side, family), parts in reasons.groupby(["side", "family"], sort=False):
+        size = parts["log_odds"].abs()
+        ranked = parts.assign(size=size).sort_values(["size", "feature"], ascending=[False, True], kind="stable")
+        total = float(parts["log_odds"].sum())
+        telling = ranked[(ranked["proven"] == "part") & (ranked["log_odds"] * total > 0)]
+        said = str(family) if telling.empty else str(telling["words"].iloc[0] or telling["feature"].iloc[0])
+        opening = "" if said.startswith(str(family)) else f"{family}: "
+        line = {"side": str(side), "family": str(family), "words": w.sentence(opening + said, 200), "log_odds": total}
+        shown = [_reason(r, w) for r in ranked.to_dict("records")]
+        lines.append(line | {"proven": bool((parts["proven"] != "").any()), "parts": shown})
+    return sorted(lines, key=lambda line: (-abs(float(str(line["log_odds"]))), str(line["family"])))
+
+
 def steps_of(row: Mapping[str, object], reasons: pd.DataFrame, w: Words) -> list[Step]:
-    """The strongest reasons as steps, then what remains of each side, so that base + steps is the total exactly."""
-    found = reasons.assign(size=reasons["log_odds"].abs())
-    found = found.sort_values(["size", "feature"], ascending=[False, True], kind="stable")
-    steps: list[Step] = []
+    """The strongest families that are proven, then what remains of each side: base + steps is the total exactly."""
+    lines = folded(reasons, w)
+    shown = [line for line in lines if line["proven"]][:SHOWN_REASONS]
+    steps = [Step(w.sentence(s["words"], 160), str(s["side"]), float(str(s["log_odds"]))) for s in shown]
     rest: list[Step] = []
-    shown = found.head(SHOWN_REASONS)
-    for record in shown.to_dict("records"):
-        sentence = w.sentence(record["words"] if not absent(record["words"]) else record["feature"], 160)
-        steps.append(Step(sentence, str(record["side"]), float(record["log_odds"])))
-    for side in ("fit", "signal", "calibration"):
+    for side in dict.fromkeys(["fit", "signal", *reasons["side"]]):
         total = real(row.get(f"{side}_log_odds"))
-        of_side = found.loc[found["side"] == side, "log_odds"]
+        of_side = reasons.loc[reasons["side"] == side, "log_odds"]
         whole = float(of_side.sum()) if total is None else total
-        left = whole - float(shown.loc[shown["side"] == side, "log_odds"].sum())
-        count = int((found["side"] == side).sum() - (shown["side"] == side).sum())
+        left = whole - sum(step.log_odds for step in steps if step.side == side)
+        told = sum(len(s["parts"]) for s in shown if s["side"] == side and isinstance(s["parts"], list))
+        count = len(of_side) - told
         if count or abs(left) > 5e-7:
             rest.append(Step(f"{words.plural(count, 'further reason')}: {w(side)}", side, left))
     return steps + rest
@@ -113,13 +129,10 @@ def account_page(values: AccountPage) -> str:
     sides: list[dict[str, object]] = []
     if values.reasons is not None:
         mine = values.reasons[values.reasons["account_id"] == row["account_id"]]
-        for side in ("fit", "signal", "calibration"):
+        for side in dict.fromkeys(["fit", "signal", *mine["side"]]):
             of_side = mine[mine["side"] == side]
-            if side == "calibration" and of_side.empty:
-                continue
-            ranked = of_side.loc[of_side["log_odds"].abs().sort_values(ascending=False, kind="stable").index]
-            rows = [_reason(r, w) for r in ranked.to_dict("records")]
-            sides.append({"side": side, "rows": rows, "sum": float(of_side["log_odds"].sum())})
+            rows = folded(of_side, w)
+            sides.append({"side": side, "rows": rows, "sum": float(of_side["log_odds"].sum()), "n": len(of_side)})
     return render(
         "account.html.j2",
         {

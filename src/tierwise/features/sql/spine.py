@@ -42,22 +42,28 @@ def family() -> Step:
     return "family", families()
 
 
-def _rows(source: str, params: dict[str, object]) -> Step:
+def _rows(source: str, params: dict[str, object], only: Sequence[str] | None) -> Step:
     """The spine itself: as_of, its day, and the phase that makes an account's own instants fall on a day's start."""
+    among = ""
+    if only is not None:
+        params, among = params | {"only": list(only)}, "AND list_contains($only, st.account_id)"
     return "spine", Query(
         f"""
         WITH stand AS ({source})
         SELECT st.account_id, st.as_of, f.family_id, st.known_from,
                epoch_us(st.as_of) % {DAY_US} AS phase, epoch_us(st.as_of) // {DAY_US} AS as_of_day
         FROM stand st JOIN family f ON f.account_id = st.account_id
-        WHERE {known("st.known_from", "st.as_of")}
+        WHERE {known("st.known_from", "st.as_of")} {among}
         """,
         params,
     )
 
 
-def spine(cohort: Cohort, as_ofs: Sequence[datetime], until: datetime) -> list[Step]:
-    """Accounts known on each as_of of a calendar grid, or on each account's own instants up to and with `until`."""
+def spine(cohort: Cohort, as_ofs: Sequence[datetime], until: datetime, only: Sequence[str] | None = None) -> list[Step]:
+    """Accounts known on each as_of of a calendar grid, or on each account's own instants up to and with `until`.
+
+    only : these accounts alone; None is all.
+    """
     start = [_account_start()]
     if cohort.grid.account_age_days:
         source = """
@@ -73,12 +79,12 @@ def spine(cohort: Cohort, as_ofs: Sequence[datetime], until: datetime) -> list[S
         if not as_ofs:
             source = source.replace("AND a.known_from + to_days(g.age) >= $since", "")
             del ages["since"]
-        return [*start, _rows(source, ages)]
+        return [*start, _rows(source, ages, only)]
     source = """
         SELECT a.account_id, g.as_of, a.known_from
         FROM account_start a CROSS JOIN (SELECT CAST(unnest($as_ofs) AS TIMESTAMP) AS as_of) g
     """
-    return [*start, _rows(source, {"as_ofs": [naive(a) for a in as_ofs]})]
+    return [*start, _rows(source, {"as_ofs": [naive(a) for a in as_ofs]}, only)]
 
 
 def _rules(cohort: Cohort, params: dict[str, object]) -> dict[str, str]:

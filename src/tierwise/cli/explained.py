@@ -1,0 +1,129 @@
+"""One account as `tierwise explain` prints it: where it stands, why, what changed, and what would move it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tierwise.cli.show import line, percent, table
+from tierwise.config import STATUSES
+
+if TYPE_CHECKING:
+    from tierwise.explain import WhatIf
+    from tierwise.jobs import Explained
+    from tierwise.jobs.changed import Changed
+
+CAUSES = {
+    "revised": "facts mended since they were scored",
+    "model": "another model, on the same facts",
+    "ageing": "time alone: had nothing happened since",
+    "moves": "what happened since",
+}
+SHOWN = 5
+"""So many families of a cause are shown."""
+SLIGHT = 0.005
+"""Log-odds that are not worth a line."""
+
+
+def explained(result: Explained) -> None:
+    """An account's tier and why, its steps from base to total, what changed, and what would move it."""
+    row = result.row
+    stands = f"has the status {_words(row['tier'])}" if row["tier"] in STATUSES else f"is in {row['tier']}"
+    line(f"{row['account_id']} {stands} since {row['tier_since']:%Y-%m-%d}. {row['why']}")
+    if row["guardrails"]:
+        print(f"Guardrails: {row['guardrails'].replace(';', ', ')}")
+    if result.steps.empty:
+        rubric = row.get("model_version") == "rubric" and row["tier"] not in STATUSES
+        print(
+            "It has no propensity: its tier is by rules."
+            if rubric
+            else "It is out of the cohort, and has no propensity."
+        )
+    else:
+        _steps(result)
+    if result.before_as_of is not None:
+        _since(result)
+    if result.moves is not None:
+        _moves(result.moves)
+
+
+def _steps(result: Explained) -> None:
+    """From an average account to this one, in families."""
+    records = result.steps.to_dict("records")
+    rows = [(s["words"], s["side"], f"{s['log_odds']:+.3f}", f"{s['ends']:+.3f}") for s in records]
+    total = f"this account: a propensity of {percent(result.row['propensity'])}"
+    rows[-1] = (total, "", f"{result.steps['log_odds'].iloc[-1]:+.3f}", "")
+    title = f"Will it {result.predicts}?" if result.predicts else "From an average account to this one"
+    table(title, ("reason", "side", "log-odds", "sum"), rows, right=(2, 3))
+    print("Log-odds: +0.69 doubles the odds.")
+
+
+def _since(result: Explained) -> None:
+    """What changed since the run asked for: where the account stood, how its tier moved, and why its score did."""
+    row, before = result.row, result.before
+    since = f"Since the run of {result.before_as_of:%Y-%m-%d}"
+    if row["tier"] in STATUSES:
+        then = "it was not in that run" if before is None else f"it stood in {_stood(before)}"
+        line(f"{since}: {then}, and has the status {_words(row['tier'])} now.")
+        return
+    if before is None or result.change is None:
+        then = "not in that run" if before is None else _words(before["tier"])
+        line(f"{since}: {then} to {_stood(row)}. It had no propensity then, so there is nothing to compare.")
+        return
+    _changed(result.change, f"{since}: {_stood(before)} to {_stood(row)}")
+
+
+def _changed(change: Changed, title: str) -> None:
+    rows: list[tuple[str, str]] = [("then", f"{change.before:+.3f}")]
+    for cause, words in CAUSES.items():
+        mine = change.families[change.families["cause"] == cause]
+        if mine["log_odds"].abs().sum() < SLIGHT:
+            continue
+        rows.append((words, f"{mine['log_odds'].sum():+.3f}"))
+        proven = mine["proven"].astype(bool) & (mine["log_odds"].abs() >= SLIGHT)
+        told = mine[proven].head(SHOWN)
+        rows += [(f"  {w}", f"{v:+.3f}") for w, v in told[["words", "log_odds"]].itertuples(index=False)]
+        left = mine.drop(told.index)["log_odds"]
+        if len(left):
+            rows.append(("  all else, small or maybe chance", f"{left.sum():+.3f}"))
+    rows.append(("now", f"{change.after:+.3f}"))
+    table(title, ("what changed", "log-odds"), rows, right=(1,))
+    for m in change.tiers.to_dict("records"):
+        was = _words(m["previous_tier"]) or "not scored"
+        print(f"{m['as_of']:%Y-%m-%d}: {was} to {_words(m['tier'])}, by {m['cause']}.")
+
+
+def _moves(moves: WhatIf) -> None:
+    """What would reach the next tier, or why nothing that people do would."""
+    print("\nWhat would move it")
+    if not moves.wanted:
+        line("; ".join(moves.between).capitalize() + "." if moves.between else "It stands in the highest tier.")
+        return
+    if moves.ways:
+        print(f"Any of these, on the day before, would have brought it to {moves.wanted}:")
+        for way in moves.ways:
+            line(f"  - {way.words}: {way.tier}, at {percent(way.propensity)}{_needs(way.needs)}", indent="    ")
+    else:
+        tried = f"None of {moves.tried:,} ways tried (up to three events that people can bring about)"
+        line(f"{tried if moves.tried else 'Nothing that people can bring about'} reaches {moves.wanted}.")
+    for words in moves.between:
+        line(f"  In between: {words}.", indent="    ")
+    if moves.nearest is not None:
+        line(
+            f"  Nearest: {moves.nearest.words}, for a propensity of {percent(moves.nearest.propensity)}.", indent="    "
+        )
+
+
+def _needs(needs: tuple[str, ...]) -> str:
+    return f"; {'; '.join(needs)}" if needs else ""
+
+
+def _stood(row: dict[str, Any]) -> str:
+    """A tier and its propensity, where there is one."""
+    propensity = row.get("propensity")
+    known = propensity is not None and propensity == propensity
+    return f"{_words(row['tier'])} at {percent(propensity)}" if known else _words(row["tier"])
+
+
+def _words(tier: str) -> str:
+    """A tier by its name, a status as words."""
+    return tier.replace("_", " ") if tier in STATUSES else tier

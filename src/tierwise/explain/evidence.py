@@ -1,0 +1,154 @@
+"""Which features tell anything: their contributions against outcomes of accounts that the model had not seen.
+
+A reason that is shown must be more than noise. The model's own estimator is learned again on the older rows of one half
+of the account families, and its contributions are held against the newer outcomes of the other half, and the other way
+round. With c a feature's contribution less its mean on that date, and p the probability without it, the sum of
+c (y - p) is zero in the mean for a feature that tells nothing, whatever else is true. Its z is over account families.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import expit
+from scipy.stats import norm
+
+from tierwise.features.feature import Feature
+
+if TYPE_CHECKING:
+    from tierwise.features.matrix import Matrix
+    from tierwise.learning.model import PropensityModel
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+Proof = Literal["part", "family", ""]
+CHANCE = 0.01
+"""A feature that tells nothing is proven in so many trainings (one-sided)."""
+LEAST_EACH = 10
+"""Rows with and without the outcome that each side of a half needs."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The z of each feature, and of each (side, family); empty where there was too little history to measure."""
+
+    features: Mapping[str, float]
+    families: Mapping[tuple[str, str], float]
+    accounts: int = 0
+    outcomes: int = 0
+
+    @property
+    def measured(self) -> bool:
+        """Whether anything was."""
+        return bool(self.features)
+
+    def proves(self, z: float | None) -> bool:
+        """Whether a z is more than chance; where nothing was measured, everything stands."""
+        return not self.measured or (z is not None and z > norm.ppf(1 - CHANCE))
+
+    def of(self, feature: Feature) -> Proof:
+        """What is proven of a feature: it and its family, its family alone, or nothing that may be shown."""
+        if not self.of_family(feature.side, family_of(feature)):
+            return ""
+        return "part" if self.proves(self.features.get(feature.name)) else "family"
+
+    def of_family(self, side: str, family: str) -> bool:
+        """Whether a family tells anything."""
+        return self.proves(self.families.get((side, family)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The evidence as JSON values, for the bundle's meta."""
+        families = [{"side": s, "family": f, "z": round(z, 4)} for (s, f), z in self.families.items()]
+        return {
+            "chance": CHANCE,
+            "accounts": self.accounts,
+            "outcomes": self.outcomes,
+            "features": {name: round(z, 4) for name, z in self.features.items()},
+            "families": families,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any] | None) -> Evidence:
+        """What `to_dict` wrote; of a bundle that holds none, nothing was measured."""
+        if not data:
+            return cls({}, {})
+        families = {(str(line["side"]), str(line["family"])): float(line["z"]) for line in data["families"]}
+        features = {str(name): float(z) for name, z in data["features"].items()}
+        return cls(features, families, int(data["accounts"]), int(data["outcomes"]))
+
+
+def family_of(feature: Feature) -> str:
+    """What people call a feature together with its like; without a family, it is one by itself."""
+    return feature.family or feature.name.replace("_", " ")
+
+
+def evidence(model: PropensityModel, matrix: Matrix) -> Evidence:
+    """Measure every feature and family of a model on eligible, mature rows, by models of their own."""
+    rows = matrix.eligible().mature().frame
+    y = rows["outcome"].to_numpy(dtype=np.float64)
+    as_of = rows["as_of"].to_numpy(dtype="datetime64[us]")
+    half = np.array([zlib.crc32(str(f).encode()) % 2 == 0 for f in rows["family_id"]], dtype=bool)
+    older, newer = _older_and_newer(as_of, matrix.horizon_days)
+    parts, rest = np.zeros((len(rows), len(model.features))), np.full(len(rows), np.nan)
+    for mine in (half, ~half):
+        learn, judge = older & mine, newer & ~mine
+        if not _enough(y, learn) or not _enough(y, judge):
+            return Evidence({}, {})
+        estimator = type(model.estimator)(**model.estimator.get_params(deep=False)).fit(rows[learn], y[learn])
+        parts[judge] = estimator.contributions(rows[judge])
+        rest[judge] = estimator.base_
+    parts, rest, y = parts[newer], rest[newer], y[newer]
+    groups = family_groups(model.features)
+    stratum = 2 * as_of[newer].astype("datetime64[M]").astype(np.int64) + half[newer]
+    families = rows["family_id"].to_numpy()[newer]
+    wide = np.column_stack([parts, *(parts[:, columns].sum(axis=1) for columns in groups.values())])
+    z = [z_of(c, rest + parts.sum(axis=1), y, stratum, families) for c in wide.T]
+    names = [f.name for f in model.features]
+    return Evidence(
+        dict(zip(names, z, strict=False)),
+        dict(zip(groups, z[len(names) :], strict=True)),
+        int(rows.loc[newer, "account_id"].nunique()),
+        int(y.sum()),
+    )
+
+
+def family_groups(features: Sequence[Feature]) -> dict[tuple[str, str], list[int]]:
+    """(side, family) -> the positions of its features, in the features' order."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for j, feature in enumerate(features):
+        groups.setdefault((feature.side, family_of(feature)), []).append(j)
+    return groups
+
+
+def z_of(part: Floats, log_odds: Floats, y: Floats, stratum: npt.NDArray[np.int64], cluster: npt.NDArray[Any]) -> float:
+    """How surely a contribution points to the outcome: z of the sum of c (y - p), clustered.
+
+    c: the part less its mean in its stratum (a month of one half: the passing of time alone proves nothing). p: without
+    the part.
+    """
+    _, stratum_code = np.unique(stratum, return_inverse=True)
+    mean = np.bincount(stratum_code, weights=part) / np.bincount(stratum_code)
+    c = part - mean[stratum_code]
+    codes, _ = pd.factorize(cluster)
+    sums = np.bincount(codes, weights=c * (y - expit(log_odds - c)))
+    spread = float(np.sqrt(sums @ sums))
+    return float(sums.sum() / spread) if np.abs(c).max(initial=0.0) > 1e-9 else 0.0
+
+
+def _older_and_newer(as_of: npt.NDArray[np.datetime64], horizon_days: int) -> tuple[Mask, Mask]:
+    """The newer half of the rows by date, and those whose horizon had closed before it."""
+    if not len(as_of):
+        return np.zeros(0, dtype=bool), np.zeros(0, dtype=bool)
+    cut = np.sort(as_of)[len(as_of) // 2]
+    return as_of + np.timedelta64(horizon_days, "D") <= cut, as_of >= cut
+
+
+def _enough(y: Floats, mask: Mask) -> bool:
+    return bool(min(y[mask].sum(), mask.sum() - y[mask].sum()) >= LEAST_EACH)
