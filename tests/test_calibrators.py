@@ -380,7 +380,12 @@ def test_law_4_holds_with_the_residue_as_a_bar_of_its_own(kind: str) -> None:
     assert set(bars["feature"]) == {"calibration"}
     assert set(bars["words"]) == {"calibration: what scores like this came to, beyond the sum of their reasons"}
     assert bars[["value", "value_as_of"]].isna().all(axis=None)
-    assert not top_reasons(said, model.features).filter(like="reason_").apply(lambda c: c.str.contains("calibration")).any(axis=None)
+    assert (
+        not top_reasons(said, model.features)
+        .filter(like="reason_")
+        .apply(lambda c: c.str.contains("calibration"))
+        .any(axis=None)
+    )
     account = later.frame["account_id"].iloc[0]
     steps = waterfall(said, scores, account, n=100)
     newest = scores[scores["account_id"] == account].iloc[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, Self
 
@@ -16,7 +17,9 @@ import pandas as pd
 from tierwise.features.feature import Feature
 from tierwise.learning.calibration import row_log_loss
 from tierwise.learning.encoding import Encoder, Floats, signal_mask
+from tierwise.learning.forest import Forest
 from tierwise.learning.sides import Path, Prepared, SidesClassifier
+from tierwise.learning.tree_tables import TreeTables
 
 ROUNDS = (10, 20, 35, 50, 75, 100, 150, 200, 300, 400)
 PATIENCE = 2
@@ -137,26 +140,24 @@ class _Booster(SidesClassifier):
 
     def _adopt(self, booster: lightgbm.Booster) -> None:
         self.booster_ = booster
-        self.leaves_, self.expected_, self.tree_is_signal_ = _trees(booster, signal_mask(self.encoder_.features))
-        self.base_ = float(self.expected_.sum()) - float(np.log(self.outcome_weight))
+        self.__dict__.pop("tables_", None)
+        self.base_ = Forest.read(booster).expected - float(np.log(self.outcome_weight))
 
-    def sides(self, X: Any) -> tuple[Floats, Floats]:
-        """The log-odds of the fit side and of the signal side, each centred as its contributions are."""
-        return self._sides(self._encoded(X))
+    @cached_property
+    def tables_(self) -> TreeTables:
+        """The booster's contributions, as tables; built where they are first asked for."""
+        return TreeTables.from_booster(self.booster_)
 
-    def _sides(self, encoded: Floats) -> tuple[Floats, Floats]:
-        out = np.zeros((2, len(encoded)))
-        if len(encoded):
-            leaves = self._predict(encoded, pred_leaf=True).reshape(len(encoded), -1).astype(np.int64)
-            for tree, is_signal in enumerate(self.tree_is_signal_):
-                out[int(is_signal)] += self.leaves_[tree, leaves[:, tree]] - self.expected_[tree]
-        return out[0], out[1]
+    def decision_function(self, X: Any) -> Floats:
+        """Raw log-odds."""
+        encoded = self._encoded(X)
+        if not len(encoded):
+            return np.zeros(0)
+        return np.asarray(self._predict(encoded, raw_score=True) - np.log(self.outcome_weight))
 
     def _contribute(self, encoded: Floats) -> Floats:
         """Exact TreeSHAP (path-dependent) of each feature."""
-        if not len(encoded):
-            return np.zeros((0, len(self.encoder_.features)))
-        return np.asarray(self._predict(encoded, pred_contrib=True)[:, :-1], dtype=np.float64)
+        return self.tables_.contributions(encoded, self.threads)
 
     def _predict(self, encoded: Floats, **kind: bool) -> npt.NDArray[Any]:
         frame = self._frame_of(encoded)
@@ -208,10 +209,7 @@ class TwoSidedBooster(_Booster):
 
 
 class FreeBooster(_Booster):
-    """Boosting in which any tree reads any feature: the yardstick of what two sides cost, never a candidate.
-
-    Its sides have no meaning: `sides` is not defined.
-    """
+    """Boosting in which any tree reads any feature: the yardstick of what two sides cost, never a candidate."""
 
     def _groups(self) -> list[list[int]]:
         return []
@@ -219,10 +217,6 @@ class FreeBooster(_Booster):
     def sides(self, X: Any) -> tuple[Floats, Floats]:
         """A free booster has no sides."""
         raise NotImplementedError("a free booster mixes the two sides in one tree")
-
-    def decision_function(self, X: Any) -> Floats:
-        """Raw log-odds."""
-        return np.asarray(self._predict(self._encoded(X), raw_score=True) - np.log(self.outcome_weight))
 
 
 def _text(booster: lightgbm.Booster) -> bytes:
@@ -240,27 +234,3 @@ def read_booster(text: bytes) -> lightgbm.Booster:
         return lightgbm.Booster(model_str=text.decode())
     except lightgbm.basic.LightGBMError as error:
         raise ValueError(f"not a LightGBM text: {error}") from error
-
-
-def _trees(booster: lightgbm.Booster, signal: npt.NDArray[np.bool_]) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
-    """Each tree's leaf values (trees x leaves), its expectation over training rows, and whether it reads signals."""
-    trees = [info["tree_structure"] for info in booster.dump_model()["tree_info"]]
-    widest = max((info["num_leaves"] for info in booster.dump_model()["tree_info"]), default=1)
-    values, expected = np.zeros((len(trees), widest)), np.zeros(len(trees))
-    is_signal = np.zeros(len(trees), dtype=bool)
-    for i, root in enumerate(trees):
-        if "split_feature" not in root:
-            values[i, 0] = expected[i] = root["leaf_value"]
-            continue
-        is_signal[i] = signal[root["split_feature"]]
-        counts = np.zeros(widest)
-        stack = [root]
-        while stack:
-            node = stack.pop()
-            if "leaf_index" in node:
-                values[i, node["leaf_index"]] = node["leaf_value"]
-                counts[node["leaf_index"]] = node["leaf_count"]
-            else:
-                stack += [node["left_child"], node["right_child"]]
-        expected[i] = values[i] @ counts / counts.sum()
-    return values, expected, is_signal

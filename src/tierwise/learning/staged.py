@@ -70,11 +70,10 @@ class StagedBooster(SidesClassifier):
 
     def _follow(self, rows: Prepared) -> Path:
         first, start = self._first(rows.encoded, rows.y)
-        before = first.base_ + first._sides(self._of("fit", rows.held))[0]
+        before = first._predict(self._of("fit", rows.held), raw_score=True)
         second = self._stage("signal")
         data = second._binned(self._of("signal", rows.encoded), rows.y, start)
-        start_there = before + np.log(self.outcome_weight)
-        grown = second._grown(data, len(rows.y), self._of("signal", rows.held), rows.held_y, start_there)
+        grown = second._grown(data, len(rows.y), self._of("signal", rows.held), rows.held_y, before)
         return Path(tuple(map(float, ROUNDS)), grown)
 
     def _first(self, encoded: Floats, y: Floats) -> tuple[FreeBooster, Floats]:

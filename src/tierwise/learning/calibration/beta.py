@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import logit
 
 from tierwise.learning.calibration.affine import Floats, maximise, row_log_loss
 from tierwise.learning.calibration.checks import finite, reals, refuse
@@ -25,8 +26,8 @@ class Beta:
     c: float
 
     def __post_init__(self) -> None:
-        if not (np.isfinite([self.a, self.b, self.c]).all() and self.a >= 0 and self.b >= 0 and self.a + self.b > 0):
-            raise refuse("beta", f"a = {self.a}, b = {self.b}, c = {self.c}", "a and b are at least 0, and not both 0")
+        if not (np.isfinite([self.a, self.b, self.c]).all() and self.a >= 0 and self.b >= 0):
+            raise refuse("beta", f"a = {self.a}, b = {self.b}, c = {self.c}", "a and b are at least 0")
 
     def __call__(self, log_odds: Floats) -> Floats:
         """Calibrated log-odds."""
@@ -48,11 +49,12 @@ def fit_beta(log_odds: Floats, y: Floats) -> Beta:
     """The parameters of greatest likelihood under a, b >= 0.
 
     An unpenalised logistic regression on ln p and -ln(1 - p); where a coefficient would be negative, the best of those
-    with one of them at 0 (the likelihood is concave, so that is the constrained best).
+    with one of them, or both, at 0 (the likelihood is concave, so that is the constrained best).
     """
     columns = np.column_stack([-np.logaddexp(0.0, -log_odds), np.logaddexp(0.0, log_odds)])
     found = [_fit(columns, y, kept) for kept in ([0, 1], [0], [1])]
-    best = min((f for f in found if min(f[0], f[1]) >= 0), key=lambda f: _loss(columns, y, f), default=(0.0, 0.0, 0.0))
+    level = (0.0, 0.0, float(logit(np.mean(y))))
+    best = min((f for f in (*found, level) if min(f[0], f[1]) >= 0), key=lambda f: _loss(columns, y, f))
     return Beta(*best)
 
 
