@@ -209,7 +209,7 @@ def evaluation() -> dict[str, Any]:
         "verdict": "usable",
         "why": "two_sided beats newest_activity, icp_rubric on average precision and capture",
         "chosen": "two_sided",
-        "chosen_because": "its log-loss is lower than linear's by more than one standard error",
+        "chosen_because": "its log-loss is lower than scorecard's by more than one standard error",
         "horizon_days": 90,
         "test": {
             "rows": 14_205,
@@ -219,10 +219,10 @@ def evaluation() -> dict[str, Any]:
             "first_as_of": "2026-05-01T00:00:00",
             "last_as_of": "2026-08-01T00:00:00",
         },
-        "candidates": {"linear": {"log_loss": 0.254}, "two_sided": {"log_loss": 0.249}},
+        "candidates": {"scorecard": {"log_loss": 0.254}, "two_sided": {"log_loss": 0.249}},
         "metrics": {
             "two_sided": metrics(0.737, 0.237, 0.249, 0.071),
-            "linear": metrics(0.729, 0.229, 0.254, 0.072),
+            "scorecard": metrics(0.729, 0.229, 0.254, 0.072),
             "base_rate": metrics(0.5, 0.085, 0.291, 0.078),
             **baselines,
         },
@@ -306,3 +306,27 @@ def review_values() -> ReviewPage:
         false_positives=twice,
         false_negatives=wrong[wrong["tier"] == "recycle"].head(4),
     )
+
+
+def training_answer(evaluation: dict[str, object]) -> dict[str, object]:
+    """A training that found no usable model, with every part that its page has."""
+    lead = {"value": 0.018, "low": -0.017, "high": 0.084}
+    long = "a_column_with_a_name_that_is_longer_than_any_telephone_is_wide_and_has_no_space_in_it"
+    return {
+        "plan": "new_business", "predicts": "open an opportunity", "horizon_days": 90, "data_through": "2026-11-01",
+        "verdict": "no usable model", "why": "two_sided does not beat newest_activity", "do": "Load older history",
+        "published": {"words": "No model is live: scoring publishes tiers by rules"},
+        "evaluation": evaluation | {"verdict": "no usable model", "why": "two_sided does not beat newest_activity"},
+        "needs": {"accounts": 34, "needed": 50, "lacking": 16, "pace": 2.25, "possible": False, "words": "No model"},
+        "unbeaten": [
+            {"baseline": "newest_activity", "average_precision": lead, "capture_0.2": lead, "n": 49, "needed": 257,
+             "from": "2027-10-29"},
+            {"baseline": "rubric", "average_precision": lead | {"value": -0.02}, "capture_0.2": lead, "n": 49,
+             "needed": None, "from": None},
+        ],
+        "helps": [{"subjects": [long, "industry"], "found": "no history", "do": "Export its history to track it"}],
+        "rubric": {"lines": [{"words": f"{long} is x", "points": 5, "unread": "it is no feature"}],
+                   "cannot_be_formed": "no line of it reads a feature of the plan"},
+        "refused": [[long, "it is filled after the outcome"]], "accepted": ["region"],
+        "accepted_findings": ["region is accepted"], "notes": ["Amounts are in USD"],
+    }  # fmt: skip

@@ -185,7 +185,6 @@ def test_an_unknown_kind_is_refused_by_the_plan_and_by_name() -> None:
     "nonsense",
     [
         {"kind": "beta", "a": -1.0, "b": 1.0, "c": 0.0},
-        {"kind": "beta", "a": 0.0, "b": 0.0, "c": 0.0},
         {"kind": "beta", "a": "1", "b": 1.0, "c": 0.0},
         {"kind": "affine", "intercept": 0.0, "slope": math.nan},
         {"kind": "isotonic", "at": [0.0, 0.0], "probability": [0.1, 0.2]},

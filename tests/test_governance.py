@@ -649,10 +649,10 @@ def evaluation(log_loss: float, se: float = 0.004, **test: object) -> dict[str, 
             "last_as_of": "2025-11-01T00:00:00"}  # fmt: skip
     z = stats.norm.ppf(0.975)
     return {
-        "verdict": "usable", "why": "linear beats all", "chosen": "linear", "chosen_because": "it is simpler",
+        "verdict": "usable", "why": "scorecard beats all", "chosen": "scorecard", "chosen_because": "it is simpler",
         "horizon_days": 90, "trained": rows, "test": {**rows, **test},
         "metrics": {
-            "linear": {
+            "scorecard": {
                 "log_loss": {"value": log_loss, "low": log_loss - z * se, "high": log_loss + z * se},
                 "auc": {"value": 0.7, "low": 0.66, "high": 0.74},
             },
@@ -688,9 +688,9 @@ def test_the_model_card_says_what_is_known_and_is_the_same_each_time() -> None:
     assert card == model_card(meta, evaluation(0.3))
     for line in (
         "# Model card: new_business",
-        "- verdict: usable: linear beats all",
+        "- verdict: usable: scorecard beats all",
         "| trained on | 900 | 300 | 90 | 10.0% | 2025-09-01 | 2025-11-01 |",
-        "| linear (chosen) | 0.300 (0.292 to 0.308) | 0.700 (0.66 to 0.74) |",
+        "| scorecard (chosen) | 0.300 (0.292 to 0.308) | 0.700 (0.66 to 0.74) |",
         "| recency |  | 0.600 (not known to not known) |",
         "Calibration holds on the unseen months: predicted 10.0%, observed 12.0% (n = 900, p = 0.4). Slope 1 and "
         "intercept 0 are calibrated: slope 0.98, intercept 0.01 (n = 900).",
@@ -706,7 +706,7 @@ def test_the_model_card_says_what_is_known_and_is_the_same_each_time() -> None:
 def test_the_model_card_names_features_in_words_and_explains_capture() -> None:
     features = [{"side": "signal", "name": "web_30d", "unit": "", "words": "{value} web activities"}, {"name": "x"}]
     asked = evaluation(0.3)
-    asked["metrics"]["linear"]["capture_0.2"] = {"value": 0.4, "low": 0.3, "high": 0.5}  # type: ignore[index]
+    asked["metrics"]["scorecard"]["capture_0.2"] = {"value": 0.4, "low": 0.3, "high": 0.5}  # type: ignore[index]
     card = model_card({"plan": "p", "features": features}, asked)
     assert "| signal | web_30d |  | … web activities |" in card
     assert "capture_0.2: share of the outcomes among the 20% highest ranked." in card
@@ -735,9 +735,9 @@ def test_calibration_in_words(more: dict[str, object], said: str) -> None:
 
 def test_the_choice_is_told_as_made_before_the_unseen_months() -> None:
     asked = {
-        "chosen": "linear",
-        "candidates": {"linear": {"log_loss": 0.2562}, "two_sided": {"log_loss": 0.2571}},
-        "metrics": {"linear": {"log_loss": {"value": 0.25}}, "two_sided": {"log_loss": {"value": 0.24}}},
+        "chosen": "scorecard",
+        "candidates": {"scorecard": {"log_loss": 0.2562}, "two_sided": {"log_loss": 0.2571}},
+        "metrics": {"scorecard": {"log_loss": {"value": 0.25}}, "two_sided": {"log_loss": {"value": 0.24}}},
     }
     assert choice_words(asked) == (
         "chosen on the folds before these months, which choose nothing: out-of-time log-loss 0.2562 against "
@@ -747,12 +747,12 @@ def test_the_choice_is_told_as_made_before_the_unseen_months() -> None:
         "On the unseen months two_sided did better by log-loss (0.2400 against 0.2500)"
     )
     assert better_unseen({**asked, "chosen": "two_sided"}) == ""
-    ranks = {"linear": {"log_loss": {"value": 0.25}, "auc": {"value": 0.77}},
+    ranks = {"scorecard": {"log_loss": {"value": 0.25}, "auc": {"value": 0.77}},
              "two_sided": {"log_loss": {"value": 0.26}, "auc": {"value": 0.78}}}  # fmt: skip
     assert better_unseen({**asked, "metrics": ranks}) == (
         "On the unseen months two_sided did better by AUC (0.780 against 0.770), but they choose nothing"
     )
-    simpler = {**asked, "candidates": {"linear": {"log_loss": 0.2562}, "two_sided": {"log_loss": 0.2560}}}
+    simpler = {**asked, "candidates": {"scorecard": {"log_loss": 0.2562}, "two_sided": {"log_loss": 0.2560}}}
     assert choice_words(simpler).endswith("0.2560; the simpler of two that lie within one standard error")
 
 

@@ -274,17 +274,19 @@ def test_a_look_back_says_so_and_claims_no_unseen_months(run: Any) -> None:
 def test_quality_is_told_in_plain_words(run: Any, page: str) -> None:
     said = words_of(page)
     assert "Calibration holds on the unseen months: predicted 8.5%, observed 8.6% (n = 14,205, p = 0.41)." in said
-    assert "out-of-time log-loss 0.2490 against the linear model's 0.2540." in said
+    assert "out-of-time log-loss 0.2490 against the scorecard's 0.2540." in said
     assert (
         "It ranks better than the ICP rubric and than the newest activity first, by average precision and by AUC."
         in said
     )
     evaluation = run.evaluation | {"calibration": run.evaluation["calibration"] | {"p_value": 0.0}}
-    evaluation["metrics"] = evaluation["metrics"] | {"linear": {"log_loss": {"value": 0.2, "low": 0.19, "high": 0.21}}}
+    evaluation["metrics"] = evaluation["metrics"] | {
+        "scorecard": {"log_loss": {"value": 0.2, "low": 0.19, "high": 0.21}}
+    }
     bad = words_of(run_page(dataclasses.replace(run, evaluation=evaluation)))
     assert "p < 0.001" in bad
     assert "0.000" not in bad
-    assert "On the unseen months the linear model did better by log-loss (0.2000 against 0.2490)" in bad
+    assert "On the unseen months the scorecard did better by log-loss (0.2000 against 0.2490)" in bad
 
 
 def test_the_headline_counts_outcomes_and_the_reach_is_of_the_tables_that_matter(run: Any, page: str) -> None:
@@ -374,7 +376,7 @@ def test_what_is_absent_is_said_with_its_reason(run: Any) -> None:
     assert said.count("Not available: the run did not provide it.") == 3
     assert "Not available: there is no earlier run to compare with." in said
     assert "Reasons not available: the run did not provide it." in said
-    partial = words_of(run_page(dataclasses.replace(run, evaluation={"chosen": "linear"})))
+    partial = words_of(run_page(dataclasses.replace(run, evaluation={"chosen": "scorecard"})))
     assert "Not available: the evaluation holds no calibration table." in partial
     assert "Not available: the evaluation holds no lift table." in partial
     empty = dataclasses.replace(sample.review_values(), precision=None, trend=None, movement=None, drift=None,

@@ -88,7 +88,16 @@ class GateRefused(VerdictError):
 
 
 class NoUsableModel(VerdictError):
-    """Nothing in this history can be learned well enough to be used."""
+    """Nothing in this history can be learned well enough to be used.
+
+    Parameters
+    ----------
+    answer : the `jobs.Answer` of a training: its page, what would help, and what is live meanwhile.
+    """
+
+    def __init__(self, asked: str, *, found: str = "", do: str = "", where: str = "", answer: Any = None) -> None:
+        super().__init__(asked, found=found, do=do, where=where)
+        self.answer = answer
 
 
 class LockHeld(TierwiseError):

@@ -19,7 +19,16 @@ from types import ModuleType
 import pytest
 
 from tierwise.console.app import HEADERS
-from tierwise.report import AccountPage, AccountsPage, account_page, accounts_page, review_page, run_page
+from tierwise.report import (
+    AccountPage,
+    AccountsPage,
+    TrainingPage,
+    account_page,
+    accounts_page,
+    review_page,
+    run_page,
+    training_page,
+)
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
@@ -78,6 +87,7 @@ def pages() -> dict[str, str]:
         ),
         "run_late": run_page(replace(run, late=sample.LATE)),
         "review": review_page(sample.review_values()),
+        "training": training_page(TrainingPage(sample.training_answer(dict(run.evaluation)), run.as_of)),
         "account": account_page(AccountPage(*head, row, run.reasons, run.labels, run.names)),
         "accounts": accounts_page(AccountsPage(*head, best, len(best), counts, page=1, pages=2, names=long)),
     }
@@ -109,7 +119,7 @@ def probed(page: str, width: int, tmp_path: Path) -> tuple[dict[str, object], li
 
 
 @pytest.mark.parametrize("width", [400, 1280])
-@pytest.mark.parametrize("name", ["run", "run_long_names", "run_late", "review", "account", "accounts"])
+@pytest.mark.parametrize("name", ["run", "run_long_names", "run_late", "review", "training", "account", "accounts"])
 def test_no_sideways_scroll_no_console_message_nothing_cut(
     pages: dict[str, str], name: str, width: int, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ import typer
 from tierwise.cli import show
 from tierwise.cli.context import context
 from tierwise.cli.workspace import check, init
-from tierwise.errors import EnvironmentFault, InputsLate, TierwiseError, UsageError
+from tierwise.errors import EnvironmentFault, InputsLate, NoUsableModel, TierwiseError, UsageError
 
 app = typer.Typer(
     name="tierwise",
@@ -67,7 +67,7 @@ def train(
 ) -> None:
     """Train, evaluate and register a challenger.
 
-    The first version becomes the live model.
+    The first version becomes the live model. Exit 3: nothing can be learned; `score` then publishes tiers by rules.
     """
     if recalibrate:
         _recalibrate(as_of)
@@ -75,7 +75,11 @@ def train(
     from tierwise.cli import tables
     from tierwise.jobs import train as run_train
 
-    result = run_train(context.workspace(), context.plan, now=context.now, as_of=as_of, say=context.say)
+    try:
+        result = run_train(context.workspace(), context.plan, now=context.now, as_of=as_of, say=context.say)
+    except NoUsableModel as no:
+        _no_usable_model(no)
+        raise typer.Exit(no.exit_code) from None
     if context.as_json:
         show.emit(
             {
@@ -83,10 +87,12 @@ def train(
                 "version": result.number,
                 "model_version": result.model_version,
                 "evaluation": result.evaluation,
+                "page": result.page,
             }
         )
     else:
         tables.trained(result)
+        print(f"Training: {result.page}")
     following = f"score --as-of {result.as_of.date()}" if result.live else "promote"
     context.close(0, following=context.command(following))
 
@@ -110,6 +116,22 @@ def _recalibrate(as_of: str | None) -> None:
     context.close(0, following=context.command("promote"))
 
 
+def _no_usable_model(no: NoUsableModel) -> None:
+    """Say why there is no usable model, what would help, and what is published meanwhile."""
+    from tierwise.cli import tables
+
+    answer = no.answer
+    if context.as_json:
+        show.emit({**answer.values, "page": answer.page})
+    else:
+        print(f"tierwise: {no}", file=sys.stderr)
+        tables.no_usable_model(answer)
+        print(f"Training: {answer.page}")
+    score = context.command(f"score --as-of {answer.values['trained_as_of']}")
+    following = f"{score} publishes tiers by rules" if answer.rules else f"{score} goes on by the live model"
+    context.close(no.exit_code, following=following)
+
+
 def promote() -> None:
     """Make the challenger the live model."""
     from tierwise.jobs import promote as run_promote
@@ -128,7 +150,8 @@ def _promoted(result: Any) -> None:
     if context.as_json:
         show.emit({"plan": result.plan, "version": result.number, "model_version": result.model_version})
     else:
-        print(f"Version {result.number} ({result.model_version[:12]}), trained as of {result.trained_as_of}, is live.")
+        what = f"Version {result.number} ({result.model_version[:12]}), trained as of {result.trained_as_of}, is live."
+        print("Rules are live: tiers go by the rubric and the newest activity." if result.number is None else what)
     context.close(0, following=context.command("score --as-of DATE"))
 
 

@@ -8,6 +8,8 @@ from tierwise.cli.show import line, percent, table
 from tierwise.config import STATUSES
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tierwise.explain import WhatIf
     from tierwise.jobs import Explained
     from tierwise.jobs.changed import Changed
@@ -32,18 +34,23 @@ def explained(result: Explained) -> None:
     if row["guardrails"]:
         print(f"Guardrails: {row['guardrails'].replace(';', ', ')}")
     if result.steps.empty:
-        rubric = row.get("model_version") == "rubric" and row["tier"] not in STATUSES
-        print(
-            "It has no propensity: its tier is by rules."
-            if rubric
-            else "It is out of the cohort, and has no propensity."
-        )
+        print("It is out of the cohort, and has no propensity.")
+    elif "log_odds" not in result.steps:
+        _by_rules(row, result.steps)
     else:
         _steps(result)
     if result.before_as_of is not None:
         _since(result)
     if result.moves is not None:
         _moves(result.moves)
+
+
+def _by_rules(row: dict[str, Any], steps: pd.DataFrame) -> None:
+    """The points of the rubric and the newest activity, where tiers go by rules."""
+    title = "By rules: no model is usable, so there is no propensity"
+    table(title, ("side", "what counts"), [(s["side"], s["words"]) for s in steps.to_dict("records")])
+    fit = "not known" if row["fit_score"] != row["fit_score"] else f"{int(row['fit_score'])}"
+    print(f"Fit {fit}, signal {int(row['signal_score'])}: percentiles among the accounts of this run.")
 
 
 def _steps(result: Explained) -> None:
@@ -67,7 +74,9 @@ def _since(result: Explained) -> None:
         return
     if before is None or result.change is None:
         then = "not in that run" if before is None else _words(before["tier"])
-        line(f"{since}: {then} to {_stood(row)}. It had no propensity then, so there is nothing to compare.")
+        line(
+            f"{since}: {then} to {_stood(row)}. One of the two has no propensity, so there are no log-odds to compare."
+        )
         return
     _changed(result.change, f"{since}: {_stood(before)} to {_stood(row)}")
 

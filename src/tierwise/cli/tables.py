@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
     from tierwise.audit import Coverage, Draft, Finding
     from tierwise.data import Inspection, Intake
-    from tierwise.jobs import CheckResult, GovernResult, RecalibrateResult, ScoreResult, TablesAsOf, TrainResult
+    from tierwise.jobs import Answer, CheckResult, GovernResult, RecalibrateResult, ScoreResult, TablesAsOf, TrainResult
     from tierwise.learning import Ladder
 
+HELPS = 6
+"""So many of what would help are printed; the page shows all."""
 FIGURES = ("auc", "average_precision", "log_loss")
 SEVERITIES = {"notes": "note", "warns": "warning", "blocks": "BLOCKS"}
 
@@ -83,6 +85,46 @@ def _interval(figure: dict[str, float] | None) -> str:
         return "-"
     low, high = (f"{figure[end]:.3f}".removeprefix("0") for end in ("low", "high"))
     return f"{figure['value']:.3f} [{low}, {high}]"
+
+
+def no_usable_model(answer: Answer) -> None:
+    """What it would take to learn, what would help, and what is published meanwhile."""
+    said = answer.values
+    needs = said["needs"]
+    line(
+        f"Accounts with the outcome: {needs['accounts']:,}, where {needs['needed']:,} are the least"
+        + (f" ({needs['lacking']:,} more)" if needs["lacking"] else "")
+        + f"; {needs['pace']:.1f} come in 30 days, at the pace so far."
+    )
+    if needs["words"]:
+        line(f"{needs['words']}.")
+    rows = [
+        (
+            b["baseline"].replace("_", " "),
+            _difference(b["average_precision"]),
+            _difference(b["capture_0.2"]),
+            "-" if b["needed"] is None else f"{b['needed']:,}",
+        )
+        for b in said["unbeaten"]
+    ]
+    if rows:
+        table(
+            f"Not beaten (n = {said['unbeaten'][0]['n']:,} accounts with the outcome)",
+            ("baseline", "average precision", "capture at 20%", "would settle it"), rows, right=(1, 2, 3),
+        )  # fmt: skip
+    for helped in said["helps"][:HELPS]:
+        does = f" -> {helped['do']}." if helped["do"] else ""
+        line(f"  - {', '.join(helped['subjects'])}: {helped['found']}.{does}", indent="    ")
+    if len(said["helps"]) > HELPS:
+        print(f"  - and {len(said['helps']) - HELPS} more, on the page")
+    line(f"{said['published']['words']}.")
+
+
+def _difference(figure: dict[str, float | None]) -> str:
+    value, low, high = figure["value"], figure["low"], figure["high"]
+    if value is None or low is None or high is None:
+        return "-"
+    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
 def review(result: GovernResult) -> None:

@@ -49,6 +49,35 @@ class IcpPoints(Frozen):
     below: float | None = None
     points: int
 
+    @model_validator(mode="after")
+    def _one_condition(self) -> IcpPoints:
+        ranged = self.at_least is not None or self.below is not None
+        if bool(self.equals) == ranged:
+            raise ValueError("a line of the rubric says either equals: [values], or at_least and below of a number")
+        if any("@" in value for value in self.equals):
+            raise ValueError("a value of an account's attribute is wanted; here stands an e-mail address")
+        if self.at_least is not None and self.below is not None and self.at_least >= self.below:
+            raise ValueError("at_least must lie below below")
+        return self
+
+    @property
+    def words(self) -> str:
+        """When the points are given, in words.
+
+        >>> IcpPoints(attribute="employee_count", at_least=200, below=5000, points=10).words
+        'employee count from 200 to below 5,000'
+        """
+        name = self.attribute.replace("_", " ")
+        if self.equals:
+            return f"{name} is {' or '.join(self.equals)}"
+        if self.below is None:
+            return f"{name} of at least {self.at_least:,g}"
+        return (
+            f"{name} below {self.below:,g}"
+            if self.at_least is None
+            else (f"{name} from {self.at_least:,g} to below {self.below:,g}")
+        )
+
 
 class Headcount(Frozen):
     """A band of employees, `[at_least, below)`."""

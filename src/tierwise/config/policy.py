@@ -30,6 +30,7 @@ RESERVED_ROWS = (
     "low_fit",
     "stale",
     "no_match",
+    "fit_unknown",
     "surge",
     "stay_margin",
     "minimum_stay",

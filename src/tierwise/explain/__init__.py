@@ -5,6 +5,7 @@ from tierwise.explain.evidence import Evidence, evidence, family_of
 from tierwise.explain.families import families, shown, spoken_families, top_reasons
 from tierwise.explain.observed import Observed, observe
 from tierwise.explain.reasons import format_value, reasons
+from tierwise.explain.rules import rule_reasons, top_rules
 from tierwise.explain.waterfall import waterfall
 from tierwise.explain.whatif import Way, WhatIf, what_if
 
@@ -21,11 +22,13 @@ __all__ = [
     "format_value",
     "observe",
     "reasons",
+    "rule_reasons",
     "shown",
     "split_change",
     "spoken_change",
     "spoken_families",
     "top_reasons",
+    "top_rules",
     "waterfall",
     "what_if",
 ]

@@ -67,12 +67,22 @@ def catalogue(plan: Plan) -> tuple[Feature, ...]:
 
 def fit_feature(attribute: Attribute) -> str:
     """The name of an attribute's feature: its own, unless a column of the matrix is called so."""
-    return f"account_{attribute.attribute}" if attribute.attribute in OWN_COLUMNS else attribute.attribute
+    return feature_of(attribute.attribute)
 
 
 def set_feature(attribute: Attribute, value: str) -> str:
     """The name of a set member's feature."""
-    return f"{attribute.attribute}_{slug(value)}"
+    return member_of(attribute.attribute, value)
+
+
+def feature_of(attribute: str) -> str:
+    """As `fit_feature`, by the attribute's name."""
+    return f"account_{attribute}" if attribute in OWN_COLUMNS else attribute
+
+
+def member_of(attribute: str, value: str) -> str:
+    """As `set_feature`, by the attribute's name."""
+    return f"{attribute}_{slug(value)}"
 
 
 def _attributes(plan: Plan) -> list[Feature]:

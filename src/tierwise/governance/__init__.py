@@ -1,5 +1,6 @@
 """Governance: drift, tier precision, calibration, movement, the gate, the review and the model card, as values."""
 
+from tierwise.governance.answer import helps, needs, unbeaten
 from tierwise.governance.calibration import CalibrationReview, calibration_review, calibration_test
 from tierwise.governance.card import model_card
 from tierwise.governance.drift import drift_table, holm, psi, reference, two_sample_p
@@ -33,10 +34,12 @@ __all__ = [
     "drift_table",
     "effective_n",
     "gate",
+    "helps",
     "holm",
     "matured",
     "model_card",
     "movement_review",
+    "needs",
     "p_words",
     "paired_loss",
     "psi",
@@ -47,5 +50,6 @@ __all__ = [
     "share",
     "tier_precision",
     "two_sample_p",
+    "unbeaten",
     "wilson",
 ]

@@ -1,5 +1,6 @@
 """The jobs: each one straight line of public verbs."""
 
+from tierwise.jobs.answer import Answer
 from tierwise.jobs.as_of import TablesAsOf, tables_as_of
 from tierwise.jobs.demo import DemoResult, demo
 from tierwise.jobs.explain import Explained, explain
@@ -11,6 +12,7 @@ from tierwise.jobs.train import TrainResult, train
 from tierwise.jobs.workspace import CheckResult, InitResult, check, check_file, init
 
 __all__ = [
+    "Answer",
     "CheckResult",
     "DemoResult",
     "Explained",

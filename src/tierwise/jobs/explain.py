@@ -26,6 +26,7 @@ from tierwise.explain.whatif import Decide
 from tierwise.jobs.changed import Changed, Scoring, changed
 from tierwise.jobs.intake import Say, check_question, silent, taken_in
 from tierwise.jobs.rows import rows_on
+from tierwise.jobs.rules import RUBRIC
 from tierwise.publishing import PublishedRun, read_current, read_run
 from tierwise.registry import Bundle, Registry
 from tierwise.store import Store
@@ -36,10 +37,11 @@ from tierwise.tiers import decide
 class Explained:
     """One account: its published row, the steps from base to total (none out of the cohort), and the change since.
 
-    steps: what `waterfall` gives of the families that are shown. reasons: every family, shown or not, with its words.
-    predicts: the outcome as a verb phrase. before, before_as_of: the published row then (None if it had none), and of
-    which run. change: None if no date was asked for, or one of the two has no probability. moves: what would move it;
-    None where it has no probability.
+    steps: what `waterfall` gives of the families that are shown; where tiers go by rules, the rubric's points and the
+    newest activity (step, side, words), no log-odds. reasons: every family, shown or not, with its words. predicts: the
+    outcome as a verb phrase. before, before_as_of: the published row then (None if it had none), and of which run.
+    change: None if no date was asked for, or one of the two has no probability. moves: what would move it; None where
+    it has no probability.
     """
 
     row: dict[str, Any]
@@ -91,10 +93,12 @@ def explain(
     before = None if earlier is None else _row(earlier, account_id)
     then = None if earlier is None else instant(earlier.meta["as_of"])
     if pd.isna(row["propensity"]):
-        nothing = pd.DataFrame()
-        return Explained(row, nothing, nothing, run.run_id, "", before, then)
+        said = run.frame("reasons")
+        points = said[(said["account_id"] == account_id) & (row["model_version"] == RUBRIC)]
+        steps = points.rename(columns={"feature": "step"})[["step", "side", "words"]].reset_index(drop=True)
+        return Explained(row, steps, pd.DataFrame(), run.run_id, "", before, then)
     here = Scoring(run, _bundle(workspace, name, row), account_id)
-    check_question(files, here.bundle)
+    check_question(files, here.bundle.meta)
     with taken_in(workspace, say, now, files=files) as intake:
         say(f"looking at {account_id}")
         moves = _moves(workspace, files, intake, here, row)

@@ -26,6 +26,7 @@ from tierwise.jobs.intake import (
     silent,
     taken_in,
 )
+from tierwise.jobs.rules import Rules, live
 from tierwise.publishing import PublishedRun, plan_lock, publish_review, read_run, recover
 from tierwise.registry import Bundle, Registry
 from tierwise.report import ReviewPage, review_page
@@ -70,8 +71,8 @@ def govern(
         say("reading the published runs")
         runs = _runs(workspace, name, ledger[ledger["as_of"] <= pd.Timestamp(stand.replace(tzinfo=None))])
         published = _published(runs, ledger)
-        live = Registry(workspace.registry, workspace.folder / "state" / "models").live(name)
-        check_question(files, live)
+        judge = live(workspace, name, Registry(workspace.registry, workspace.folder / "state" / "models"), store)
+        check_question(files, judge.meta)
         with taken_in(workspace, say, now, files=files) as intake:
             check_as_of(intake, stand, max_lag_days=workspace.settings.max_lag_days)
             reach = min(outcome_reach(intake, files), stand)
@@ -88,13 +89,13 @@ def govern(
             published=published,
             outcomes=matrix.frame[["account_id", "as_of", "outcome", "outcome_at"]],
             movements=store.movements(name),
-            reference=live.meta["reference"],
+            reference=judge.meta.get("reference"),
             current=current,
-            base_rate=live.meta["evaluation"].get("trained", {}).get("base_rate"),
+            base_rate=((judge.meta.get("evaluation") or {}).get("trained") or {}).get("base_rate"),
         )
         judged = matured(published, matrix.frame, files.plan.outcome.horizon_days, reach).rows
         named = dict(names.itertuples(index=False, name=None))
-        page = review_page(_page(files, found, published, judged, named, live))
+        page = review_page(_page(files, found, published, judged, named, judge))
         said = json.dumps(found.to_dict(), indent=1, sort_keys=True, default=str) + "\n"
         contents = {"review.html": page.encode(), "review.json": said.encode()}
         return GovernResult(found, publish_review(workspace.published, name, stand, contents))
@@ -129,13 +130,16 @@ def _published(runs: dict[str, PublishedRun], ledger: pd.DataFrame) -> pd.DataFr
 
 
 def _current(matrix: Matrix, runs: dict[str, PublishedRun]) -> pd.DataFrame | None:
-    """The newest run's cohort with its features and its scores, for drift; None where only backfills were published."""
+    """The newest run's cohort with its features and its scores, for drift; None where only backfills were published, or
+    the newest went by rules.
+    """
     forecasts = [run for run in runs.values() if run.meta["kind"] != "backfill"]
     if not forecasts:
         return None
     newest = max(enumerate(forecasts), key=lambda run: (str(run[1].meta["as_of"]), run[0]))[1]
     scores = newest.frame("scores")
-    return matrix.eligible().frame.merge(scores[scores["propensity"].notna()], on=["account_id", "as_of"])
+    judged = scores[scores["propensity"].notna()]
+    return None if judged.empty else matrix.eligible().frame.merge(judged, on=["account_id", "as_of"])
 
 
 def _page(
@@ -144,14 +148,17 @@ def _page(
     published: pd.DataFrame,
     judged: pd.DataFrame,
     names: dict[str, str],
-    live: Bundle,
+    judge: Bundle | Rules,
 ) -> ReviewPage:
     stood = _stood(published)
-    whys = _stood(published[published["model_trained_as_of"] <= published["as_of"]])
+    later = published["model_trained_as_of"] > published["as_of"]
+    whys = _stood(published[~later])
     said = judged.merge(whys[["account_id", "as_of", "why"]], on=["account_id", "as_of"], how="left")
     top = said[(said["tier"] == "tier_1") & (said["outcome"] == 0)].sort_values("propensity", ascending=False)
     missed = said[said["tier"].isin(["recycle", "tier_3"]) & (said["outcome"] == 1)].sort_values("propensity")
     unavailable = {} if len(judged) else dict.fromkeys(("trend", "calibration"), "no horizon has closed by then")
+    if len(judged) and judged["propensity"].isna().all():
+        unavailable["calibration"] = "no propensity was published, as tiers went by rules"
     if stood.empty:
         unavailable["tiers_by_month"] = "only backfills were published"
     return ReviewPage(
@@ -160,7 +167,7 @@ def _page(
         verdict=found.verdict,
         reasons=[reason.words for reason in found.reasons],
         horizon_days=found.horizon_days,
-        model_version=live.version,
+        model_version=judge.version,
         policy_version=files.policy.version(),
         outcome=in_words(files),
         labels=files.plan.labels,
@@ -179,7 +186,7 @@ def _page(
         false_positives=top,
         false_negatives=missed,
         unavailable=unavailable,
-        notes=live.meta.get("accepted_findings", ()),
+        notes=judge.meta.get("accepted_findings", ()),
     )
 
 

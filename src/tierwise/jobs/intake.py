@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from tierwise.clock import instant
 from tierwise.config import PlanFiles, Settings, Workspace
@@ -26,7 +27,6 @@ from tierwise.data import (
 from tierwise.errors import EnvironmentFault, InputsLate, UsageError
 from tierwise.features import history_start, outcome_table
 from tierwise.publishing import Recovered
-from tierwise.registry import Bundle
 
 Say = Callable[[str], None]
 
@@ -149,16 +149,19 @@ def question(files: PlanFiles) -> str:
     return hashlib.sha256("\0".join(said).encode()).hexdigest()
 
 
-def check_question(files: PlanFiles, bundle: Bundle) -> None:
-    """Refuse a model that was trained for another outcome, cohort or features than the plan asks for now.
+def check_question(files: PlanFiles, meta: Mapping[str, Any]) -> None:
+    """Refuse a model, or the answer that there is none, that was trained for another outcome, cohort or features than
+    the plan asks for now.
+
+    meta : what a bundle says of itself, or a training's answer.
 
     Raises
     ------
-    UsageError : the plan has changed since the model was trained.
+    UsageError : the plan has changed since the training.
     """
-    if bundle.meta.get("question") != question(files):
+    if meta.get("question") != question(files):
         raise UsageError(
-            f"plan '{files.plan.plan}' was to be used with the model trained as of {bundle.meta['trained_as_of']}",
+            f"plan '{files.plan.plan}' was to be used as it was trained as of {meta['trained_as_of']}",
             found="outcome, cohort or features in model.yaml have changed since it was trained",
             do="Run `tierwise train`, and `tierwise promote` once it is to go live; or undo the change",
         )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tierwise.clock import instant
 from tierwise.config import Workspace
+from tierwise.jobs.rules import CHAMPION, RUBRIC, has_model, rules_before
 from tierwise.publishing import plan_lock
 from tierwise.registry import Registry
 from tierwise.store import Store
@@ -13,10 +16,10 @@ from tierwise.store import Store
 
 @dataclass(frozen=True)
 class PromoteResult:
-    """The version that is live now."""
+    """The version that is live now; number is None, and model_version `rubric`, where rules are."""
 
     plan: str
-    number: int
+    number: int | None
     model_version: str
     trained_as_of: str
 
@@ -28,24 +31,37 @@ def promote(workspace: Workspace, plan: str | None = None) -> PromoteResult:
     ------
     UsageError : there is no challenger.
     """
-    return _change(workspace, plan, "promote")
+    name = workspace.plan(plan).plan.plan
+    with _held(workspace, name) as (registry, store):
+        return _noted(name, registry.promote(name), registry, store)
 
 
 def rollback(workspace: Workspace, plan: str | None = None) -> PromoteResult:
     """Make the model that the live one replaced live again, and the live one the challenger.
 
+    Where the live one replaced no model, but rules, rules are live again.
+
     Raises
     ------
     UsageError : there is no live model, or it replaced none.
     """
-    return _change(workspace, plan, "rollback")
-
-
-def _change(workspace: Workspace, plan: str | None, how: str) -> PromoteResult:
     name = workspace.plan(plan).plan.plan
-    registry = Registry(workspace.registry, workspace.folder / "state" / "models")
+    with _held(workspace, name) as (registry, store):
+        since = rules_before(store, name)
+        if since is not None and has_model(registry, name) and registry.replaced(name) is None:
+            registry.step_down(name)
+            store.promote(name, RUBRIC, CHAMPION, since)
+            return PromoteResult(name, None, RUBRIC, since.date().isoformat())
+        return _noted(name, registry.rollback(name), registry, store)
+
+
+@contextmanager
+def _held(workspace: Workspace, name: str) -> Iterator[tuple[Registry, Store]]:
     with plan_lock(workspace.published, name), Store.open(workspace.store) as store:
-        number = registry.promote(name) if how == "promote" else registry.rollback(name)
-        live = registry.live(name)
-        store.promote(name, live.version, "champion", instant(live.meta["trained_as_of"]))
+        yield Registry(workspace.registry, workspace.folder / "state" / "models"), store
+
+
+def _noted(name: str, number: int, registry: Registry, store: Store) -> PromoteResult:
+    live = registry.live(name)
+    store.promote(name, live.version, CHAMPION, instant(live.meta["trained_as_of"]))
     return PromoteResult(name, number, live.version, live.meta["trained_as_of"])

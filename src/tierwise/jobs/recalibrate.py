@@ -62,7 +62,7 @@ def recalibrate(
     files = workspace.plan(plan)
     registry = Registry(workspace.registry, workspace.folder / "state" / "models")
     live = registry.live(files.plan.plan, threads=workspace.settings.threads)
-    check_question(files, live)
+    check_question(files, live.meta)
     with taken_in(workspace, say, now, files=files) as intake:
         reach = outcome_reach(intake, files)
         stand = date_or(as_of, reach)

@@ -23,6 +23,7 @@ from tierwise.jobs.intake import (
     silent,
     taken_in,
 )
+from tierwise.jobs.rules import Rules, live
 from tierwise.jobs.scored import Inputs, Scored, published_files, run_record, scored_run
 from tierwise.publishing import plan_lock, publish, read_run, recover, remember
 from tierwise.registry import Bundle, Registry
@@ -59,13 +60,14 @@ def score(
     now: datetime | None = None,
     say: Say = silent,
 ) -> ScoreResult:
-    """Score, explain and tier every account as of a date, and publish the run whole (laws 7 and 8).
+    """Score, explain and tier every account as of a date, and publish the run whole (laws 7 and 8); by the live model,
+    or by rules where training has said that there is no usable one.
 
     dry_run: write nothing, and give what would be published. model: `champion`, or `challenger` on a dry run only.
 
     Raises
     ------
-    UsageError : no live model, an as_of before the data, or a challenger that would be published.
+    UsageError : the plan was never trained, an as_of before the data, or a challenger that would be published.
     InputsLate : the activities end too long before as_of.
     """
     files, stand = workspace.plan(plan), instant(as_of)
@@ -78,10 +80,12 @@ def score(
             check_whole(recover(workspace.published, name, store))
         with taken_in(workspace, say, now, files=files) as intake:
             check_as_of(intake, stand, max_lag_days=workspace.settings.max_lag_days)
-            load = registry.live if model == "champion" else registry.challenger
-            bundle = load(name, threads=workspace.settings.threads)
-            check_question(files, bundle)
-            inputs = _inputs(workspace, files, intake, bundle, store, stand)
+            if model == "champion":
+                judge = live(workspace, name, registry, store)
+            else:
+                judge = registry.challenger(name, threads=workspace.settings.threads)
+            check_question(files, judge.meta)
+            inputs = _inputs(workspace, files, intake, judge, store, stand)
             known = store.find_run(inputs.versions["run_id"])
             if known is not None:
                 say(f"run {known.run_id} is published already")
@@ -104,12 +108,12 @@ def score(
 
 
 def _inputs(
-    workspace: Workspace, files: PlanFiles, intake: Intake, bundle: Bundle, store: Store, stand: datetime
+    workspace: Workspace, files: PlanFiles, intake: Intake, judge: Bundle | Rules, store: Store, stand: datetime
 ) -> Inputs:
     name = files.plan.plan
     late = freshness_of(intake, workspace.settings, stand)
     own = digest(own_history(workspace), stand)
-    return Inputs(files, intake, bundle, store.prior_state(name, stand), stand, store.last_run(name, stand), late, own)
+    return Inputs(files, intake, judge, store.prior_state(name, stand), stand, store.last_run(name, stand), late, own)
 
 
 def _result(inputs: Inputs, scored: Scored, folder: Path | None, *, new: bool) -> ScoreResult:

@@ -12,10 +12,12 @@ import pandas as pd
 from tierwise.config import PlanFiles
 from tierwise.data import Freshness, Intake, Query, own_fields
 from tierwise.errors import UsageError
-from tierwise.explain import Evidence, Observed, reasons, top_reasons
+from tierwise.explain import Evidence, Observed, reasons, rule_reasons, top_reasons, top_rules
 from tierwise.features import Matrix
 from tierwise.jobs.intake import Say, in_words, inputs_hash, tracked_by
 from tierwise.jobs.rows import rows_on
+from tierwise.jobs.rules import Rules, readable, rule_notes
+from tierwise.learning import rule_scores
 from tierwise.publishing import reasons_table, run_files, run_id, scores_table, sheet_table, tiers_table
 from tierwise.registry import Bundle
 from tierwise.report import RunPage, run_page
@@ -26,7 +28,7 @@ from tierwise.tiers import decide, movements
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that decides a run: plan, policy and plays, the tables, the model, the state before, and the date.
+    """All that decides a run: plan, policy and plays, the tables, the model or rules, the state before, and the date.
 
     last: the last run of this as_of, if there is one. fresh: which sources are late or short. own: the digest of what
     our own history of attributes held before as_of.
@@ -34,7 +36,7 @@ class Inputs:
 
     files: PlanFiles
     intake: Intake
-    bundle: Bundle
+    judge: Bundle | Rules
     prior: pd.DataFrame
     stand: datetime
     last: RunRecord | None
@@ -49,7 +51,7 @@ class Inputs:
     @cached_property
     def versions(self) -> dict[str, str]:
         """The versions that published rows name, with the run's id, which hashes all of this (law 7)."""
-        model, policy, state = self.bundle.version, self.files.policy.version(), state_hash(self.prior)
+        model, policy, state = self.judge.version, self.files.policy.version(), state_hash(self.prior)
         last = self.last
         if last and (last.inputs, last.prior_state, last.model_version, last.policy_version) == (
             self.hash,
@@ -64,11 +66,16 @@ class Inputs:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over tables, plan and plays; and, where they count, over our own history and what holds demotions."""
+        """SHA-256 over tables, plan and plays; and, where they count, over our own history and what holds demotions; of
+        rules also over icp.yaml and what training said.
+        """
         own = self.own if tracked_by(self.files) & set(own_fields(self.intake.warehouse)) else ""
         held = "\n".join(self.fresh.wanting.values())
-        tables = inputs_hash(self.intake, self.files)
-        return hashlib.sha256("\0".join((tables, own, held)).encode()).hexdigest() if own or held else tables
+        said = [inputs_hash(self.intake, self.files)]
+        said += [own, held] if own or held else []
+        if isinstance(self.judge, Rules):
+            said += ["rules", self.files.icp.model_dump_json(), self.judge.digest]
+        return hashlib.sha256("\0".join(said).encode()).hexdigest() if len(said) > 1 else said[0]
 
     @property
     def data_through(self) -> dict[str, datetime]:
@@ -89,6 +96,8 @@ class Scored:
     movements: pd.DataFrame
     actions: pd.DataFrame
     names: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    """What is to be said of rules."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -101,18 +110,17 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
     say(f"building the matrix as of {inputs.stand.date()}")
     matrix = _matrix(inputs)
     say(f"scoring {len(matrix.frame):,} accounts")
-    model, meta = inputs.bundle.model, inputs.bundle.meta
-    scores = scores_table(model.score(matrix.frame), matrix.frame["status"])
-    found, seen = Evidence.from_dict(meta.get("evidence")), Observed.from_dict(meta.get("observed"))
-    said = reasons_table(reasons(model, matrix, found), scores)
-    top = top_reasons(said, model.features, observed=seen)
+    judged = _judged(inputs, matrix)
+    scores = scores_table(judged.scores, matrix.frame["status"])
+    said = reasons_table(judged.reasons, scores)
     facts = matrix.frame.drop(columns="as_of").merge(scores.drop(columns="as_of"), on="account_id")
     decisions = decide(
         facts, inputs.prior, inputs.files.policy, inputs.stand,
-        model_version=inputs.bundle.version, hold_demotions=inputs.fresh.because,
+        model_version=inputs.judge.version, hold_demotions=inputs.fresh.because,
+        fit_unknown=isinstance(inputs.judge, Rules),
     )  # fmt: skip
     roles = matrix.frame[["account_id", "roles_reached"]]
-    tiers = tiers_table(decisions, scores, roles, top, inputs.versions["run_id"])
+    tiers = tiers_table(decisions, scores, roles, _top(inputs, said), inputs.versions["run_id"])
     kind = store.kind(inputs.plan, inputs.stand)
     moved = movements(decisions)
     if kind == "revision":
@@ -120,7 +128,35 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
         moved["why"] = [f"Revised: {b} to {t}, as {c} changed." for b, t, c in _steps(moved)]
     names = inputs.intake.warehouse.frame(Query("SELECT account_id, name FROM accounts ORDER BY account_id"))
     actions = _actions(inputs, decisions.merge(names, on="account_id", how="left", validate="1:1"), kind, moved)
-    return Scored(inputs.versions, kind, scores, said, decisions, tiers, moved, actions, names)
+    return Scored(inputs.versions, kind, scores, said, decisions, tiers, moved, actions, names, judged.notes)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What the model or the rules say of the rows, row by row."""
+
+    scores: pd.DataFrame
+    reasons: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+def _judged(inputs: Inputs, matrix: Matrix) -> _Judged:
+    if not isinstance(inputs.judge, Rules):
+        model, found = inputs.judge.model, Evidence.from_dict(inputs.judge.meta.get("evidence"))
+        return _Judged(model.score(matrix.frame), reasons(model, matrix, found))
+    intake, plan, stand = inputs.intake, inputs.files.plan, inputs.stand
+    newest = max((stand, *intake.data_through.values()))
+    frame, rubric = readable(intake.warehouse, plan, inputs.files.icp.rubric, matrix, stand, newest)
+    scores = rule_scores(frame, rubric)
+    return _Judged(scores, rule_reasons(frame, rubric), rule_notes(rubric, frame, scores))
+
+
+def _top(inputs: Inputs, said: pd.DataFrame) -> pd.DataFrame:
+    """The reasons that are shown: families that are proven, or what the rules counted."""
+    if isinstance(inputs.judge, Rules):
+        return top_rules(said)
+    seen = Observed.from_dict(inputs.judge.meta.get("observed"))
+    return top_reasons(said, inputs.judge.model.features, observed=seen)
 
 
 def _steps(moved: pd.DataFrame) -> list[tuple[str, str, str]]:
@@ -155,7 +191,7 @@ def published_files(inputs: Inputs, scored: Scored) -> dict[str, bytes]:
         "as_of": inputs.stand.isoformat(),
         "kind": scored.kind,
         "labels": inputs.files.plan.labels,
-        "trained_as_of": inputs.bundle.meta["trained_as_of"],
+        "trained_as_of": None if isinstance(inputs.judge, Rules) else inputs.judge.meta["trained_as_of"],
         "inputs": inputs.hash,
         "data_through": {table: at.isoformat() for table, at in inputs.data_through.items()},
         "late": inputs.fresh.wanting,
@@ -176,7 +212,7 @@ def published_files(inputs: Inputs, scored: Scored) -> dict[str, bytes]:
 
 
 def _page(inputs: Inputs, scored: Scored) -> RunPage:
-    files, meta = inputs.files, inputs.bundle.meta
+    files, meta = inputs.files, inputs.judge.meta
     return RunPage(
         plan=inputs.plan,
         as_of=inputs.stand,
@@ -198,6 +234,8 @@ def _page(inputs: Inputs, scored: Scored) -> RunPage:
         refused=[(name, why) for name, why in meta["refused"]],
         notes=[*inputs.intake.notes, *meta["notes"]],
         late=list(inputs.fresh.wanting.values()),
+        rules=meta["why"] if isinstance(inputs.judge, Rules) else "",
+        rule_notes=scored.notes,
     )
 
 

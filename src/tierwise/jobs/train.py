@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,35 +13,33 @@ from typing import Any
 
 import pandas as pd
 
-from tierwise.audit import Finding, acceptable, accepted, audit, audit_matrix, in_words, refused
+from tierwise.audit import Finding, acceptable, accepted, audit, audit_matrix
 from tierwise.config import PlanFiles, Workspace
 from tierwise.data import Intake
 from tierwise.errors import ContractError, NoUsableModel
 from tierwise.explain import evidence, observe
 from tierwise.features import Matrix, build_matrix, history_start, training_grid
 from tierwise.governance import model_card, reference
-from tierwise.jobs.intake import (
-    Say,
-    check_as_of,
-    date_or,
-    inputs_hash,
-    outcome_reach,
-    question,
-    silent,
-    taken_in,
-)
-from tierwise.jobs.intake import in_words as predicts
+from tierwise.jobs.answer import Answer, about, answer_values, publish_no, publish_yes
+from tierwise.jobs.intake import Say, check_as_of, date_or, inputs_hash, outcome_reach, silent, taken_in
 from tierwise.learning import USABLE, Trained, train_model
+from tierwise.publishing import plan_lock
 from tierwise.registry import Registry, write_bundle
+from tierwise.store import Store
 
 SCORES = ("propensity", "account_score", "fit_score", "signal_score")
+TOO_YOUNG = "nothing_matured"
+"""The finding that no horizon has closed yet: nothing can be learned, and nothing is wrong."""
+PATIENCE_SECONDS = 600
+"""How long the end of a training waits for a scoring run to finish."""
 
 
 @dataclass(frozen=True)
 class TrainResult:
     """What a training gave: the registered version (live, or a challenger), evidence, findings, the test slice's rows.
 
-    unseen: account_id, as_of, family_id, outcome, propensity; from a model that was trained before them.
+    unseen: account_id, as_of, family_id, outcome, propensity; from a model that was trained before them. page: what
+    was published of it.
     """
 
     plan: str
@@ -50,6 +51,7 @@ class TrainResult:
     findings: tuple[Finding, ...]
     card: Path
     unseen: pd.DataFrame
+    page: Path
 
 
 def train(
@@ -60,7 +62,7 @@ def train(
     now: datetime | None = None,
     say: Say = silent,
 ) -> TrainResult:
-    """Train, calibrate, evaluate and register a challenger (the first becomes the live model).
+    """Train, calibrate, evaluate and register a challenger (the first becomes the live model); publish what came of it.
 
     as_of: where we stand; nothing known at or after it is read, and outcomes count that closed before it. By default
     how far the outcomes reach.
@@ -68,36 +70,130 @@ def train(
     Raises
     ------
     ContractError : the audit found what would leak.
-    NoUsableModel : nothing can be learned, or no better than a one-line baseline (law 9).
+    NoUsableModel : nothing can be learned, or no better than a one-line baseline (law 9); its `answer` names the page.
+        Where no model is live, rules are from then on.
     """
     files = workspace.plan(plan)
+    name = files.plan.plan
     with taken_in(workspace, say, now, files=files) as intake:
-        reach = outcome_reach(intake, files)
-        stand = date_or(as_of, reach)
-        check_as_of(intake, stand)
-        findings = audit(intake.warehouse, files.plan, min(reach, stand))
-        refuse_blocked(files, findings)
-        say(f"building the matrix as of {stand.date()} and before")
-        grid = training_grid(files.plan, history_start(intake.warehouse), min(stand, reach))
-        matrix = build_matrix(intake.warehouse, files.plan, grid, outcomes_through=min(reach, stand))
-        findings = refuse_blocked(files, (*findings, *audit_matrix(matrix, files.plan)))
-        say(f"training on {len(matrix.eligible().mature().frame):,} rows of {len(matrix.features)} features")
-        trained = train_model(matrix, files.plan, threads=workspace.settings.threads)
-        meta = _meta(files, intake, trained, matrix, findings, stand)
-    _refuse_useless(files, trained)
-    say("registering the model")
+        tried = _tried(workspace, files, intake, as_of, say)
+        said = about(files, intake, tried.findings, tried.stand)
+        evaluation = None if tried.trained is None else tried.trained.evaluation.to_dict()
+        values = answer_values(said, files, intake, tried.findings, evaluation, tried.no)
     registry = Registry(workspace.registry, workspace.folder / "state" / "models")
+    say("publishing the answer")
+    with plan_lock(workspace.published, name, PATIENCE_SECONDS), Store.open(workspace.store) as store:
+        if tried.no is not None or tried.trained is None or tried.matrix is None:
+            raise _no(tried.no, publish_no(workspace, files, values, tried.stand, registry, store))
+        meta = said | _meta(tried.trained, tried.matrix, evaluation)
+        number, version = _registered(registry, files, tried.trained, tried.matrix, meta)
+        live = any("champion" in v.aliases for v in registry.versions(name) if v.number == number)
+        answer = publish_yes(workspace, files, values, tried.stand, number, version, live=live, store=store)
+    return TrainResult(
+        name, tried.stand, number, live, version, meta["evaluation"], tried.findings, files.folder / "card.md",
+        tried.trained.unseen, answer.page,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """What a training came to before anything is written: a model with its evidence, or why there is no usable one."""
+
+    stand: datetime
+    findings: tuple[Finding, ...]
+    no: NoUsableModel | None
+    matrix: Matrix | None = None
+    trained: Trained | None = None
+
+
+def _tried(workspace: Workspace, files: PlanFiles, intake: Intake, as_of: str | datetime | None, say: Say) -> _Tried:
+    reach = outcome_reach(intake, files)
+    stand = date_or(as_of, reach)
+    check_as_of(intake, stand)
+    found = audit(intake.warehouse, files.plan, min(reach, stand))
+    young = tuple(f for f in found if f.code == TOO_YOUNG)
+    findings = (*young, *refuse_blocked(files, tuple(f for f in found if f.code != TOO_YOUNG)))
+    grid = training_grid(files.plan, history_start(intake.warehouse), min(stand, reach))
+    if young or not grid:
+        return _Tried(stand, findings, _too_young(files, young))
+    say(f"building the matrix as of {stand.date()} and before")
+    matrix = build_matrix(intake.warehouse, files.plan, grid, outcomes_through=min(reach, stand))
+    findings = refuse_blocked(files, (*findings, *audit_matrix(matrix, files.plan)))
+    say(f"training on {len(matrix.eligible().mature().frame):,} rows of {len(matrix.features)} features")
+    try:
+        with _journal(workspace, files, intake, stand) as journal:
+            trained = train_model(
+                matrix, files.plan,
+                threads=workspace.settings.threads, rubric=files.icp.rubric, say=say, journal=journal,
+            )  # fmt: skip
+    except NoUsableModel as no:
+        return _Tried(stand, findings, no, matrix)
+    return _Tried(stand, findings, _useless(files, trained), matrix, trained)
+
+
+@contextmanager
+def _journal(workspace: Workspace, files: PlanFiles, intake: Intake, stand: datetime) -> Iterator[Path | None]:
+    """Where finished trials are kept until the search is over, so that one that was killed goes on; None without any.
+
+    Its name hashes all that decides the search: tables, date, and what the plan says of the model.
+    """
+    if not files.plan.model.tuning.trials:
+        yield None
+        return
+    said = "\0".join((inputs_hash(intake, files), stand.isoformat(), files.plan.model.model_dump_json()))
+    kept = (
+        workspace.folder
+        / "state"
+        / "tuning"
+        / f"{files.plan.plan}-{hashlib.sha256(said.encode()).hexdigest()[:16]}.log"
+    )
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield kept
+    except NoUsableModel:
+        kept.unlink(missing_ok=True)
+        raise
+    kept.unlink(missing_ok=True)
+
+
+def _too_young(files: PlanFiles, young: tuple[Finding, ...]) -> NoUsableModel:
+    if young:
+        return NoUsableModel(young[0].asked, found=young[0].found, do=young[0].do)
+    return NoUsableModel(
+        f"plan '{files.plan.plan}' was to be trained on dates of its grid",
+        found="no date of it lies in the history",
+        do="Load older history, or a finer grid in cohort.grid",
+    )
+
+
+def _useless(files: PlanFiles, trained: Trained) -> NoUsableModel | None:
+    if trained.evaluation.verdict == USABLE:
+        return None
+    return NoUsableModel(
+        f"plan '{files.plan.plan}' was trained, and no usable model came of it",
+        found=trained.evaluation.why,
+        do="A longer history or more outcomes may help",
+    )
+
+
+def _no(no: NoUsableModel | None, answer: Answer) -> NoUsableModel:
+    """Why there is no usable model, with its answer."""
+    if no is None:
+        raise AssertionError("a training without a model says why")
+    return NoUsableModel(no.asked, found=no.found, do=no.do, where=no.where, answer=answer)
+
+
+def _registered(
+    registry: Registry, files: PlanFiles, trained: Trained, matrix: Matrix, meta: dict[str, Any]
+) -> tuple[int, str]:
+    """The number and version of the model, once its bundle is registered and its card written."""
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "bundle"
         version = write_bundle(trained.model, matrix.frame.tail(50), meta, bundle)
         text = model_card(meta | {"model_version": version}, meta["evaluation"])
         number = registry.register(files.plan.plan, bundle, _headline(meta["evaluation"]), _params(meta))
-    card = files.folder / "card.md"
-    card.write_text(text, encoding="utf-8")
-    live = any("champion" in v.aliases for v in registry.versions(files.plan.plan) if v.number == number)
-    return TrainResult(
-        files.plan.plan, stand, number, live, version, meta["evaluation"], findings, card, trained.unseen
-    )
+    (files.folder / "card.md").write_text(text, encoding="utf-8")
+    return number, version
 
 
 def refuse_blocked(files: PlanFiles, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -127,55 +223,17 @@ def _how_to_accept(files: PlanFiles, blocked: list[Finding]) -> str:
     )
 
 
-def _refuse_useless(files: PlanFiles, trained: Trained) -> None:
-    if trained.evaluation.verdict != USABLE:
-        raise NoUsableModel(
-            f"plan '{files.plan.plan}' was trained, and no usable model came of it",
-            found=trained.evaluation.why,
-            do="Keep the live model if there is one; a longer history or more outcomes may help",
-        )
-
-
-def _meta(
-    files: PlanFiles,
-    intake: Intake,
-    trained: Trained,
-    matrix: Matrix,
-    findings: tuple[Finding, ...],
-    stand: datetime,
-) -> dict[str, Any]:
-    """What the bundle says of itself: plain JSON values."""
+def _meta(trained: Trained, matrix: Matrix, evaluation: dict[str, Any] | None) -> dict[str, Any]:
+    """What the bundle says of itself besides `about`: plain JSON values."""
     return {
-        "plan": files.plan.plan,
-        "predicts": predicts(files),
-        "trained_as_of": stand.date().isoformat(),
-        "data_through": min(outcome_reach(intake, files), stand).date().isoformat(),
-        "inputs": inputs_hash(intake, files),
-        "question": question(files),
         "features": [
             {"name": f.name, "side": f.side, "unit": f.unit, "words": f.words} for f in trained.model.features
         ],
-        "refused": [list(pair) for pair in refused(findings)],
-        "accepted": _accepted(files),
-        "accepted_findings": _overruled(files, findings),
-        "notes": in_words(f for f in findings if f.severity != "blocks" and not f.refuses),
-        "evaluation": trained.evaluation.to_dict(),
+        "evaluation": evaluation,
         "reference": _reference(trained, matrix),
         "evidence": evidence(trained.model, matrix).to_dict(),
         "observed": observe(matrix, trained.model.features).to_dict(),
     }
-
-
-def _accepted(files: PlanFiles) -> list[str]:
-    """What the plan takes today's value of for all dates, by name, though nothing proves when it was known."""
-    names = [a.attribute for a in files.plan.features.fit if a.clock == "accepted"]
-    return [*names, *(["contacts' roles"] if files.plan.features.signal.buying_group.clock == "accepted" else [])]
-
-
-def _overruled(files: PlanFiles, findings: tuple[Finding, ...]) -> list[str]:
-    """What the audit found and the plan accepts by name, in words."""
-    accepts = {(a.finding, a.subject) for a in files.plan.audit.accept}
-    return in_words(f for f in findings if (f.code, f.subject) in accepts)
 
 
 def _reference(trained: Trained, matrix: Matrix) -> dict[str, Any]:

@@ -7,22 +7,27 @@ from tierwise.learning.evaluation import NOT_USABLE, USABLE, Evaluation
 from tierwise.learning.ladder import Ladder, Rung, ladder
 from tierwise.learning.metrics import Interval, auc, average_precision, capture, deciles, measure, paired_difference
 from tierwise.learning.model import PercentileMap, PropensityModel
+from tierwise.learning.rubric import TODAY, Held, Rubric, line_points, points, read_rubric
+from tierwise.learning.rules import fit_gap, rule_scores
 from tierwise.learning.scorecard import Scorecard
 from tierwise.learning.staged import StagedBooster
 from tierwise.learning.training import Trained, train_model
 
 __all__ = [
     "NOT_USABLE",
+    "TODAY",
     "USABLE",
     "AdditiveBooster",
     "Affine",
     "CalibrationTest",
     "Evaluation",
     "FreeBooster",
+    "Held",
     "Interval",
     "Ladder",
     "PercentileMap",
     "PropensityModel",
+    "Rubric",
     "Rung",
     "Scorecard",
     "StagedBooster",
@@ -34,9 +39,14 @@ __all__ = [
     "capture",
     "deciles",
     "fit_affine",
+    "fit_gap",
     "ladder",
+    "line_points",
     "measure",
     "paired_difference",
+    "points",
     "rankings",
+    "read_rubric",
+    "rule_scores",
     "train_model",
 ]

@@ -8,18 +8,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tierwise.config.icp import IcpPoints
 from tierwise.features.feature import Feature
+from tierwise.learning.rubric import points, read_rubric
 
 Floats = npt.NDArray[np.float64]
 
 SIZES = ("employee_count", "annual_revenue")
 
 
-def rankings(frame: pd.DataFrame, features: Sequence[Feature]) -> dict[str, Floats]:
+def rankings(frame: pd.DataFrame, features: Sequence[Feature], rubric: Sequence[IcpPoints] = ()) -> dict[str, Floats]:
     """Each baseline that these rows allow, as a score (higher is better); rows without a value come last.
 
     newest_activity: fewest days since the last signal. largest: the first of employee_count, annual_revenue that is a
-    number of the fit side. base_rate: all alike.
+    number of the fit side. rubric: the points of those lines of icp.yaml that read features (`read_rubric` says which
+    cannot be read, and why). base_rate: all alike.
     """
     found: dict[str, Floats] = {"base_rate": np.zeros(len(frame))}
     if "days_since_signal" in frame.columns:
@@ -28,6 +31,9 @@ def rankings(frame: pd.DataFrame, features: Sequence[Feature]) -> dict[str, Floa
     size = next((name for name in SIZES if name in sizes), None)
     if size is not None:
         found["largest"] = _last(frame[size].to_numpy(dtype=np.float64, na_value=np.nan))
+    read = read_rubric(rubric, features)
+    if read.lines:
+        found["rubric"] = points(read, frame)
     return found
 
 

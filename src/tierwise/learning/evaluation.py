@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tierwise.config.icp import IcpPoints
 from tierwise.features.feature import Feature
 from tierwise.learning.baselines import rankings
 from tierwise.learning.metrics import SHARES, Interval, Measured, measure
@@ -97,13 +98,14 @@ def test_report(
     features: Sequence[Feature],
     base_log_odds: float,
     seed: int,
+    rubric: Sequence[IcpPoints],
 ) -> TestReport:
     """Measure every candidate (calibrated log-odds by name) and baseline on the test rows, and judge the chosen one."""
     families = frame["family_id"].to_numpy()
     measured = {
         name: measure(y, values, families, probability=True, seed=seed) for name, values in sorted(log_odds.items())
     }
-    baselines = rankings(frame, features)
+    baselines = rankings(frame, features, rubric)
     base = np.full(len(y), base_log_odds)
     measured["base_rate"] = measure(y, base, families, probability=True, seed=seed)
     for name in sorted(set(baselines) - {"base_rate"}):

@@ -52,6 +52,8 @@ class Ladder:
     needed: int
     why_not: str
     possible_from: date | None
+    pace: float = 0.0
+    """Accounts a day that have the outcome after a date on which they were eligible, as far as the data show."""
 
     @property
     def possible(self) -> bool:
@@ -108,7 +110,7 @@ def ladder(
     possible = _possible_from(rows, accounts, plan, first, data_through, pace) if why else None
     return Ladder(
         horizon, naive(history_from).date(), naive(data_through).date(),
-        training, calibration, gap, report, accounts, needed, why, possible,
+        training, calibration, gap, report, accounts, needed, why, possible, pace,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.special import expit
 
 from tierwise.clock import instant
+from tierwise.config.icp import IcpPoints
 from tierwise.config.plan import Learning, Plan
 from tierwise.features.matrix import Matrix
 from tierwise.learning.boosters import FreeBooster
@@ -62,6 +63,7 @@ def train_model(
     plan: Plan,
     *,
     threads: int,
+    rubric: Sequence[IcpPoints] = (),
     say: Say = silent,
     journal: Path | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -79,7 +81,10 @@ def train_model(
     NoUsableModel : too few outcomes, too little history, or no candidate ranks better than chance out of time.
     """
     rows = training_rows(matrix, plan)
-    return train_rows(rows, divide(rows, plan), plan.model, threads=threads, say=say, journal=journal, clock=clock)
+    return train_rows(
+        rows, divide(rows, plan), plan.model,
+        threads=threads, rubric=rubric, say=say, journal=journal, clock=clock,
+    )  # fmt: skip
 
 
 def divide(rows: Rows, plan: Plan) -> Division:
@@ -98,6 +103,7 @@ def train_rows(
     learning: Learning,
     *,
     threads: int,
+    rubric: Sequence[IcpPoints] = (),
     say: Say = silent,
     journal: Path | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -119,7 +125,7 @@ def train_rows(
     curve = fit_curve(learning.calibration, best.affine(best.log_odds), out_of_time.y)
     if curve is not None:
         on_test[chosen] = curve(on_test[chosen])
-    report = test_report(test.frame, test.y, on_test, chosen, rows.features, _base(earlier.y), learning.seed)
+    report = test_report(test.frame, test.y, on_test, chosen, rows.features, _base(earlier.y), learning.seed, rubric)
     evaluation = Evaluation(
         verdict=report.verdict,
         why=report.why,

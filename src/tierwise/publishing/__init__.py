@@ -9,7 +9,13 @@ from tierwise.publishing.files import FILES, SCHEMAS, run_files
 from tierwise.publishing.identity import run_id
 from tierwise.publishing.lock import plan_lock
 from tierwise.publishing.reading import PublishedRun, read_current, read_run, verify_run
-from tierwise.publishing.reviews import publish_review
+from tierwise.publishing.reviews import (
+    TRAINING_PAGE,
+    TRAINING_VALUES,
+    publish_review,
+    publish_training,
+    read_training,
+)
 from tierwise.publishing.spreadsheets import safe_cell
 from tierwise.publishing.tables import reasons_table, scores_table, sheet_table, tiers_table
 
@@ -18,14 +24,18 @@ __all__ = [
     "FILES",
     "POINTS",
     "SCHEMAS",
+    "TRAINING_PAGE",
+    "TRAINING_VALUES",
     "PublishedRun",
     "Recovered",
     "disk",
     "plan_lock",
     "publish",
     "publish_review",
+    "publish_training",
     "read_current",
     "read_run",
+    "read_training",
     "reasons_table",
     "recover",
     "remember",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +16,10 @@ LOCK = ".lock"
 
 
 @contextmanager
-def plan_lock(root: Path, plan: str) -> Iterator[None]:
+def plan_lock(root: Path, plan: str, patience_seconds: int = 0) -> Iterator[None]:
     """Hold the lock of a plan: the operating system's own, so it is released whenever its holder ends or is killed.
+
+    patience_seconds : how long to wait for another holder to end, asking once a second.
 
     The file stays (its text is the pid of the last holder); only the lock on it counts.
 
@@ -30,10 +33,22 @@ def plan_lock(root: Path, plan: str) -> Iterator[None]:
         make_folder(folder)
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
+        for _ in range(patience_seconds):
+            if _free(handle):
+                break
+            time.sleep(1)
         _take(handle, plan)
         yield
     finally:
         os.close(handle)
+
+
+def _free(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _take(handle: int, plan: str) -> None:

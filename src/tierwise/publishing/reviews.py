@@ -1,26 +1,75 @@
-"""The monthly reviews of a plan, beside its runs: `published/<plan>/reviews/<date>/`."""
+"""Pages of a plan that stand beside its runs, each seen whole: monthly reviews, and the trainings' answers."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from tierwise.errors import EnvironmentFault
 from tierwise.publishing.disk import disk, make_folder, remove_folder, sync_folder, write_synced
 from tierwise.publishing.reading import STAGING
 
+TRAINING_PAGE, TRAINING_VALUES = "training.html", "training.json"
+
 
 def publish_review(root: Path, plan: str, as_of: datetime, files: Mapping[str, bytes]) -> Path:
-    """Put the files of a review in place, whole, instead of any earlier review of that date; hold `plan_lock`.
+    """Put the files of a review in `root/plan/reviews/DATE`, whole, instead of any earlier one; hold `plan_lock`.
 
     Raises
     ------
     EnvironmentFault : the disk refused.
     """
     folder = Path(root) / plan / "reviews" / as_of.date().isoformat()
+    return _put(folder, files, f"the review of {as_of.date()} was published")
+
+
+def publish_training(root: Path, plan: str, as_of: datetime, files: Mapping[str, bytes]) -> Path:
+    """Put the files of a training's answer in `root/plan/training/DATE`, as `publish_review` does.
+
+    Raises
+    ------
+    EnvironmentFault : the disk refused.
+    """
+    return _put(training_folder(root, plan, as_of), files, f"the training of {as_of.date()} was published")
+
+
+def training_folder(root: Path, plan: str, as_of: datetime) -> Path:
+    """Where the answer of a training as of a date lies."""
+    return Path(root) / plan / "training" / as_of.date().isoformat()
+
+
+def read_training(root: Path, plan: str, as_of: datetime) -> dict[str, Any]:
+    """The values of a training's answer.
+
+    Raises
+    ------
+    EnvironmentFault : they are not there, or are no such values.
+    """
+    folder = training_folder(root, plan, as_of)
+    old = folder.with_name(f"{STAGING}old-{folder.name}")  # where a kill left the answer that was to be replaced
+    path = (old if old.exists() and not folder.exists() else folder) / TRAINING_VALUES
+    try:
+        said = json.loads(path.read_bytes())
+        if isinstance(said, dict):
+            return said
+        found = "it is no object"
+    except OSError as error:
+        found = f"it cannot be read ({error.strerror})"
+    except ValueError:
+        found = "it is no JSON"
+    raise EnvironmentFault(
+        f"the answer of the training as of {as_of.date()} was read ({path})",
+        found=found, do="Restore it from a backup, or run `tierwise train` again",
+    )  # fmt: skip
+
+
+def _put(folder: Path, files: Mapping[str, bytes], asked: str) -> Path:
     staging, old = folder.with_name(f"{STAGING}{folder.name}"), folder.with_name(f"{STAGING}old-{folder.name}")
-    with disk(f"the review of {as_of.date()} was published"):
+    with disk(asked):
         make_folder(folder.parent)
         if old.exists() and not folder.exists():
             os.replace(old, folder)

@@ -14,8 +14,8 @@ def scores_table(scored: pd.DataFrame, status: pd.Series) -> pd.DataFrame:
 
 
 def reasons_table(said: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """The reasons of the accounts that have a propensity."""
-    cohort = scores.loc[scores["propensity"].notna(), "account_id"]
+    """The reasons of the accounts that have scores."""
+    cohort = scores.loc[scores["account_score"].notna(), "account_id"]
     return said[said["account_id"].isin(set(cohort))].reset_index(drop=True)
 
 

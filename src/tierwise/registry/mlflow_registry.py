@@ -55,7 +55,7 @@ class Registry:
     def register(
         self, plan: str, folder: Path, metrics: Mapping[str, float], params: Mapping[str, Any], *, threads: int = 1
     ) -> int:
-        """Register a bundle as a new version of the plan's model: the challenger, or the champion if it is the first.
+        """Register a bundle as a new version of the plan's model: the challenger, or the champion if there is neither.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class Registry:
                 client.create_registered_model(plan)
             source = f"{run.artifact_uri}/{FOLDER}"
             made = client.create_model_version(plan, source, run.run_id, tags={VERSION_TAG: bundle.version})
-            alias = CHALLENGER if CHAMPION in self._aliases(client, plan) else CHAMPION
+            alias = CHALLENGER if self._aliases(client, plan) else CHAMPION
             client.set_registered_model_alias(plan, alias, str(made.version))
             return int(made.version)
 
@@ -156,6 +156,31 @@ class Registry:
             client.set_registered_model_alias(plan, CHAMPION, old)
             client.set_registered_model_alias(plan, CHALLENGER, str(now))
             return int(old)
+
+    def step_down(self, plan: str) -> int:
+        """Make the champion the challenger, so that no model is live; gives its number.
+
+        Raises
+        ------
+        UsageError : there is no champion.
+        """
+        with self._client() as client:
+            now = self._held(self._aliases(client, plan), plan, CHAMPION)
+            client.set_registered_model_alias(plan, CHALLENGER, str(now))
+            client.delete_registered_model_alias(plan, CHAMPION)
+            return now
+
+    def replaced(self, plan: str) -> int | None:
+        """Which version the champion replaced; None where it replaced none.
+
+        Raises
+        ------
+        UsageError : there is no champion.
+        """
+        with self._client() as client:
+            now = self._held(self._aliases(client, plan), plan, CHAMPION)
+            old = client.get_model_version(plan, str(now)).tags.get(REPLACED_TAG)
+            return None if old is None else int(old)
 
     def _load(self, plan: str, alias: str, threads: int) -> Bundle:
         with self._client() as client:

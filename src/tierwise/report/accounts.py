@@ -88,10 +88,12 @@ def card(
     propensity, base = real(row.get("propensity")), real(row.get("base"))
     who = named(row, names)
     before, tier = row.get("previous_tier"), row.get("tier")
-    svg, missing = "", ""
+    svg, missing, rules = "", "", list[str]()
     mine = None if reasons is None else reasons[reasons["account_id"] == row["account_id"]]
     if mine is None:
         missing = "the reasons were not published with this run"
+    elif by_rules(mine):
+        rules = [w.sentence(said, 160) for said in mine["words"]]
     elif propensity is None or base is None:
         missing = "this account has no probability (out of the cohort, or tiers by rules)"
     else:
@@ -119,7 +121,13 @@ def card(
         "since": row.get("tier_since"),
         "waterfall": drawn(svg),
         "missing": missing,
+        "rules": rules,
     }
+
+
+def by_rules(reasons: pd.DataFrame) -> bool:
+    """Whether reasons are of rules: there are some, and none has log-odds."""
+    return bool(len(reasons) and reasons["log_odds"].isna().all())
 
 
 def account_page(values: AccountPage) -> str:
@@ -127,11 +135,13 @@ def account_page(values: AccountPage) -> str:
     w = Words(values.labels)
     row = {str(k): (None if absent(v) else v) for k, v in values.row.items()}
     sides: list[dict[str, object]] = []
+    rules = False
     if values.reasons is not None:
         mine = values.reasons[values.reasons["account_id"] == row["account_id"]]
+        rules = by_rules(mine)
         for side in dict.fromkeys(["fit", "signal", *mine["side"]]):
             of_side = mine[mine["side"] == side]
-            rows = folded(of_side, w)
+            rows = [_reason(r, w) for r in of_side.to_dict("records")] if rules else folded(of_side, w)
             sides.append({"side": side, "rows": rows, "sum": float(of_side["log_odds"].sum()), "n": len(of_side)})
     return render(
         "account.html.j2",
@@ -141,6 +151,7 @@ def account_page(values: AccountPage) -> str:
             "v": values,
             "a": card(row, values.reasons, values.names, w),
             "sides": sides,
+            "by_rules": rules,
             "expected_value": real(row.get("expected_value")),
             "roles": [w.sentence(r, 40).replace("_", " ") for r in str(row.get("roles_reached") or "").split(";") if r],
         },

@@ -17,6 +17,7 @@ METRIC_WORDS = {"auc": "AUC", "average_precision": "Average precision", "log_los
 
 NAMES = {
     "icp_rubric": "ICP rubric",
+    "rubric": "ICP rubric",
     "base_rate": "Always the base rate",
     "two_sided": "Two-sided boosting",
     "scorecard": "Scorecard",
@@ -28,6 +29,7 @@ NAMES = {
 IN_TEXT = {
     "scorecard": "the scorecard",
     "icp_rubric": "the ICP rubric",
+    "rubric": "the ICP rubric",
     "base_rate": "any order",
     "largest": "the largest accounts first",
     "newest_activity": "the newest activity first",
@@ -38,9 +40,17 @@ HELD_BACK = "on the months held back in training"
 
 
 def quality_part(
-    evaluation: Mapping[str, object] | None, unavailable: Mapping[str, str], w: Words, *, look_back: bool = False
+    evaluation: Mapping[str, object] | None,
+    unavailable: Mapping[str, str],
+    w: Words,
+    *,
+    look_back: bool = False,
+    in_use: bool = True,
 ) -> dict[str, object]:
-    """The evaluation as the page shows it, or why there is none; a look back claims no unseen months for itself."""
+    """The evaluation as the page shows it, or why there is none; a look back claims no unseen months for itself.
+
+    in_use: whether the page is of what the chosen model does, where it is usable.
+    """
     if evaluation is None:
         return {"missing": clean(unavailable.get("evaluation") or "the run did not provide it", 400)}
     found = read_quality(evaluation)
@@ -55,6 +65,7 @@ def quality_part(
         "usable": found.usable,
         "why": in_words(w.sentence(found.why, 400), known),
         "chosen": named(found.chosen),
+        "in_use": in_use and found.usable,
         "because": in_words(w.sentence(because, 400), known),
         "better": in_words(w.sentence(better, 400), known),
         "ranks": ranks_words(found),
@@ -65,7 +76,7 @@ def quality_part(
         "first": found.first,
         "last": found.last,
         "metrics": [METRIC_WORDS[m] for m in METRICS],
-        "table": metric_rows(found),
+        "table": metric_rows(found, in_use=in_use and found.usable),
         "calibration": calibration_part(found.calibration, unavailable, w, calibrated),
         "capture": capture_part(found, unavailable, w),
     }
@@ -105,10 +116,12 @@ def in_words(sentence: str, names: Iterable[str]) -> str:
     return sentence
 
 
-def metric_rows(found: Quality) -> list[dict[str, object]]:
+def metric_rows(found: Quality, *, in_use: bool = True) -> list[dict[str, object]]:
     """The chosen candidate, the other candidates, the baselines, and last what always saying the base rate scores."""
     order = sorted(found.candidates, key=lambda name: (name != found.chosen, name))
     rows = [_row(named(n), found.candidates[n], "live" if n == found.chosen else "candidate") for n in order]
+    if not in_use:
+        rows = [row | {"said": "chosen"} if row["kind"] == "live" else row for row in rows]
     for name, figures in sorted(found.baselines.items(), key=lambda item: _last(item[0])):
         beaten = "" if name not in found.beaten else f"baseline, {'' if found.beaten[name] else 'not '}beaten"
         rows.append(_row(named(name), figures, "baseline", beaten))

@@ -11,7 +11,7 @@ import pandas as pd
 import tierwise.report.words as words
 from tierwise.report.accounts import card, cause, direction
 from tierwise.report.page import render
-from tierwise.report.quality import quality_part
+from tierwise.report.quality import in_words, quality_part
 from tierwise.report.values import RunPage
 from tierwise.report.words import MOTIONS, STATUSES, TIERS, Words, absent, clean
 
@@ -37,7 +37,7 @@ def run_dict(values: RunPage) -> dict[str, object]:
         ]
     )
     rows = tier_rows(tiers, values.motions, w)
-    look_back = values.trained_as_of[:10] > words.day_of(values.as_of)
+    look_back = not values.rules and values.trained_as_of[:10] > words.day_of(values.as_of)
     return {
         "console": False,
         "page_title": f"{clean(values.title or values.plan)}: {w('tiers')} of {words.day(values.as_of.date())}",
@@ -47,6 +47,7 @@ def run_dict(values: RunPage) -> dict[str, object]:
         "data": data_through(values),
         "look_back": look_back,
         "late": late_part(values, tiers, w),
+        "rules": rules_part(values, w),
         "trained": values.trained_as_of[:10],
         "tiers": rows,
         "statuses": status_rows(tiers, w),
@@ -59,6 +60,13 @@ def run_dict(values: RunPage) -> dict[str, object]:
         "refused": refused_part(values, w),
         "notes": [w.sentence(words.sentences(note), 600) for note in values.notes],
     }
+
+
+def rules_part(values: RunPage, w: Words) -> dict[str, object]:
+    """Why tiers go by rules, where they do, and what is to be known of the rubric."""
+    metrics = (values.evaluation or {}).get("metrics")
+    why = in_words(w.sentence(values.rules, 400), [*(metrics if isinstance(metrics, Mapping) else ()), "rubric"])
+    return {"why": why, "notes": [w.sentence(said, 400) for said in values.rule_notes]}
 
 
 def late_part(values: RunPage, tiers: pd.DataFrame, w: Words) -> dict[str, object]:

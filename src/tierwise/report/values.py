@@ -26,6 +26,7 @@ class RunPage:
         quarantine, refused. An absent part without a reason says that the run did not provide it.
     outcome : what is predicted, as a verb phrase ("open a new-business opportunity").
     late : what is said of each source that is late or short; where there is one, demotions were held.
+    rules : why there is no usable model, where tiers go by rules; rule_notes : what is to be said of them.
     trained_as_of : the ISO date that the model was trained as of; where it is after as_of, the page is a look back.
     """
 
@@ -52,6 +53,8 @@ class RunPage:
     top: int = 12
     trained_as_of: str = ""
     late: Sequence[str] = ()
+    rules: str = ""
+    rule_notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,22 @@ class ReviewPage:
     unavailable: Mapping[str, str] = field(default_factory=dict)
     drift_alpha: float = DEFAULT_RULES.drift_alpha
     drift_least_psi: float = DEFAULT_RULES.drift_least_psi
+
+
+@dataclass(frozen=True)
+class TrainingPage:
+    """What a training came to, as its page shows it.
+
+    Parameters
+    ----------
+    answer : its training.json: plan, predicts, horizon_days, data_through, verdict, why, do, published (words),
+        evaluation (`learning.Evaluation.to_dict()`, or None), needs, unbeaten and helps (`governance.answer`), rubric
+        (lines: words, points, unread; cannot_be_formed), refused, accepted, accepted_findings, notes.
+    """
+
+    answer: Mapping[str, object]
+    as_of: datetime
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ def decide(
     *,
     model_version: str = "",
     hold_demotions: str = "",
+    fit_unknown: bool = False,
 ) -> pd.DataFrame:
     """The tier of every account, with the step that decided, the guardrails, the movement and its cause.
 
@@ -44,6 +45,11 @@ def decide(
     suppression and cohort status lower an account; whatever else would have is named by `inputs_late`, and the account
     keeps its tier, the tier held and since when, so that the next run with whole inputs demotes by the rules above.
 
+    Where fit is not known (tiers by rules without a rubric), the minimum fit cannot be judged, and nothing is guessed
+    upward: an eligible account without a fit_score stands as one of moderate fit (of low fit, where the policy asks for
+    no more) and below tier_1, whatever its signals, its surge or its stay; where a high fit would have named a higher
+    tier, the guardrail `fit_unknown` says so, and it decides where a tier_1 was lowered for it.
+
     Law 6 holds for fit_score, signal_score and coverage, each raised alone, the policy facts (and propensity) held
     equal or propensity raised with them. `days_since_signal` is such a fact: fewer days never lower a tier, but for the
     one step from "never, or more than within_days ago" into staleness, which is what staleness means.
@@ -51,9 +57,10 @@ def decide(
     Parameters
     ----------
     accounts : a row an account: ACCOUNT_COLUMNS, and owner_id where known. Scores may be missing for suppressed and
-        out-of-cohort accounts only.
+        out-of-cohort accounts only, and fit_score also where it is not known.
     state : the newest state of each account before as_of (STATE_COLUMNS); empty where there is none.
     model_version : what scored the accounts; a change since the state is a cause of movements.
+    fit_unknown : whether eligible accounts may lack a fit_score.
     hold_demotions : why demotions are held ("crm is late"), in the words of `why`; empty: they are not.
 
     Returns
@@ -64,7 +71,8 @@ def decide(
     policy_version, decided_fit and decided_signal (the scores decided on).
     """
     now = np.datetime64(naive(instant(as_of)), "us")
-    facts = read_accounts(accounts)
+    moderate = 0.0 if policy.minimum_fit == "low" else policy.bands.fit.moderate
+    facts = read_accounts(accounts, moderate if fit_unknown else None)
     prior = read_state(state, facts.account_id, now)
     gates = pass_gates(facts, policy)
     standing = stand(facts, prior, gates, policy, now, bool(hold_demotions))

@@ -79,7 +79,7 @@ def _fit_fell(prior: Prior, facts: Facts, policy: Policy) -> Flags:
     fell = np.zeros(len(facts.fit), dtype=bool)
     for margin in (0.0, policy.time_in_tier.stay_margin):
         fell |= fit_codes(prior.fit_score, policy.bands, margin) > fit_codes(facts.fit, policy.bands, margin)
-    return fell
+    return fell & ~facts.fit_unknown
 
 
 def _signal_fell(prior: Prior, facts: Facts, policy: Policy) -> Flags:

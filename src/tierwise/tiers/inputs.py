@@ -55,6 +55,8 @@ class Facts:
     level: Ints
     """0 where eligible, else the level of the status."""
     fit: Floats
+    """Of an eligible account whose fit is not known, the score that stands in for it."""
+    fit_unknown: Flags
     signal: Floats
     propensity: Floats
     days: Floats
@@ -151,8 +153,10 @@ def _columns(frame: pd.DataFrame, wanted: tuple[str, ...], what: str) -> None:
         )
 
 
-def read_accounts(accounts: pd.DataFrame) -> Facts:
+def read_accounts(accounts: pd.DataFrame, stand_in: float | None = None) -> Facts:
     """The accounts as arrays in account_id order.
+
+    stand_in : the fit_score of eligible accounts whose fit is not known; None: every one must have its own.
 
     Raises
     ------
@@ -163,10 +167,13 @@ def read_accounts(accounts: pd.DataFrame) -> Facts:
     ids = _text(accounts["account_id"])
     frame = accounts.iloc[np.argsort(ids, kind="stable")]
     statuses = {"eligible": 0, **{s: LEVELS[s] for s in STATUSES}}
+    level, fit = _codes(_text(frame["status"]), statuses, np.nan, "status"), _numbers(frame["fit_score"])
+    unknown = (level == 0) & np.isnan(fit) & (stand_in is not None)
     facts = Facts(
         account_id=_text(frame["account_id"]),
-        level=_codes(_text(frame["status"]), statuses, np.nan, "status"),
-        fit=_numbers(frame["fit_score"]),
+        level=level,
+        fit=np.where(unknown, np.nan if stand_in is None else stand_in, fit),
+        fit_unknown=unknown,
         signal=_numbers(frame["signal_score"]),
         propensity=_numbers(frame["propensity"]),
         days=_numbers(frame["days_since_signal"]),

@@ -73,7 +73,7 @@ def result(run: Run) -> pd.DataFrame:
         "tier": names(standing.final),
         "previous_tier": names(run.prior.level),
         "tier_since": run.tier_since,
-        "fit_band": _band_words(FIT_BANDS, gates.fit, facts.fit),
+        "fit_band": _band_words(FIT_BANDS, gates.fit, _known_fit(facts)),
         "signal_band": _band_words(SIGNAL_BANDS, gates.signal, facts.signal),
         "coverage": np.array([*COVERAGE_BANDS, ""], dtype=object)[facts.coverage],
         "decided_by": decided_by,
@@ -91,11 +91,16 @@ def result(run: Run) -> pd.DataFrame:
         "standing": names(standing.lifted),
         "model_version": np.full(n, run.model_version, dtype=object),
         "policy_version": np.full(n, run.policy.version(), dtype=object),
-        "decided_fit": _unless_spared(run, run.prior.fit_score, facts.fit),
+        "decided_fit": _unless_spared(run, run.prior.fit_score, _known_fit(facts)),
         "decided_signal": _unless_spared(run, run.prior.signal_score, facts.signal),
     }
     words = {name: "str" for name, values in columns.items() if values.dtype.hasobject}
     return pd.DataFrame(columns).astype(words)
+
+
+def _known_fit(facts: Facts) -> Floats:
+    """The fit scores, without what stands in for those that are not known."""
+    return np.where(facts.fit_unknown, np.nan, facts.fit)
 
 
 def _unless_spared(run: Run, before: Floats, now: Floats) -> Floats:
@@ -132,6 +137,7 @@ def _decided_by(gates: Gates, standing: Standing, prior: Prior) -> Words:
     cases = [
         (standing.spared & (standing.final <= np.maximum(prior.level, 0)), "inputs_late"),
         (standing.final < standing.lifted, "capacity"),
+        (standing.capped & (standing.final == LEVELS["tier_2"]), "fit_unknown"),
         (standing.lifted > standing.unlifted, "surge"),
         (kept & (standing.floors.margin < standing.kept), "minimum_stay"),
         (kept, "stay_margin"),
@@ -155,6 +161,7 @@ def _guardrails(run: Run) -> Words:
         ("excluded", facts.excluded_by != ""),
         ("negative_trigger", facts.negative_trigger != ""),
         ("minimum_fit", gates.stopped_by_fit | ((gates.row == "low_fit") & clock.in_force)),
+        ("fit_unknown", gates.stopped_by_unknown | standing.capped),
         ("stale", gates.stopped_by_age),
         ("surge_breadth", liftable & clock.narrow),
         ("surge_cool_down", liftable & clock.cooling),

@@ -26,6 +26,10 @@ class Gates:
     """Whether the rows decide: nothing before them did."""
     stopped_by_fit: Flags
     stopped_by_age: Flags
+    stopped_by_unknown: Flags
+    """Fit is not known, and a high one would have named a higher tier."""
+    capped: Flags
+    """Fit is not known, and a row named tier_1."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Standing:
     """What `final` would be if no demotion were held."""
     surging: Flags
     """Whether a surge in force raises it, capacity apart."""
+    capped: Flags
+    """Whether it would stand in tier_1, capacity apart, were its fit known to allow it."""
 
     @property
     def began(self) -> Flags:
@@ -60,11 +66,14 @@ class Standing:
 def pass_gates(facts: Facts, policy: Policy) -> Gates:
     """What the scores of an account alone decide: suppression, status, minimum fit, staleness and the tier row."""
     fit, signal = fit_codes(facts.fit, policy.bands), signal_codes(facts.signal, policy.bands)
-    low = facts.eligible & (fit < FIT_BANDS.index(policy.minimum_fit))
+    low = facts.eligible & (fit < FIT_BANDS.index(policy.minimum_fit)) & ~facts.fit_unknown
     stale = facts.eligible & ~low & _is_stale(facts.days, policy)
     open_ = facts.eligible & ~low & ~stale
     first = match_rows(policy.rows, fit, signal, facts.coverage)
-    level = np.where(open_, row_levels(policy.rows)[first], LEVELS["recycle"])
+    named = row_levels(policy.rows)
+    level = np.where(open_, np.minimum(named[first], _ceiling(facts)), LEVELS["recycle"])
+    higher = named[match_rows(policy.rows, np.full(fit.shape, len(FIT_BANDS)), signal, facts.coverage)]
+    unknown = open_ & facts.fit_unknown & (higher > level)
     level = np.where(facts.level < 0, facts.level, level)
     level = np.where(facts.suppressed, LEVELS["suppress"], level)
     row = np.array([*(r.row for r in policy.rows), "no_match"], dtype=object)[first]
@@ -81,7 +90,14 @@ def pass_gates(facts: Facts, policy: Policy) -> Gates:
         open=open_,
         stopped_by_fit=low & _signals_call(signal, facts.coverage, policy),
         stopped_by_age=stale & (first < len(policy.rows)),
+        stopped_by_unknown=unknown,
+        capped=open_ & (named[first] > _ceiling(facts)),
     )
+
+
+def _ceiling(facts: Facts) -> Ints:
+    """The highest tier of each account: below tier_1 where fit is not known."""
+    return np.where(facts.fit_unknown, LEVELS["tier_2"], LEVELS["tier_1"])
 
 
 def _is_stale(days: Floats, policy: Policy) -> Flags:
@@ -106,18 +122,22 @@ def stand(
     """
     floor = floors(facts, prior, policy, now)
     clock = surge_clock(facts, prior, policy.surge, now)
-    kept = np.where(gates.open, np.maximum(gates.level, np.maximum(floor.margin, floor.stay)), gates.level)
+    ceiling, earned = _ceiling(facts), np.maximum(gates.level, np.maximum(floor.margin, floor.stay))
+    kept = np.where(gates.open, np.minimum(earned, ceiling), gates.level)
 
     def lifted(standing: Ints) -> Ints:
-        return np.where(gates.open & clock.in_force, lift(standing, gates.fit, facts.coverage, policy), standing)
+        higher = np.minimum(lift(standing, gates.fit, facts.coverage, policy), np.maximum(ceiling, standing))
+        return np.where(gates.open & clock.in_force, higher, standing)
 
+    surge = clock.in_force & (lift(kept, gates.fit, facts.coverage, policy) > ceiling)
+    capped = gates.capped | (gates.open & ((earned > ceiling) | surge))
     unheld = apply_capacity(lifted(kept), facts, floor.stay, policy)
     if not hold_demotions:
-        return Standing(floor, clock, kept, kept, lifted(kept), unheld, unheld, lifted(kept) > kept)
+        return Standing(floor, clock, kept, kept, lifted(kept), unheld, unheld, lifted(kept) > kept, capped)
     held = np.where(facts.eligible, np.maximum(prior.held, 0), 0)
     before = np.where(facts.eligible, np.maximum(prior.level, 0), 0)
     unlifted = np.where(facts.eligible, np.maximum(kept, held), kept)
     surging = lifted(unlifted) > unlifted
     high = np.where(facts.eligible, np.maximum(lifted(unlifted), before), unlifted)
     final = apply_capacity(high, facts, np.maximum(floor.stay, before), policy)
-    return Standing(floor, clock, kept, unlifted, high, final, unheld, surging)
+    return Standing(floor, clock, kept, unlifted, high, final, unheld, surging, capped)

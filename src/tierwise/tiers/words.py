@@ -139,6 +139,7 @@ def _standing(story: Story, part: Flags) -> Words:
         _say(_drop("fit", fell.fit, fell.fit_was, facts.fit, part), " (", fit_word, ")"),
         _say("fit ", _whole(facts.fit[part]), " is ", fit_word),
     )
+    fit = np.where(facts.fit_unknown[part], "fit is not known", fit)
     signal = np.where(
         fell.signal[part],
         _say(_drop("signal", fell.signal, fell.signal_was, facts.signal, part), " (", signal_word, ")"),
@@ -201,6 +202,10 @@ def _no_match(story: Story, part: Flags, policy: Policy) -> Words:
     return _say(_row(story, part, policy), ": no tier row matches")
 
 
+def _fit_unknown(story: Story, part: Flags, policy: Policy) -> Words:
+    return _say("held below tier 1, as its fit is not known; ", _row(story, part, policy))
+
+
 def _surge(story: Story, part: Flags, policy: Policy) -> Words:
     end = _days(story.surge_until[part])
     below, above = _tiers(story.before_lift[part]), _tiers(story.final[part])
@@ -239,6 +244,7 @@ _SENTENCES: dict[str, Callable[[Story, Flags, Policy], Words]] = {
     "low_fit": _low_fit,
     "stale": _stale,
     "no_match": _no_match,
+    "fit_unknown": _fit_unknown,
     "surge": _surge,
     "stay_margin": _stay_margin,
     "minimum_stay": _minimum_stay,

@@ -1,0 +1,186 @@
+"""The page of a training: the answer first, then the evidence, section by section.
+
+A section is three things: a function from the values to a dict, a template `training/<name>.html.j2` that shows it as
+`part`, and a line in SECTIONS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import tierwise.report.words as words
+from tierwise.report.page import render
+from tierwise.report.quality import IN_TEXT, in_words, named, quality_part
+from tierwise.report.reading import figure, real, records, whole
+from tierwise.report.values import TrainingPage
+from tierwise.report.words import Words, clean
+
+Part = dict[str, object]
+CAPTURE = "capture_0.2"
+
+
+def training_page(values: TrainingPage) -> str:
+    """What a training came to, as one self-contained HTML text; the same values give the same bytes."""
+    return render("training.html.j2", training_dict(values), values.labels)
+
+
+def training_dict(values: TrainingPage) -> Part:
+    """What the page shows: its head, and each section that has something to show."""
+    w, said = Words(values.labels), values.answer
+    usable = said.get("verdict") == "usable"
+    parts = [(name, title(w), part(values, w)) for name, title, part in SECTIONS]
+    return {
+        "console": False,
+        "page_title": f"{clean(said.get('plan'))}: training of {words.day(values.as_of.date())}",
+        "v": values,
+        "title": clean(str(said.get("plan") or "").replace("_", " ").capitalize(), 100),
+        "outcome": w.sentence(said.get("predicts")),
+        "horizon_days": whole(said.get("horizon_days")),
+        "data_through": clean(said.get("data_through"), 20),
+        "usable": usable,
+        "why": _in_words(said.get("why"), values, w, 600),
+        "published": w.sentence(_mapping(said.get("published")).get("words"), 300),
+        "sections": [{"name": n, "title": t, "part": p} for n, t, p in parts if p is not None],
+    }
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _evaluation(values: TrainingPage) -> Mapping[str, object] | None:
+    found = values.answer.get("evaluation")
+    return found if isinstance(found, Mapping) else None
+
+
+def _in_words(text: object, values: TrainingPage, w: Words, most: int = 400) -> str:
+    evaluation = _evaluation(values) or {}
+    return in_words(w.sentence(text, most), [*_mapping(evaluation.get("metrics")), "rubric"])
+
+
+def needs_part(values: TrainingPage, w: Words) -> Part | None:
+    """What it would take: how many more outcomes and from when, and which baseline stands by how much."""
+    if values.answer.get("verdict") == "usable":
+        return None
+    found = _mapping(values.answer.get("needs"))
+    return {
+        "accounts": whole(found.get("accounts")),
+        "needed": whole(found.get("needed")),
+        "lacking": whole(found.get("lacking")) or 0,
+        "pace": real(found.get("pace")),
+        "possible": bool(found.get("possible")),
+        "possible_from": found.get("possible_from"),
+        "words": w.sentence(found.get("words"), 600),
+        "do": w.sentence(values.answer.get("do"), 400),
+        "unbeaten": [_baseline(line) for line in records(values.answer.get("unbeaten"))],
+    }
+
+
+def _baseline(line: Mapping[str, object]) -> Part:
+    name = str(line["baseline"])
+    return {
+        "words": named(name),
+        "in_text": IN_TEXT.get(name, named(name)),
+        "figures": [figure(line.get(key)) for key in ("average_precision", CAPTURE)],
+        "n": whole(line.get("n")),
+        "needed": whole(line.get("needed")),
+        "from": line.get("from"),
+    }
+
+
+def helps_part(values: TrainingPage, w: Words) -> Part | None:
+    """Which tables and fields are missing or refused that usually help, and what to do."""
+    if values.answer.get("verdict") == "usable":
+        return None
+    rows = [
+        {
+            "subjects": [clean(s, 80) for s in _list(line.get("subjects"))],
+            "found": w.sentence(words.sentences(str(line.get("found") or "")), 400),
+            "do": w.sentence(line.get("do"), 300),
+        }
+        for line in records(values.answer.get("helps"))
+    ]
+    return {"rows": rows}
+
+
+def _list(value: object) -> list[object]:
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def evidence_part(values: TrainingPage, w: Words) -> Part | None:
+    """The figures on the unseen rows beside the base rate and the baselines, calibration and capture."""
+    evaluation = _evaluation(values)
+    return None if evaluation is None else {"quality": quality_part(evaluation, {}, w, in_use=False)}
+
+
+def candidates_part(values: TrainingPage, w: Words) -> Part | None:
+    """How each candidate did out of time, which was chosen and why, and the folds that it was chosen on."""
+    evaluation = _evaluation(values)
+    if evaluation is None:
+        return None
+    candidates = {str(k): _mapping(v) for k, v in _mapping(evaluation.get("candidates")).items()}
+    chosen = str(evaluation.get("chosen") or "")
+    rows = [
+        {
+            "words": named(name),
+            "chosen": name == chosen,
+            "log_loss": real(found.get("log_loss")),
+            "slope": real(found.get("slope")),
+            "intercept": real(found.get("intercept")),
+            "usable": bool(found.get("usable", True)),
+            "n": whole(found.get("n")),
+        }
+        for name, found in candidates.items()
+    ]
+    folds = [
+        {
+            "cut": str(f.get("cut"))[:10],
+            "until": str(f.get("until"))[:10],
+            "trained": (whole(f.get("trained_rows")), whole(f.get("trained_outcomes"))),
+            "tested": (whole(f.get("tested_rows")), whole(f.get("tested_outcomes"))),
+            "losses": [real(_mapping(f.get("log_loss")).get(name)) for name in candidates],
+        }
+        for f in records(evaluation.get("folds"))
+    ]
+    because = in_words(w.sentence(evaluation.get("chosen_because"), 400), candidates)
+    return {"rows": rows, "because": because, "names": [named(name) for name in candidates], "folds": folds}
+
+
+def rubric_part(values: TrainingPage, w: Words) -> Part:
+    """The lines of icp.yaml's rubric, and which of them the baseline could not read."""
+    found = _mapping(values.answer.get("rubric"))
+    lines = [
+        {
+            "words": w.sentence(words.upfirst(str(line.get("words") or "")), 200),
+            "points": whole(line.get("points")),
+            "unread": w.sentence(line.get("unread"), 300),
+        }
+        for line in records(found.get("lines"))
+    ]
+    return {"lines": lines, "cannot": w.sentence(found.get("cannot_be_formed"), 200)}
+
+
+def columns_part(values: TrainingPage, w: Words) -> Part:
+    """The columns refused and why, those accepted by name, and what else the audit said."""
+    said = values.answer
+    return {
+        "refused": [(clean(pair[0], 80), w.sentence(pair[1], 300)) for pair in _pairs(said.get("refused"))],
+        "accepted": [clean(name, 80) for name in _list(said.get("accepted"))],
+        "overruled": [w.sentence(words.sentences(str(s)), 600) for s in _list(said.get("accepted_findings"))],
+        "notes": [w.sentence(words.sentences(str(s)), 600) for s in _list(said.get("notes"))],
+    }
+
+
+def _pairs(value: object) -> list[tuple[object, object]]:
+    return [(p[0], p[1]) for p in _list(value) if isinstance(p, list | tuple) and len(p) == 2]
+
+
+SECTIONS: tuple[tuple[str, Callable[[Words], str], Callable[[TrainingPage, Words], Part | None]], ...] = (
+    ("needs", lambda w: "What it would take", needs_part),
+    ("helps", lambda w: "What would help", helps_part),
+    ("evidence", lambda w: "How good it is, on months it had not seen", evidence_part),
+    ("candidates", lambda w: "How it was chosen", candidates_part),
+    ("rubric", lambda w: "The rubric", rubric_part),
+    ("columns", lambda w: "Columns refused and accepted", columns_part),
+)
+"""name (of the anchor and of the template), title, and what it shows; None shows nothing."""
