@@ -111,6 +111,22 @@ def test_being_missing_informs_only_where_it_may(kind: str) -> None:
     assert auc(y, may.decision_function(frame)) > 0.85
 
 
+@pytest.mark.parametrize("kind", ["scorecard", "additive", "two_sided"])
+def test_what_has_not_happened_so_far_stands_beyond_the_greatest_number(kind: str) -> None:
+    since = dataclasses.replace(RECENCY, missing="beyond", absent="none seen yet")
+    r = np.random.default_rng(0)
+    days = r.uniform(0, 300, 4000)
+    y = (r.random(4000) < 1 / (1 + np.exp(days / 60))).astype(float)
+    seen = pd.DataFrame({since.name: np.where(days > 250, np.nan, days)})
+    made = learner(kind, (since,)).fit(seen, y)
+    assert made.encoder_.fills[since.name] > 2 * 249
+    never, long_ago, now = made.decision_function(pd.DataFrame({since.name: [np.nan, 249.0, 1.0]}))
+    assert never < now - 1
+    assert never == pytest.approx(long_ago, abs=0.6)
+    if isinstance(made, Scorecard):
+        assert made.points()["bin"].iloc[-1] == "none seen yet"
+
+
 # --- the learners -----------------------------------------------------------------------------------------------------
 
 

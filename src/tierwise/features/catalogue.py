@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from tierwise.errors import ConfigError
-from tierwise.features.feature import Feature
+from tierwise.features.feature import NOT_KNOWN, Feature, Missing
 from tierwise.features.matrix import OWN_COLUMNS
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def member_of(attribute: str, value: str) -> str:
 def _attributes(plan: Plan) -> list[Feature]:
     features = []
     for a in plan.features.fit:
-        missing: Literal["value", "never"] = "value" if a.clock == "tracked" else "never"
+        missing: Missing = "value" if a.clock == "tracked" else "never"
         words = a.words or spoken(a.attribute)
         if a.kind == "set":
             features += [
@@ -178,10 +178,11 @@ def _activity(plan: Plan) -> list[Feature]:
 
 
 def _number(
-    name: str, unit: str, words: str, family: str, window: int | None = None, absent: str = "not known"
+    name: str, unit: str, words: str, family: str, window: int | None = None, absent: str = NOT_KNOWN
 ) -> Feature:
-    """A number of the signal side, said as `words: value`."""
-    return Feature(name, "signal", "number", unit, f"{words}: {{value}}", window, absent=absent, family=family)
+    """A number of the signal side, said as `words: value`; one that is absent is known not to be there so far."""
+    missing: Missing = "value" if absent == NOT_KNOWN else "beyond"
+    return Feature(name, "signal", "number", unit, f"{words}: {{value}}", window, missing, absent, family=family)
 
 
 def _people(plan: Plan) -> list[Feature]:

@@ -7,14 +7,17 @@ from typing import Literal
 
 Side = Literal["fit", "signal"]
 Kind = Literal["number", "category", "flag"]
+Missing = Literal["value", "beyond", "never"]
+NOT_KNOWN = "not known"
 
 
 @dataclass(frozen=True)
 class Feature:
     """One line of the catalogue.
 
-    missing: `value` (its being missing is known as of the date, and may inform) or `never` (today's attribute: its
-    being missing may tell the future, so learners impute it). words: a format template with `{value}`.
+    missing: `value` (its being missing is known as of the date, and may inform), `beyond` (nothing has happened so far:
+    it stands beyond the greatest number) or `never` (today's attribute: its being missing may tell the future, so
+    learners impute it). words: a format template with `{value}`.
     """
 
     name: str
@@ -23,8 +26,8 @@ class Feature:
     unit: str
     words: str
     window_days: int | None = None
-    missing: Literal["value", "never"] = "value"
-    absent: str = "not known"
+    missing: Missing = "value"
+    absent: str = NOT_KNOWN
     """What a missing value is called."""
     monotone: Literal[-1, 0, 1] = 0
     """Whether the log-odds may only rise (1) or only fall (-1) with a number; never of a category."""

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from tierwise.learning.encoding import Encoder, Floats
 
-Codes = npt.NDArray[np.int16]
+Codes = npt.NDArray[np.intp]
 
-MISSING = -1
+MISSING = 0
 TAIL = (0.95, 0.99)
 """Quantiles that are always cut: most signals are zero for most accounts."""
 
@@ -21,9 +21,9 @@ TAIL = (0.95, 0.99)
 class Bins:
     """One feature's bins.
 
-    edges: of a number, rising; bin k holds `edges[k - 1] <= x < edges[k]`, and its code is k. levels: how many codes a
-    category has; its code is the encoder's. missing: whether a missing value has a bin of its own. middle: the code
-    that a missing number stands beside.
+    edges: of a number, rising; bin k, from 0, holds `edges[k - 1] <= x < edges[k]`. levels: how many codes a category
+    has; its bins are the encoder's codes. The code of bin k is k + 1. missing: whether a missing value has a bin of its
+    own. middle: the bin that a missing number stands beside.
     """
 
     edges: tuple[float, ...]
@@ -37,13 +37,16 @@ class Bins:
         return self.levels or len(self.edges) + 1
 
     def codes(self, x: Floats) -> Codes:
-        """The bin of each value; MISSING where it is missing."""
-        found = x if self.levels else np.searchsorted(self.edges, x, side="right")
-        return np.where(np.isnan(x), MISSING, found).astype(np.int16)
+        """The code of each value; MISSING where it is missing."""
+        found = np.nan_to_num(x) if self.levels else np.searchsorted(self.edges, x, side="right")
+        return np.where(np.isnan(x), MISSING, found + 1).astype(np.intp)
 
 
 def learn_bins(encoded: Floats, encoder: Encoder, bins: int) -> tuple[Bins, ...]:
-    """The bins that training rows call for: `bins` of about equal size, fewer where values repeat."""
+    """The bins that training rows call for: `bins` of about equal size, fewer where values repeat.
+
+    What stands beyond the greatest number has a bin of its own.
+    """
     found = []
     for j, feature in enumerate(encoder.features):
         x = encoded[:, j]
@@ -52,7 +55,10 @@ def learn_bins(encoded: Floats, encoder: Encoder, bins: int) -> tuple[Bins, ...]
         if feature.kind == "category":
             found.append(Bins((), len(encoder.levels[feature.name]) + 1, missing, 0))
             continue
-        edges = _edges(known, bins)
+        beyond = encoder.fills[feature.name] if feature.missing == "beyond" else np.inf
+        edges = _edges(known[known < beyond], bins)
+        if len(known) and known[0] < beyond <= known[-1]:
+            edges = (*edges, beyond)
         middle = int(np.searchsorted(edges, known[len(known) // 2], side="right")) if len(known) else 0
         found.append(Bins(edges, 0, missing, middle))
     return tuple(found)
@@ -60,6 +66,8 @@ def learn_bins(encoded: Floats, encoder: Encoder, bins: int) -> tuple[Bins, ...]
 
 def _edges(known: Floats, bins: int) -> tuple[float, ...]:
     """Rising edges, each a value that occurs: the quantiles of the sorted values, or all of few values."""
+    if not len(known):
+        return ()
     distinct = np.unique(known)
     if len(distinct) <= bins:
         return tuple(distinct[1:].tolist())
@@ -69,5 +77,5 @@ def _edges(known: Floats, bins: int) -> tuple[float, ...]:
 
 
 def codes_of(encoded: Floats, bins: Sequence[Bins]) -> Codes:
-    """Features x rows: the bin of every value."""
+    """Features x rows: the code of every value."""
     return np.stack([b.codes(encoded[:, j]) for j, b in enumerate(bins)])

@@ -68,7 +68,8 @@ class Encoder:
     """What training taught about each column: vocabularies of categories, and fills of what must not be missing.
 
     levels: by category, the levels kept, in code order; rarer and unseen ones share the code `len(levels)` ("other").
-    fills: by feature, the training median or the code of the most frequent level.
+    fills: by feature, the training median or the code of the most frequent level; where what is missing stands beyond
+    the greatest number, a number twice as great.
     """
 
     features: tuple[Feature, ...]
@@ -93,7 +94,7 @@ class Encoder:
             else:
                 values = column.to_numpy(dtype=np.float64, na_value=np.nan)
                 known = values[~np.isnan(values)]
-                fills[feature.name] = float(np.median(known)) if len(known) else 0.0
+                fills[feature.name] = _fill(known, feature)
         return cls(tuple(features), levels, fills)
 
     def encode(self, frame: pd.DataFrame) -> Floats:
@@ -111,7 +112,7 @@ class Encoder:
                 out[:, j] = self._codes(column, self.levels[feature.name])
             else:
                 out[:, j] = column.to_numpy(dtype=np.float64, na_value=np.nan)
-            if feature.missing == "never":
+            if feature.missing != "value":
                 out[np.isnan(out[:, j]), j] = self.fills[feature.name]
         return out
 
@@ -133,6 +134,12 @@ class Encoder:
         """The encoder that `to_dict` wrote."""
         levels = {str(k): tuple(map(str, v)) for k, v in data["levels"].items()}
         return cls(tuple(features), levels, {str(k): float(v) for k, v in data["fills"].items()})
+
+
+def _fill(known: Floats, feature: Feature) -> float:
+    if not len(known):
+        return 0.0
+    return 2 * float(np.abs(known).max()) + 1 if feature.missing == "beyond" else float(np.median(known))
 
 
 def signal_mask(features: Sequence[Feature]) -> npt.NDArray[np.bool_]:

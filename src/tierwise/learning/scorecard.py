@@ -26,6 +26,8 @@ PENALTIES = (1000.0, 300.0, 150.0, 80.0, 40.0, 20.0, 10.0)
 ROWS_FOR_CURVATURE = 50_000
 """The curvature is taken from at most so many rows, evenly spread; the gradient always from all."""
 CHUNK = 4096
+FEW_STEPS = 5
+"""Once a penalty took more steps than this, the next one's curvature is taken anew."""
 
 
 class Scorecard(SidesClassifier):
@@ -82,7 +84,7 @@ class Scorecard(SidesClassifier):
     def _contribute(self, encoded: Floats) -> Floats:
         out = np.empty((len(encoded), len(self.bins_)))
         for j, (bins, table) in enumerate(zip(self.bins_, self.tables_, strict=True)):
-            out[:, j] = table[bins.codes(encoded[:, j]) - MISSING]
+            out[:, j] = table[bins.codes(encoded[:, j])]
         return out
 
     def points(self) -> pd.DataFrame:
@@ -96,8 +98,10 @@ class Scorecard(SidesClassifier):
                 if bins.levels:
                     where = (levels[code], np.nan, np.nan, levels[code])
                 else:
-                    where = (_span(edges[code], edges[code + 1]), edges[code], edges[code + 1], None)
-                lines.append((feature.name, feature.side, *where, float(table[code - MISSING])))
+                    beyond = feature.missing == "beyond" and edges[code] == self.encoder_.fills[feature.name]
+                    said = feature.absent if beyond else _span(edges[code], edges[code + 1])
+                    where = (said, edges[code], edges[code + 1], None)
+                lines.append((feature.name, feature.side, *where, float(table[code + 1])))
             if bins.missing:
                 lines.append((feature.name, feature.side, feature.absent, np.nan, np.nan, None, float(table[0])))
         return pd.DataFrame(lines, columns=["feature", "side", "bin", "at_least", "below", "level", "log_odds"])
@@ -170,13 +174,13 @@ class Layout:
         out = np.empty(self.size)
         out[0] = residual.sum()
         for j, (bins, (at, end, missing)) in enumerate(zip(self.bins, self.spans, strict=True)):
-            sums = np.bincount(codes[j] - MISSING, residual, bins.n + 1)
+            sums = np.bincount(codes[j], residual, bins.n + 1)
             if missing >= 0:
-                out[missing] = sums[0]
+                out[missing] = sums[MISSING]
             if bins.levels:
                 out[at:end] = sums[1:]
             else:
-                sums[bins.middle - MISSING] += sums[0]
+                sums[bins.middle + 1] += sums[MISSING]
                 out[at:end] = np.cumsum(sums[:1:-1])[::-1]
         return out
 
@@ -185,11 +189,11 @@ class Layout:
         out = np.empty((codes.shape[1], self.size), dtype=np.float32)
         out[:, 0] = 1.0
         for j, (bins, (at, end, missing)) in enumerate(zip(self.bins, self.spans, strict=True)):
-            own = codes[j][:, None]
+            own = codes[j][:, None] - 1
             if bins.levels:
                 out[:, at:end] = own == np.arange(bins.levels)
             else:
-                out[:, at:end] = np.where(own == MISSING, bins.middle, own) > np.arange(len(bins.edges))
+                out[:, at:end] = np.where(own < 0, bins.middle, own) > np.arange(len(bins.edges))
             if missing >= 0:
                 out[:, missing] = codes[j] == MISSING
         return out
@@ -212,14 +216,17 @@ def _solve(
     beta[0] = np.log(rate / (1 - rate))
     low, high = layout.bounds()
     bounded = bool(np.isfinite(low).any() or np.isfinite(high).any())
+    bare, steps = np.zeros((layout.size, layout.size)), FEW_STEPS + 1
     for penalty in penalties:
         ridge = np.full(layout.size, penalty)
         ridge[0] = 1e-9
         eta = _log_odds(codes, layout, beta)
         loss = _objective(eta, y, weight, beta, ridge)
-        curvature = _curvature(codes, expit(eta), weight, layout, pool) + np.diag(ridge)
+        if steps > FEW_STEPS:
+            bare = _curvature(codes, expit(eta), weight, layout, pool)
+        curvature = bare + np.diag(ridge)
         factor = cho_factor(curvature)
-        for _ in range(30):
+        for steps in range(1, 60):
             gradient = layout.gradient(codes, weight * (expit(eta) - y)) + ridge * beta
             step = _bounded(curvature, gradient, low - beta, high - beta) if bounded else -cho_solve(factor, gradient)
             if -float(gradient @ step) < 1e-7 * len(y) * max(rate * (1 - rate), 1e-6):
@@ -240,7 +247,7 @@ def _solve(
 def _log_odds(codes: Codes, layout: Layout, beta: Floats) -> Floats:
     eta = np.full(codes.shape[1], beta[0])
     for j, table in enumerate(layout.tables(beta)):
-        eta += table[codes[j] - MISSING]
+        eta += table[codes[j]]
     return eta
 
 
@@ -276,7 +283,7 @@ def _centred(codes: Codes, layout: Layout, beta: Floats) -> tuple[float, list[Fl
     """The tables less their training means, which go to the intercept."""
     intercept, tables = float(beta[0]), []
     for j, table in enumerate(layout.tables(beta)):
-        mean = float(np.bincount(codes[j] - MISSING, minlength=len(table)) @ table) / codes.shape[1]
+        mean = float(np.bincount(codes[j], minlength=len(table)) @ table) / codes.shape[1]
         intercept += mean
         tables.append(table - mean)
     return intercept, tables
