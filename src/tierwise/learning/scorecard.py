@@ -26,7 +26,7 @@ PENALTIES = (1000.0, 300.0, 150.0, 80.0, 40.0, 20.0, 10.0)
 ROWS_FOR_CURVATURE = 50_000
 """The curvature is taken from at most so many rows, evenly spread; the gradient always from all."""
 CHUNK = 4096
-FEW_STEPS = 5
+FEW_STEPS, MOST_STEPS = 5, 60
 """Once a penalty took more steps than this, the next one's curvature is taken anew."""
 
 
@@ -226,7 +226,9 @@ def _solve(
             bare = _curvature(codes, expit(eta), weight, layout, pool)
         curvature = bare + np.diag(ridge)
         factor = cho_factor(curvature)
-        for steps in range(1, 60):
+        steps = 0
+        while steps < MOST_STEPS:
+            steps += 1
             gradient = layout.gradient(codes, weight * (expit(eta) - y)) + ridge * beta
             step = _bounded(curvature, gradient, low - beta, high - beta) if bounded else -cho_solve(factor, gradient)
             if -float(gradient @ step) < 1e-7 * len(y) * max(rate * (1 - rate), 1e-6):
