@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -150,6 +151,34 @@ def channels() -> Query:
     return Query(
         "SELECT channel, count(*) AS n, min(occurred_at) AS first FROM activities "
         "WHERE channel IS NOT NULL GROUP BY channel ORDER BY channel"
+    )
+
+
+def volumes(initiators: Sequence[str], data_through: datetime | None) -> Query:
+    """How many activities those initiators began, by channel, kind and day: channel, kind, day, n."""
+    params: dict[str, object] = {"initiators": list(initiators)}
+    until = ""
+    if data_through is not None:
+        params["through"], until = naive(data_through), "AND occurred_at <= $through"
+    return Query(
+        f"""
+        SELECT channel, kind, CAST(occurred_at AS DATE) AS day, count(*) AS n FROM activities
+        WHERE list_contains($initiators, initiator) AND occurred_at IS NOT NULL {until}
+        GROUP BY channel, kind, day ORDER BY channel, kind, day
+        """,
+        params,
+    )
+
+
+def stage_entries(data_through: datetime) -> Query:
+    """Every entry into a stage: pipeline (empty without one), stage, entered_at."""
+    return Query(
+        """
+        SELECT coalesce(o.pipeline, '') AS pipeline, g.stage, g.entered_at
+        FROM opportunity_stages g JOIN opportunities o ON o.opportunity_id = g.opportunity_id
+        WHERE g.entered_at <= $through ORDER BY pipeline, g.entered_at, g.stage
+        """,
+        {"through": naive(data_through)},
     )
 
 

@@ -11,6 +11,7 @@ from tierwise.audit.finding import DEFAULT_AUDIT_RULES, AuditRules, Finding, ord
 from tierwise.audit.links import of_links
 from tierwise.audit.readiness import of_readiness
 from tierwise.audit.roles import of_roles
+from tierwise.audit.shifts import of_shifts
 
 if TYPE_CHECKING:
     from tierwise.config.plan import Plan
@@ -24,11 +25,15 @@ def audit(
 
     A finding that blocks means that the plan must not be trained as it is, unless it accepts it (see `accepted`).
     """
+    shifts = of_shifts(warehouse, plan, data_through)
+    dated = {f.subject for f in shifts if f.severity == "blocks"}
+    readiness = of_readiness(warehouse, plan, data_through, rules)
     found = (
         *of_attributes(warehouse, plan, data_through, rules),
         *of_roles(warehouse, plan),
         *of_links(warehouse, plan, data_through, rules),
         *of_effort(warehouse, plan, data_through, told_apart(warehouse), rules),
-        *of_readiness(warehouse, plan, data_through, rules),
+        *(f for f in readiness if not (f.code == "tracking_change" and f.subject in dated)),
+        *shifts,
     )
     return ordered(found)

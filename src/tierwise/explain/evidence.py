@@ -24,6 +24,7 @@ from tierwise.features.feature import Feature
 if TYPE_CHECKING:
     from tierwise.features.matrix import Matrix
     from tierwise.learning.model import PropensityModel
+    from tierwise.learning.sides import SidesClassifier
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -91,26 +92,31 @@ def family_of(feature: Feature) -> str:
 
 def evidence(model: PropensityModel, matrix: Matrix) -> Evidence:
     """Measure every feature and family of a model on eligible, mature rows, by models of their own."""
+    return evidence_of(model.estimator, model.features, matrix)
+
+
+def evidence_of(estimator: SidesClassifier, features: Sequence[Feature], matrix: Matrix) -> Evidence:
+    """As `evidence`, of an estimator that need not be fitted."""
     rows = matrix.eligible().mature().frame
     y = rows["outcome"].to_numpy(dtype=np.float64)
     as_of = rows["as_of"].to_numpy(dtype="datetime64[us]")
     half = np.array([zlib.crc32(str(f).encode()) % 2 == 0 for f in rows["family_id"]], dtype=bool)
     older, newer = _older_and_newer(as_of, matrix.horizon_days)
-    parts, rest = np.zeros((len(rows), len(model.features))), np.full(len(rows), np.nan)
+    parts, rest = np.zeros((len(rows), len(features))), np.full(len(rows), np.nan)
     for mine in (half, ~half):
         learn, judge = older & mine, newer & ~mine
         if not _enough(y, learn) or not _enough(y, judge):
             return Evidence({}, {})
-        estimator = type(model.estimator)(**model.estimator.get_params(deep=False)).fit(rows[learn], y[learn])
-        parts[judge] = estimator.contributions(rows[judge])
-        rest[judge] = estimator.base_
+        fitted = type(estimator)(**estimator.get_params(deep=False)).fit(rows[learn], y[learn])
+        parts[judge] = fitted.contributions(rows[judge])
+        rest[judge] = fitted.base_
     parts, rest, y = parts[newer], rest[newer], y[newer]
-    groups = family_groups(model.features)
+    groups = family_groups(features)
     stratum = 2 * as_of[newer].astype("datetime64[M]").astype(np.int64) + half[newer]
     families = rows["family_id"].to_numpy()[newer]
     wide = np.column_stack([parts, *(parts[:, columns].sum(axis=1) for columns in groups.values())])
     z = [z_of(c, rest + parts.sum(axis=1), y, stratum, families) for c in wide.T]
-    names = [f.name for f in model.features]
+    names = [f.name for f in features]
     return Evidence(
         dict(zip(names, z, strict=False)),
         dict(zip(groups, z[len(names) :], strict=True)),

@@ -21,6 +21,7 @@ from tierwise.explain import evidence, observe
 from tierwise.features import Matrix, build_matrix, history_start, training_grid
 from tierwise.governance import model_card, reference
 from tierwise.jobs.answer import Answer, about, answer_values, publish_no, publish_yes
+from tierwise.jobs.canaries import completed, planted_labels, warnings
 from tierwise.jobs.intake import Say, check_as_of, date_or, inputs_hash, outcome_reach, silent, taken_in
 from tierwise.learning import USABLE, Trained, train_model
 from tierwise.publishing import plan_lock
@@ -119,6 +120,7 @@ def _tried(workspace: Workspace, files: PlanFiles, intake: Intake, as_of: str | 
     say(f"building the matrix as of {stand.date()} and before")
     matrix = build_matrix(intake.warehouse, files.plan, grid, outcomes_through=min(reach, stand))
     findings = refuse_blocked(files, (*findings, *audit_matrix(matrix, files.plan)))
+    copies = planted_labels(matrix, files.plan)
     say(f"training on {len(matrix.eligible().mature().frame):,} rows of {len(matrix.features)} features")
     try:
         with _journal(workspace, files, intake, stand) as journal:
@@ -128,6 +130,9 @@ def _tried(workspace: Workspace, files: PlanFiles, intake: Intake, as_of: str | 
             )  # fmt: skip
     except NoUsableModel as no:
         return _Tried(stand, findings, no, matrix)
+    trained = completed(trained, matrix, copies, files.plan.model.seed)
+    for said in warnings(dict(trained.evaluation.canaries)):
+        say(said)
     return _Tried(stand, findings, _useless(files, trained), matrix, trained)
 
 

@@ -35,7 +35,8 @@ class Evaluation:
     setting that was tried, in order. yardstick: the chosen one against one free booster, out of time. random_cv: the
     same model on rows drawn at random and forward in time. metrics: per candidate and baseline on the test slice,
     `{figure: {value, low, high}}`. comparisons: the chosen model less each baseline. calibrators: each kind of
-    calibrator on the chosen model's out-of-time rows, forward in time (`comparison.Comparison.to_dict()`).
+    calibrator on the chosen model's out-of-time rows, forward in time (`comparison.Comparison.to_dict()`). canaries:
+    what must come to nothing, and whether it did (`canaries.canaries`).
     """
 
     verdict: str
@@ -56,6 +57,7 @@ class Evaluation:
     calibration: Mapping[str, Any]
     lift: Sequence[Mapping[str, float]]
     calibrators: Mapping[str, Any]
+    canaries: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         """The evaluation as JSON values: floats rounded to 6 digits, what cannot be said as null."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -38,6 +39,15 @@ def trained_on(split: Split, as_of: Instants, horizon_days: int) -> Mask:
 def held_out(split: Split, as_of: Instants) -> Mask:
     """Rows from the cut on, before `until`."""
     return np.asarray((as_of >= stamp(split.cut)) & (as_of < stamp(split.until)))
+
+
+@dataclass(frozen=True)
+class Division:
+    """Which rows choose and which report: folds of (learned from, held out) among the earlier rows, then the test."""
+
+    earlier: Mask
+    test: Mask
+    folds: Sequence[tuple[Mask, Mask]]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from tierwise.config.plan import Learning, Plan
 from tierwise.features.matrix import Matrix
 from tierwise.learning.boosters import FreeBooster
 from tierwise.learning.calibration import Curve, fit_curve, row_log_loss
+from tierwise.learning.canaries import canaries
 from tierwise.learning.choice import admitted, choose, random_gap, yardstick
 from tierwise.learning.comparison import compare_calibrators
 from tierwise.learning.encoding import Floats
@@ -26,7 +27,7 @@ from tierwise.learning.model import PropensityModel, freeze
 from tierwise.learning.rows import Rows, origin_folds, test_cut, training_rows
 from tierwise.learning.search import Tried, judge
 from tierwise.learning.sides import Prepared, SidesClassifier, prepare
-from tierwise.learning.splits import Mask, days, held_out, trained_on
+from tierwise.learning.splits import Division, Mask, days, held_out, trained_on
 from tierwise.learning.tuning import Budget, tune
 
 Say = Callable[[str], None]
@@ -47,15 +48,6 @@ class Trained:
     model: PropensityModel
     evaluation: Evaluation
     unseen: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class Division:
-    """Which rows choose and which report: folds of (learned from, held out) among the earlier rows, then the test."""
-
-    earlier: Mask
-    test: Mask
-    folds: Sequence[tuple[Mask, Mask]]
 
 
 def train_model(
@@ -147,6 +139,7 @@ def train_rows(
         calibrators=compare_calibrators(
             best.log_odds, out_of_time.y, out_of_time.families, out_of_time.as_of, gap=days(rows.horizon_days)
         ).to_dict(),
+        canaries=canaries(rows, division, best, threads=threads, seed=learning.seed),
     )
     unseen = test.frame[["account_id", "as_of", "family_id", "outcome"]].assign(propensity=expit(on_test[chosen]))
     return Trained(work.model(best, curve), evaluation, unseen)

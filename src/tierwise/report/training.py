@@ -146,6 +146,41 @@ def candidates_part(values: TrainingPage, w: Words) -> Part | None:
     return {"rows": rows, "because": because, "names": [named(name) for name in candidates], "folds": folds}
 
 
+def canaries_part(values: TrainingPage, w: Words) -> Part | None:
+    """What must come to nothing, and whether it did."""
+    found = _mapping((_evaluation(values) or {}).get("canaries"))
+    if not found:
+        return None
+    labels, noise, time, copies = (
+        _mapping(found.get(name)) for name in ("permuted_labels", "noise", "time_index", "planted_label")
+    )
+    lines = [
+        {
+            "words": f"{'Fit' if line.get('side') == 'fit' else 'Signal'} side, drawn by {clean(line.get('by'), 20)}",
+            "share": real(line.get("share")),
+            "rank": whole(line.get("rank")),
+            "z": real(line.get("z")),
+            "shown": bool(line.get("shown")),
+        }
+        for line in records(noise.get("lines"))
+    ]
+    return {
+        "labels": _measured(labels, w) | {"inside": bool(labels.get("inside"))}
+        | {name: real(labels.get(name)) for name in ("auc", "low", "high")}
+        | {name: whole(labels.get(name)) for name in ("rows", "test_rows", "test_outcomes")},
+        "noise": _measured(noise, w) | {"lines": lines, "judged": bool(noise.get("judged"))}
+        | {name: whole(noise.get(name)) for name in ("rows", "features")},
+        "time": {"drifts": bool(time.get("drifts"))}
+        | {name: real(time.get(name)) for name in ("gain", "low", "high", "base_rate_before", "base_rate_newest")}
+        | {name: whole(time.get(name)) for name in ("rows", "accounts")},
+        "copies": _measured(copies, w) | {name: whole(copies.get(name)) for name in ("rows", "accounts")},
+    }  # fmt: skip
+
+
+def _measured(found: Mapping[str, object], w: Words) -> Part:
+    return {"measured": bool(found.get("measured")), "why": w.sentence(found.get("why"), 300)}
+
+
 def rubric_part(values: TrainingPage, w: Words) -> Part:
     """The lines of icp.yaml's rubric, and which of them the baseline could not read."""
     found = _mapping(values.answer.get("rubric"))
@@ -180,6 +215,7 @@ SECTIONS: tuple[tuple[str, Callable[[Words], str], Callable[[TrainingPage, Words
     ("helps", lambda w: "What would help", helps_part),
     ("evidence", lambda w: "How good it is, on months it had not seen", evidence_part),
     ("candidates", lambda w: "How it was chosen", candidates_part),
+    ("canaries", lambda w: "What must come to nothing, and whether it did", canaries_part),
     ("rubric", lambda w: "The rubric", rubric_part),
     ("columns", lambda w: "Columns refused and accepted", columns_part),
 )

@@ -11,6 +11,7 @@ import pandas as pd
 from tierwise.audit.drafting.text import comments, listed, scalar, told_apart
 from tierwise.audit.reach import sustained_from
 from tierwise.audit.roles import role_clock
+from tierwise.audit.shifts import Volumes, volumes
 from tierwise.data import Query
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class ChannelLine:
     since: date
     stray: int
     kinds: tuple[str, ...]
+    jumps: bool = False
+    """Whether it was there before `since`, at a fraction of its volume."""
 
 
 def windows(days: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -68,16 +71,29 @@ def channels(warehouse: Warehouse) -> tuple[list[ChannelLine], list[str]]:
             {"others": [*TRIGGERS, *OBJECTIONS]},
         )
     )
-    lines = []
+    lines, counted = [], volumes(warehouse, ("buyer",))
     apart = told_apart(found.groupby("channel")["n"].sum().sort_values(ascending=False, kind="stable").index)
     for channel, rows in days[days["channel"].isin(apart)].groupby("channel"):
         at = [pd.Timestamp(d).date() for d in rows["day"]]
-        since = sustained_from(at)
+        since, ours = sustained_from(at), counted.frame["channel"] == channel
+        seen = counted.shift(ours, since)
+        jumps = seen is not None and seen.rises
+        since = seen.at if seen is not None and seen.rises else since
         own = found[(found["channel"] == channel) & ~found["kind"].isin([*TRIGGERS, *OBJECTIONS])]
-        kinds = told_apart(own.loc[own["n"] >= LEAST_SHARE * own["n"].sum(), "kind"].dropna())
+        kinds = [
+            kind
+            for kind in told_apart(own.loc[own["n"] >= LEAST_SHARE * own["n"].sum(), "kind"].dropna())
+            if not _begins_late(counted, ours & (counted.frame["kind"] == kind), since)
+        ]
         stray = int(rows["n"][[d < since for d in at]].sum())
-        lines.append(ChannelLine(str(channel), since, stray, tuple(kinds) if len(kinds) > 1 else ()))
+        lines.append(ChannelLine(str(channel), since, stray, tuple(kinds) if len(kinds) > 1 else (), jumps))
     return lines, [k for k in TRIGGERS if k in set(found["kind"])]
+
+
+def _begins_late(counted: Volumes, mask: pd.Series, since: date) -> bool:
+    """Whether a kind begins, or jumps, after its channel does: no date could be said of it."""
+    seen = counted.shift(mask, since)
+    return seen is not None and seen.rises
 
 
 def value_kinds(warehouse: Warehouse) -> list[str]:
@@ -123,7 +139,9 @@ def _channel(line: ChannelLine, begins: date) -> str:
     said = []
     if line.since - begins > timedelta(days=LATE_DAYS):
         said.append(f"begins {(line.since - begins).days} days after the history does")
-    if line.stray:
+    if line.jumps:
+        said.append("there was little of it before")
+    elif line.stray:
         said.append(f"{line.stray:,} earlier {'activity stands' if line.stray == 1 else 'activities stand'} apart")
     because = f"  # {'; '.join(said)}" if said else ""
     return f"      {scalar(line.name)}: {{tracked_from: {line.since}{listing}}}{because}"
