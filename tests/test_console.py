@@ -43,7 +43,9 @@ def published(root: Path, run_id: str = "20261101-3f9ac1e77b204d51", n: int = 30
     values = _sample().run_values(n)
     renamed = {"A100001": "A/100 001?x=1&y"}
     tiers = values.tiers.assign(
-        account_id=values.tiers["account_id"].replace(renamed), expected_value=1000.0, roles_reached="champion",
+        account_id=values.tiers["account_id"].replace(renamed), expected_value=1000.0,
+        expected_value_low=800.0, expected_value_high=1200.0, roles_reached="champion",
+        calibration_log_odds=0.0,
         movement=["" if c == "" else "down" for c in values.tiers["cause"]], model_version="b71f0c2de934",
         policy_version="v3", run_id=run_id, **{f"reason_{i}": "a reason" for i in range(1, 6)},
     )  # fmt: skip

@@ -68,6 +68,8 @@ def frames() -> dict[str, pd.DataFrame]:
     tiers = tiers.assign(
         propensity=[0.2, np.nan],
         expected_value=np.nan,
+        expected_value_low=np.nan,
+        expected_value_high=np.nan,
         roles_reached=["champion;exec_buyer", None],
         tier=["tier_2", "customer"],
         previous_tier=None,
@@ -122,7 +124,8 @@ def test_the_nine_files_and_their_columns() -> None:
         *("account_id", "as_of", "side", "family", "feature", "value", "value_as_of", "log_odds", "words", "proven"),
     ]
     assert columns["tiers"].names == [
-        *("account_id", "as_of", "fit_score", "signal_score", "propensity", "expected_value", "roles_reached", "tier"),
+        *("account_id", "as_of", "fit_score", "signal_score", "propensity", "expected_value", "expected_value_low"),
+        *("expected_value_high", "roles_reached", "tier"),
         *("previous_tier", "tier_since", "movement", "decided_by", "guardrails", "why", "reason_1", "reason_2"),
         *("reason_3", "reason_4", "reason_5", "model_version", "policy_version", "run_id"),
     ]

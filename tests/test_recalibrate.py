@@ -190,6 +190,8 @@ def test_the_job_registers_a_challenger_that_changes_propensities_and_no_tier(wo
     mine, theirs = challenger.model.to_files(), live.model.to_files()
     assert {n for n in mine if mine[n] != theirs[n]} == {"calibrator.json", "spec.json"}
     assert challenger.model.percentiles == live.model.percentiles
+    assert live.value is not None
+    assert challenger.value == live.value
     assert challenger.model.recalibration != IDENTITY
     assert "recalibrated on" in (workspace.folder / "models" / PLAN / "card.md").read_text()
 

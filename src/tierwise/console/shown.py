@@ -72,6 +72,8 @@ class Shown:
             model_version=self.model_version,
             row={str(k): v for k, v in found.iloc[0].to_dict().items()},
             reasons=self.reasons.iloc[start:end],
+            currency=str(self.run.meta.get("expected_value", {}).get("currency", "")),
+            no_value=str(self.run.meta.get("expected_value", {}).get("why", "")),
             labels=self.labels,
             names=self.names,
         )

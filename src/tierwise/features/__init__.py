@@ -7,8 +7,8 @@ from tierwise.features.catalogue import catalogue
 from tierwise.features.counting import CohortCounts, cohort_counts, foreseen, make_touch
 from tierwise.features.feature import Feature
 from tierwise.features.matrix import Matrix
+from tierwise.features.sql.deals import deals, outcome_table
 from tierwise.features.sql.deals import events as outcome_events
-from tierwise.features.sql.deals import outcome_table
 
 __all__ = [
     "CohortCounts",
@@ -18,6 +18,7 @@ __all__ = [
     "build_statuses",
     "catalogue",
     "cohort_counts",
+    "deals",
     "foreseen",
     "history_start",
     "make_touch",

@@ -82,7 +82,7 @@ def recalibrate(
     say("registering the model")
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "bundle"
-        version = write_bundle(made.model, matrix.frame.tail(50), meta, bundle)
+        version = write_bundle(made.model, matrix.frame.tail(50), meta, bundle, live.value)
         losses = {"log_loss_before": made.report["before"]["log_loss"]["value"]}
         number = registry.register(files.plan.plan, bundle, losses, {"recalibrates": of})
     text = model_card(meta | {"model_version": version}, meta["evaluation"])

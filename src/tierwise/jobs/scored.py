@@ -17,7 +17,7 @@ from tierwise.features import Matrix
 from tierwise.jobs.intake import Say, in_words, inputs_hash, tracked_by
 from tierwise.jobs.rows import rows_on
 from tierwise.jobs.rules import Rules, readable, rule_notes
-from tierwise.learning import rule_scores
+from tierwise.learning import BEFORE_AMOUNTS, VALUES, rule_scores
 from tierwise.publishing import reasons_table, run_files, run_id, scores_table, sheet_table, tiers_table
 from tierwise.registry import Bundle
 from tierwise.report import RunPage, run_page
@@ -120,7 +120,8 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
         fit_unknown=isinstance(inputs.judge, Rules),
     )  # fmt: skip
     roles = matrix.frame[["account_id", "roles_reached"]]
-    tiers = tiers_table(decisions, scores, roles, _top(inputs, said), inputs.versions["run_id"])
+    values = _values(inputs, matrix, scores)
+    tiers = tiers_table(decisions, scores, values, roles, _top(inputs, said), inputs.versions["run_id"])
     kind = store.kind(inputs.plan, inputs.stand)
     moved = movements(decisions)
     if kind == "revision":
@@ -149,6 +150,23 @@ def _judged(inputs: Inputs, matrix: Matrix) -> _Judged:
     frame, rubric = readable(intake.warehouse, plan, inputs.files.icp.rubric, matrix, stand, newest)
     scores = rule_scores(frame, rubric)
     return _Judged(scores, rule_reasons(frame, rubric), rule_notes(rubric, frame, scores))
+
+
+def _values(inputs: Inputs, matrix: Matrix, scores: pd.DataFrame) -> pd.DataFrame:
+    """Each account's expected value with its interval; null where there is no propensity, or no value was learned."""
+    who, judge = matrix.frame[["account_id"]], inputs.judge
+    if isinstance(judge, Rules) or judge.value is None:
+        return who.assign(**dict.fromkeys(VALUES, float("nan")))
+    return who.join(judge.value.score(matrix.frame, scores["propensity"].to_numpy(dtype=float)))
+
+
+def _of_values(inputs: Inputs) -> dict[str, str]:
+    """The currency of expected values ("": the tables name none), and why there are none ("": there are)."""
+    judge = inputs.judge
+    if isinstance(judge, Rules):
+        return {"currency": "", "why": "tiers go by rules, and there is no propensity"}
+    said = judge.meta.get("value") or {"why": BEFORE_AMOUNTS}
+    return {"currency": str(said.get("currency", "")), "why": str(said["why"])}
 
 
 def _top(inputs: Inputs, said: pd.DataFrame) -> pd.DataFrame:
@@ -196,6 +214,7 @@ def published_files(inputs: Inputs, scored: Scored) -> dict[str, bytes]:
         "data_through": {table: at.isoformat() for table, at in inputs.data_through.items()},
         "late": inputs.fresh.wanting,
         "counts": scored.counts,
+        "expected_value": _of_values(inputs),
         "movements": len(scored.movements),
         "actions": len(scored.actions),
     }
@@ -236,6 +255,8 @@ def _page(inputs: Inputs, scored: Scored) -> RunPage:
         late=list(inputs.fresh.wanting.values()),
         rules=meta["why"] if isinstance(inputs.judge, Rules) else "",
         rule_notes=scored.notes,
+        currency=_of_values(inputs)["currency"],
+        no_value=_of_values(inputs)["why"],
     )
 
 

@@ -18,12 +18,12 @@ from tierwise.config import PlanFiles, Workspace
 from tierwise.data import Intake
 from tierwise.errors import ContractError, NoUsableModel
 from tierwise.explain import evidence, observe
-from tierwise.features import Matrix, build_matrix, history_start, training_grid
+from tierwise.features import Matrix, build_matrix, deals, history_start, training_grid
 from tierwise.governance import model_card, reference
 from tierwise.jobs.answer import Answer, about, answer_values, publish_no, publish_yes
 from tierwise.jobs.canaries import completed, planted_labels, warnings
 from tierwise.jobs.intake import Say, check_as_of, date_or, inputs_hash, outcome_reach, silent, taken_in
-from tierwise.learning import USABLE, Trained, train_model
+from tierwise.learning import USABLE, Trained, Valued, learn_value, train_model
 from tierwise.publishing import plan_lock
 from tierwise.registry import Registry, write_bundle
 from tierwise.store import Store
@@ -81,13 +81,14 @@ def train(
         said = about(files, intake, tried.findings, tried.stand)
         evaluation = None if tried.trained is None else tried.trained.evaluation.to_dict()
         values = answer_values(said, files, intake, tried.findings, evaluation, tried.no)
+    values["value"] = None if tried.valued is None else dict(tried.valued.report)
     registry = Registry(workspace.registry, workspace.folder / "state" / "models")
     say("publishing the answer")
     with plan_lock(workspace.published, name, PATIENCE_SECONDS), Store.open(workspace.store) as store:
-        if tried.no is not None or tried.trained is None or tried.matrix is None:
+        if tried.no is not None or tried.trained is None or tried.matrix is None or tried.valued is None:
             raise _no(tried.no, publish_no(workspace, files, values, tried.stand, registry, store))
-        meta = said | _meta(tried.trained, tried.matrix, evaluation)
-        number, version = _registered(registry, files, tried.trained, tried.matrix, meta)
+        meta = said | _meta(tried.trained, tried.matrix, evaluation) | {"value": values["value"]}
+        number, version = _registered(registry, files, tried, meta)
         live = any("champion" in v.aliases for v in registry.versions(name) if v.number == number)
         answer = publish_yes(workspace, files, values, tried.stand, number, version, live=live, store=store)
     return TrainResult(
@@ -105,6 +106,7 @@ class _Tried:
     no: NoUsableModel | None
     matrix: Matrix | None = None
     trained: Trained | None = None
+    valued: Valued | None = None
 
 
 def _tried(workspace: Workspace, files: PlanFiles, intake: Intake, as_of: str | datetime | None, say: Say) -> _Tried:
@@ -133,7 +135,17 @@ def _tried(workspace: Workspace, files: PlanFiles, intake: Intake, as_of: str | 
     trained = completed(trained, matrix, copies, files.plan.model.seed)
     for said in warnings(dict(trained.evaluation.canaries)):
         say(said)
-    return _Tried(stand, findings, _useless(files, trained), matrix, trained)
+    useless = _useless(files, trained)
+    valued = None if useless else _valued(files, intake, matrix, stand, say)
+    return _Tried(stand, findings, useless, matrix, trained, valued)
+
+
+def _valued(files: PlanFiles, intake: Intake, matrix: Matrix, stand: datetime, say: Say) -> Valued:
+    """What a won deal brings, of the deals that are known when we stand."""
+    say("learning amounts and win rates")
+    through = min(intake.data_through.get("opportunities", stand), stand)
+    found = intake.warehouse.frame(deals(files.plan.outcome, through))
+    return learn_value(matrix, found, files.plan.outcome, through, files.plan.model.seed)
 
 
 @contextmanager
@@ -188,13 +200,14 @@ def _no(no: NoUsableModel | None, answer: Answer) -> NoUsableModel:
     return NoUsableModel(no.asked, found=no.found, do=no.do, where=no.where, answer=answer)
 
 
-def _registered(
-    registry: Registry, files: PlanFiles, trained: Trained, matrix: Matrix, meta: dict[str, Any]
-) -> tuple[int, str]:
+def _registered(registry: Registry, files: PlanFiles, tried: _Tried, meta: dict[str, Any]) -> tuple[int, str]:
     """The number and version of the model, once its bundle is registered and its card written."""
+    if tried.trained is None or tried.matrix is None or tried.valued is None:
+        raise AssertionError("what is registered was trained")
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "bundle"
-        version = write_bundle(trained.model, matrix.frame.tail(50), meta, bundle)
+        golden = tried.matrix.frame.tail(50)
+        version = write_bundle(tried.trained.model, golden, meta, bundle, tried.valued.model)
         text = model_card(meta | {"model_version": version}, meta["evaluation"])
         number = registry.register(files.plan.plan, bundle, _headline(meta["evaluation"]), _params(meta))
     (files.folder / "card.md").write_text(text, encoding="utf-8")

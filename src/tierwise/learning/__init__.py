@@ -12,11 +12,14 @@ from tierwise.learning.rules import fit_gap, rule_scores
 from tierwise.learning.scorecard import Scorecard
 from tierwise.learning.staged import StagedBooster
 from tierwise.learning.training import Trained, train_model
+from tierwise.learning.value import BEFORE_AMOUNTS, VALUES, Valued, ValueModel, learn_value
 
 __all__ = [
+    "BEFORE_AMOUNTS",
     "NOT_USABLE",
     "TODAY",
     "USABLE",
+    "VALUES",
     "AdditiveBooster",
     "Affine",
     "CalibrationTest",
@@ -33,6 +36,8 @@ __all__ = [
     "StagedBooster",
     "Trained",
     "TwoSidedBooster",
+    "ValueModel",
+    "Valued",
     "auc",
     "average_precision",
     "calibration_test",
@@ -41,6 +46,7 @@ __all__ = [
     "fit_affine",
     "fit_gap",
     "ladder",
+    "learn_value",
     "line_points",
     "measure",
     "paired_difference",

@@ -32,9 +32,10 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         "account_id:t as_of:i side:t family:t feature:t value:t value_as_of:i log_odds:n words:t proven:t"
     ),
     "tiers": _schema(
-        "account_id:t as_of:i fit_score:n signal_score:n propensity:n expected_value:n roles_reached:t tier:t "
-        "previous_tier:t tier_since:i movement:t decided_by:t guardrails:t why:t reason_1:t reason_2:t reason_3:t "
-        "reason_4:t reason_5:t model_version:t policy_version:t run_id:t"
+        "account_id:t as_of:i fit_score:n signal_score:n propensity:n expected_value:n expected_value_low:n "
+        "expected_value_high:n roles_reached:t tier:t previous_tier:t tier_since:i movement:t decided_by:t "
+        "guardrails:t why:t reason_1:t reason_2:t reason_3:t reason_4:t reason_5:t model_version:t policy_version:t "
+        "run_id:t"
     ),
     "movements": _schema(
         "account_id:t as_of:i previous_tier:t tier:t movement:t cause:t decided_by:t guardrails:t why:t "

@@ -15,6 +15,7 @@ import pandas as pd
 
 from tierwise.errors import BundleError, TierwiseError, UsageError
 from tierwise.learning.model import PropensityModel
+from tierwise.learning.value import VALUE_FILE, ValueModel
 
 FORMAT = "tierwise-bundle/1"
 MANIFEST = "MANIFEST.json"
@@ -29,23 +30,33 @@ KNOWN = {
     "signal.txt",
     "meta.json",
     "golden.json",
+    VALUE_FILE,
 }
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle: the model, what was said of it, and its version (the manifest's SHA-256)."""
+    """A verified bundle: the model, what was said of it, its version (the manifest's SHA-256), and what a won deal
+    brings, where that could be learned.
+    """
 
     model: PropensityModel
     meta: Mapping[str, Any]
     version: str
+    value: ValueModel | None = None
 
 
-def write_bundle(model: PropensityModel, golden: pd.DataFrame, meta: Mapping[str, Any], folder: Path) -> str:
+def write_bundle(
+    model: PropensityModel,
+    golden: pd.DataFrame,
+    meta: Mapping[str, Any],
+    folder: Path,
+    value: ValueModel | None = None,
+) -> str:
     """Write a bundle into an empty or new folder, and give its version; the same arguments, the same bytes.
 
     golden: rows with the model's features, of which the first 50 are kept with their expected log-odds.
-    meta: JSON values (the evaluation, the plan's name, the hash of the inputs).
+    meta: JSON values (the evaluation, the plan's name, the hash of the inputs). value: what a won deal brings.
 
     Raises
     ------
@@ -56,6 +67,8 @@ def write_bundle(model: PropensityModel, golden: pd.DataFrame, meta: Mapping[str
     if any(folder.iterdir()):
         raise UsageError(f"A bundle was to be written into {folder}", found="the folder is not empty")
     files = {**model.to_files(), "meta.json": _json(dict(meta)), "golden.json": _json(_golden(model, golden))}
+    if value is not None:
+        files[VALUE_FILE] = value.to_bytes()
     manifest = _json(
         {"format": FORMAT, "files": {n: {"sha256": _sha(b), "bytes": len(b)} for n, b in sorted(files.items())}}
     )
@@ -84,7 +97,8 @@ def read_bundle(folder: Path, *, version: str | None = None, threads: int = 1) -
         raise _damaged(folder, f"meta.json or golden.json cannot be read ({error})") from error
     model = PropensityModel.from_files(files, threads)
     _rescore(folder, model, golden)
-    return Bundle(model, meta, found)
+    value = ValueModel.from_bytes(files[VALUE_FILE]) if VALUE_FILE in files else None
+    return Bundle(model, meta, found, value)
 
 
 def _verified(folder: Path, version: str | None) -> tuple[dict[str, bytes], str]:

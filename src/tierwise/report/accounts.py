@@ -82,9 +82,12 @@ def steps_of(row: Mapping[str, object], reasons: pd.DataFrame, w: Words) -> list
 
 
 def card(
-    row: Mapping[str, object], reasons: pd.DataFrame | None, names: Mapping[str, str], w: Words
+    row: Mapping[str, object], reasons: pd.DataFrame | None, names: Mapping[str, str], w: Words, currency: str = ""
 ) -> dict[str, object]:
-    """One account: who, where it stands, why, its scores, and its waterfall (or why there is none)."""
+    """One account: who, where it stands, why, its scores, and its waterfall (or why there is none).
+
+    currency : of its expected value.
+    """
     propensity, base = real(row.get("propensity")), real(row.get("base"))
     who = named(row, names)
     before, tier = row.get("previous_tier"), row.get("tier")
@@ -113,6 +116,8 @@ def card(
         "account_score": real(row.get("account_score")),
         "fit_score": real(row.get("fit_score")),
         "signal_score": real(row.get("signal_score")),
+        "value": [real(row.get(f"expected_value{end}")) for end in ("", "_low", "_high")],
+        "currency": clean(currency, 10),
         "direction": direction(before, tier),
         "before": w.tier(before),
         "cause": w(cause(row)),
@@ -149,10 +154,9 @@ def account_page(values: AccountPage) -> str:
             "console": True,
             "page_title": f"{named(row, values.names)['name']} · {clean(values.plan)}",
             "v": values,
-            "a": card(row, values.reasons, values.names, w),
+            "a": card(row, values.reasons, values.names, w, values.currency),
             "sides": sides,
             "by_rules": rules,
-            "expected_value": real(row.get("expected_value")),
             "roles": [w.sentence(r, 40).replace("_", " ") for r in str(row.get("roles_reached") or "").split(";") if r],
         },
         values.labels,

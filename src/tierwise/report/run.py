@@ -58,6 +58,7 @@ def run_dict(values: RunPage) -> dict[str, object]:
         "intake": intake_part(values, w),
         "quarantine": quarantine_part(values),
         "refused": refused_part(values, w),
+        "no_value": w.sentence(values.no_value, 300),
         "notes": [w.sentence(words.sentences(note), 600) for note in values.notes],
     }
 
@@ -216,7 +217,7 @@ def _card(
     record: Mapping[object, object], reasons: pd.DataFrame | None, values: RunPage, w: Words
 ) -> dict[str, object]:
     row = {str(k): (None if absent(v) else v) for k, v in record.items()}
-    return card(row, reasons, values.names, w)
+    return card(row, reasons, values.names, w, values.currency)
 
 
 def top_accounts(tiers: pd.DataFrame, values: RunPage, w: Words) -> dict[str, object]:

@@ -181,6 +181,41 @@ def _measured(found: Mapping[str, object], w: Words) -> Part:
     return {"measured": bool(found.get("measured")), "why": w.sentence(found.get("why"), 300)}
 
 
+def value_part(values: TrainingPage, w: Words) -> Part | None:
+    """What a won deal brings and how many of the opened are won: learned of what, and how it did on later deals."""
+    found = _mapping(values.answer.get("value"))
+    if not found:
+        return None
+    rows = [_expectation(key, _mapping(found[key]), w) for key in ("amount", "win_rate") if found.get(key)]
+    return {"why": w.sentence(found.get("why"), 300), "currency": clean(found.get("currency"), 10), "rows": rows}
+
+
+KINDS_OF_MEAN = {"mean": "one mean of all", "segments": "means by segment", "gamma": "gamma regression"}
+
+
+def _expectation(key: str, found: Mapping[str, object], w: Words) -> Part:
+    """One of the two: its kind, n, mean, the age from which a deal counts, and the unseen deals."""
+    unseen = _mapping(found.get("unseen"))
+    numbers = {name: real(unseen.get(name)) for name in ("loss", "loss_of_mean", "predicted", "low", "high", "actual")}
+    names = [clean(str(name).replace("_", " "), 60) for name in _list(found.get("features"))]
+    return numbers | {
+        "amounts": key == "amount",
+        "words": "Amount of a won deal" if key == "amount" else "Win rate of opened deals",
+        "kind": KINDS_OF_MEAN[str(found["kind"])],
+        "features": ", ".join(names),
+        "because": w.sentence(found.get("because"), 300),
+        "n": whole(found.get("n")),
+        "companies": whole(found.get("companies")),
+        "mean": real(found.get("mean")),
+        "days": whole(found.get("old_enough_days")),
+        "open": whole(found.get("still_open")),
+        "young": whole(found.get("too_young")),
+        "less": figure(unseen.get("less")),
+        "unseen": whole(unseen.get("n")) or 0,
+        "from": clean(unseen.get("from"), 10),
+    }
+
+
 def rubric_part(values: TrainingPage, w: Words) -> Part:
     """The lines of icp.yaml's rubric, and which of them the baseline could not read."""
     found = _mapping(values.answer.get("rubric"))
@@ -216,6 +251,7 @@ SECTIONS: tuple[tuple[str, Callable[[Words], str], Callable[[TrainingPage, Words
     ("evidence", lambda w: "How good it is, on months it had not seen", evidence_part),
     ("candidates", lambda w: "How it was chosen", candidates_part),
     ("canaries", lambda w: "What must come to nothing, and whether it did", canaries_part),
+    ("value", lambda w: w.title("expected_value"), value_part),
     ("rubric", lambda w: "The rubric", rubric_part),
     ("columns", lambda w: "Columns refused and accepted", columns_part),
 )

@@ -27,6 +27,7 @@ class RunPage:
     outcome : what is predicted, as a verb phrase ("open a new-business opportunity").
     late : what is said of each source that is late or short; where there is one, demotions were held.
     rules : why there is no usable model, where tiers go by rules; rule_notes : what is to be said of them.
+    currency : of expected values ("": not named); no_value : why there are none.
     trained_as_of : the ISO date that the model was trained as of; where it is after as_of, the page is a look back.
     """
 
@@ -55,6 +56,8 @@ class RunPage:
     late: Sequence[str] = ()
     rules: str = ""
     rule_notes: Sequence[str] = ()
+    currency: str = ""
+    no_value: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,8 @@ class TrainingPage:
     ----------
     answer : its training.json: plan, predicts, horizon_days, data_through, verdict, why, do, published (words),
         evaluation (`learning.Evaluation.to_dict()`, or None), needs, unbeaten and helps (`governance.answer`), rubric
-        (lines: words, points, unread; cannot_be_formed), refused, accepted, accepted_findings, notes.
+        (lines: words, points, unread; cannot_be_formed), value (`learning.Valued.report`, or
+        None), refused, accepted, accepted_findings, notes.
     """
 
     answer: Mapping[str, object]
@@ -150,3 +154,5 @@ class AccountPage:
     reasons: pd.DataFrame | None
     labels: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    currency: str = ""
+    no_value: str = ""

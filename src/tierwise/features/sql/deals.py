@@ -116,3 +116,41 @@ def outcomes(outcome: Outcome, data_through: datetime) -> Step:
         """,
         {**happened.params, "horizon": outcome.horizon_days, "through": naive(data_through)},
     )
+
+
+def deals(outcome: Outcome, through: datetime) -> Query:
+    """Every opportunity of the types, pipelines, products and least amount that the outcome asks for, as known then.
+
+    Columns: opportunity_id, account_id, opened_at (for an outcome that is a stage: when it was reached), closed_at
+    (null: open), won, amount (of a won one, as it was closed), currency. A deal is open until its close is known: what
+    it is to bring, and whether it is won, are read from then on. Where the outcome asks for a least amount, open deals
+    are left out, as theirs is not known yet.
+    """
+    params: dict[str, object] = {"through": naive(through)}
+    tests = ["(e.deleted_at IS NULL OR e.deleted_at >= $through)"]
+    for column, values in (("type", outcome.types), ("pipeline", outcome.pipelines), ("product", outcome.products)):
+        if values:
+            params[column] = list(values)
+            tests.append(f"list_contains(${column}, e.{column})")
+    opened, entered = "e.created_at", ""
+    if outcome.event == "stage_reached":
+        params["stages"] = list(outcome.stages)
+        opened = "g.entered_at"
+        entered = """JOIN (SELECT opportunity_id, min(entered_at) AS entered_at FROM opportunity_stages
+                           WHERE list_contains($stages, stage) GROUP BY opportunity_id) g
+                     ON g.opportunity_id = e.opportunity_id"""
+    closed = "coalesce(e.is_closed AND e.closed_at < $through, FALSE)"
+    if outcome.min_amount is not None:
+        params["min_amount"] = outcome.min_amount
+        tests.append(f"{closed} AND e.amount >= $min_amount")
+    return Query(
+        f"""
+        SELECT opportunity_id, account_id, opened_at, CASE WHEN closed THEN closed_at END AS closed_at,
+               closed AND won AS won, CASE WHEN closed AND won THEN amount END AS amount, currency
+        FROM (SELECT e.opportunity_id, e.account_id, {opened} AS opened_at, e.closed_at, {closed} AS closed,
+                     coalesce(e.is_won, FALSE) AS won, CAST(e.amount AS DOUBLE) AS amount, e.currency
+              FROM opportunities e {entered} WHERE {" AND ".join(tests)})
+        WHERE opened_at < $through ORDER BY opportunity_id
+        """,
+        params,
+    )
