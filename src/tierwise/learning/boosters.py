@@ -21,9 +21,9 @@ from tierwise.learning.forest import Forest
 from tierwise.learning.sides import Path, Prepared, SidesClassifier
 from tierwise.learning.tree_tables import TreeTables
 
-ROUNDS = (10, 20, 35, 50, 75, 100, 150, 200, 300, 400)
+ROUNDS = (10, 20, 35, 50, 75, 100, 150, 200, 300, 400, 600, 800)
 PATIENCE = 2
-MAX_BIN = 127
+MAX_BIN = 255
 
 
 def column_names(features: Sequence[Feature]) -> list[str]:

@@ -22,7 +22,7 @@ from tierwise.learning.calibration import row_log_loss
 from tierwise.learning.encoding import Encoder, Floats
 from tierwise.learning.sides import Path, Prepared, SidesClassifier
 
-PENALTIES = (1000.0, 300.0, 150.0, 80.0, 40.0, 20.0, 10.0)
+PENALTIES = (1000.0, 300.0, 150.0, 80.0, 40.0, 20.0, 10.0, 4.0)
 ROWS_FOR_CURVATURE = 50_000
 """The curvature is taken from at most so many rows, evenly spread; the gradient always from all."""
 CHUNK = 4096
