@@ -27,7 +27,7 @@ from tierwise.learning.search import Tried, follow
 from tierwise.learning.sides import prepare
 from tierwise.learning.splits import Division, Instants, Mask
 
-MOST_ROWS = 12_000
+MOST_ROWS = 8_000
 """Rows that the canaries read; of more, those of a fixed sample of account families."""
 DRAWS, EACH_END = 199, 5
 """Dealings that make a null band, and how many of them lie at or beyond each of its ends: 5 in 200 is 2.5 %."""
