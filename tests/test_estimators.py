@@ -33,4 +33,4 @@ def checks() -> list[Any]:
 
 @pytest.mark.parametrize(("estimator", "check"), checks())
 def test_scikit_learn_s_checks(estimator: Any, check: Any) -> None:
-    check(estimator)
+    assert check(estimator) is None, "a check that fails raises"

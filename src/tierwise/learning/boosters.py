@@ -214,10 +214,6 @@ class FreeBooster(_Booster):
     def _groups(self) -> list[list[int]]:
         return []
 
-    def sides(self, X: Any) -> tuple[Floats, Floats]:
-        """A free booster has no sides."""
-        raise NotImplementedError("a free booster mixes the two sides in one tree")
-
 
 def _text(booster: lightgbm.Booster) -> bytes:
     return re.sub(r"\[num_threads: \d+\]", "[num_threads: 1]", booster.model_to_string()).encode()

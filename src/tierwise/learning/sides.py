@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Self
@@ -78,7 +79,7 @@ def _some(features: Sequence[Feature]) -> Sequence[Feature]:
     return features
 
 
-class SidesClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class SidesClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """A binary classifier: log-odds = base + fit side + signal side, no term of which reads both sides.
 
     A subclass learns from encoded rows (`_learn`), gives contributions of encoded rows (`_contribute`), follows its
@@ -151,14 +152,17 @@ class SidesClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _weights(self, y: Floats) -> Floats:
         return np.asarray(np.where(y == 1, self.outcome_weight, 1.0), dtype=np.float64)
 
+    @abstractmethod
     def _learn(self, encoded: Floats, y: Floats) -> None:
-        raise NotImplementedError
+        """Learn from encoded rows and outcomes of 0 and 1."""
 
+    @abstractmethod
     def _follow(self, rows: Prepared) -> Path:
-        raise NotImplementedError
+        """The path over the rows held out."""
 
+    @abstractmethod
     def _contribute(self, encoded: Floats) -> Floats:
-        raise NotImplementedError
+        """The contributions of encoded rows."""
 
     def contributions(self, X: Any) -> Floats:
         """Each feature's exact share of the raw log-odds, zero on average in training: rows x features."""
@@ -190,14 +194,14 @@ class SidesClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = True
         return tags
 
+    @abstractmethod
     def to_files(self) -> dict[str, bytes]:
         """What was learned, beside the encoder, as files."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def from_files(cls, files: Mapping[str, bytes], encoder: Encoder, threads: int = 1) -> Self:
         """The estimator that `to_files` and its encoder describe."""
-        raise NotImplementedError
 
     @classmethod
     def _restored(cls, encoder: Encoder, threads: int) -> Self:

@@ -31,9 +31,8 @@ def decide(
     1. suppression (`excluded`, `negative_trigger`), out-of-cohort accounts included: a suppression is never hidden by a
        status;
     2. cohort status (`status`): the tier is the status;
-    3. minimum fit (`low_fit`): recycle, whatever the signals; named as guardrail `minimum_fit` where signals would
-       otherwise have named a tier (with fit considered high, a row that asks for a signal or for a role reached, or a
-       surge);
+    3. minimum fit (`low_fit`): recycle, whatever the signals; guardrail `minimum_fit` where, with fit considered high,
+       a row that asks for a signal or for a role reached, or a surge, would have named a tier;
     4. staleness (`stale`): `after_days < days_since_signal <= within_days`;
     5. the first tier row whose bands are all reached, or `no_match`: recycle;
     6. `surge`: one tier up while it is in force;
@@ -45,23 +44,21 @@ def decide(
     suppression and cohort status lower an account; whatever else would have is named by `inputs_late`, and the account
     keeps its tier, the tier held and since when, so that the next run with whole inputs demotes by the rules above.
 
-    Where fit is not known (tiers by rules without a rubric), the minimum fit cannot be judged, and nothing is guessed
-    upward: an eligible account without a fit_score stands as one of moderate fit (of low fit, where the policy asks for
-    no more) and below tier_1, whatever its signals, its surge or its stay; where a high fit would have named a higher
-    tier, the guardrail `fit_unknown` says so, and it decides where a tier_1 was lowered for it.
+    Where fit is not known (tiers by rules without a rubric), nothing is guessed upward: an account without a fit_score
+    stands as one of moderate fit (of low fit, where the policy asks for no more) and below tier_1; where a high fit
+    would have named a higher tier, the guardrail `fit_unknown` says so, and decides where it lowered a tier_1.
 
-    Law 6 holds for fit_score, signal_score and coverage, each raised alone, the policy facts (and propensity) held
-    equal or propensity raised with them. `days_since_signal` is such a fact: fewer days never lower a tier, but for the
-    one step from "never, or more than within_days ago" into staleness, which is what staleness means.
+    Law 6 holds for fit_score, signal_score and coverage, each raised alone, the policy facts (and propensity) equal, or
+    propensity raised with them. Fewer `days_since_signal` never lower a tier, but for the step into staleness.
 
     Parameters
     ----------
     accounts : a row an account: ACCOUNT_COLUMNS, and owner_id where known. Scores may be missing for suppressed and
-        out-of-cohort accounts only, and fit_score also where it is not known.
+        out-of-cohort accounts only, and fit_score also where not known.
     state : the newest state of each account before as_of (STATE_COLUMNS); empty where there is none.
     model_version : what scored the accounts; a change since the state is a cause of movements.
-    fit_unknown : whether eligible accounts may lack a fit_score.
-    hold_demotions : why demotions are held ("crm is late"), in the words of `why`; empty: they are not.
+    hold_demotions : why demotions are held ("crm is late"), in the words of `why`; empty: they are not. fit_unknown :
+        whether eligible accounts may lack a fit_score.
 
     Returns
     -------
