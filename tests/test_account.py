@@ -85,6 +85,7 @@ def test_top_reasons_are_families_with_values(workspace: Workspace) -> None:
     assert " such accounts, " in told
 
 
+@pytest.mark.long
 def test_another_model_is_a_part_of_the_change_by_itself(workspace: Workspace, tmp_path: Path) -> None:
     copy = tierwise.load_workspace(Path(shutil.copytree(workspace.folder, tmp_path / "ws")))
     trained = tierwise.train(copy, as_of="2025-12-01")

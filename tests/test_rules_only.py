@@ -220,6 +220,7 @@ def test_an_empty_rubric_leaves_recency_alone_and_nobody_in_tier_1(workspace: Wo
 # --- who is live
 
 
+@pytest.mark.long
 def test_a_later_usable_training_goes_live_and_rollback_leads_back_to_rules(workspace: Workspace) -> None:
     trained_in_vain(workspace)
     tierwise.score(workspace, as_of=TRAINED)
@@ -268,6 +269,7 @@ def test_a_baseline_that_stands_is_named_with_its_lead_and_what_would_settle_it(
     assert "does not beat" in lead.split("</p>")[0]
 
 
+@pytest.mark.long
 def test_a_live_model_stays_where_a_retraining_says_no(workspace: Workspace) -> None:
     ask(workspace.folder, 20)
     made = tierwise.train(again(workspace), as_of=USABLE)

@@ -573,7 +573,8 @@ def test_columns_of_any_name_are_drafted_trained_scored_and_explained(tmp_path: 
     page = (run.folder / "report.html").read_text()
     assert "Lead Source" in page
     foremost = said[reasons.groupby("account_id").cumcount()[said.index] < 10].iloc[0]
-    assert foremost["words"] in set(explain(workspace, foremost["account_id"]).steps["words"])
+    steps = explain(workspace, foremost["account_id"]).steps["words"]
+    assert any(words.startswith(foremost["words"]) for words in steps)
 
 
 def test_channels_kinds_and_members_may_be_called_anything(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ from tierwise.learning.forest import Forest
 from tierwise.learning.sides import Path, Prepared, SidesClassifier
 from tierwise.learning.tree_tables import TreeTables
 
-ROUNDS = (10, 20, 35, 50, 75, 100, 150, 200, 300, 400, 600, 800)
-PATIENCE = 2
+ROUNDS = (10, 20, 35, 50, 75, 100, 150, 200, 300, 400)
+PATIENCE = 1
 MAX_BIN = 255
 
 
@@ -43,7 +43,7 @@ class _Booster(SidesClassifier):
         self,
         features: tuple[Feature, ...] | None = None,
         rounds: int = 100,
-        learning_rate: float = 0.05,
+        learning_rate: float = 0.1,
         num_leaves: int = 15,
         min_leaf: int | None = None,
         lambda_l2: float = 10.0,

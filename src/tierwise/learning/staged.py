@@ -36,7 +36,7 @@ class StagedBooster(SidesClassifier):
         features: tuple[Feature, ...] | None = None,
         rounds: int = 100,
         fit_rounds: int = 100,
-        learning_rate: float = 0.05,
+        learning_rate: float = 0.1,
         num_leaves: int = 15,
         min_leaf: int | None = None,
         lambda_l2: float = 10.0,
