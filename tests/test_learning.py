@@ -657,6 +657,13 @@ def test_the_simpler_wins_within_one_standard_error() -> None:
         choose({"scorecard": tried(good, slope=0)}, families)
 
 
+def test_a_budget_in_minutes_alone_tunes_until_they_are_over() -> None:
+    ticks = iter(range(0, 10_000, 10))
+    asked = plan(tuning={"minutes": 1}, candidates=["additive"], scorecard_below=2, folds=2)
+    told = train_model(matrix(accounts=200), asked, threads=1, clock=lambda: next(ticks)).evaluation
+    assert len(told.trials) == 6, "one as it stands, and one each ten seconds before the minute is over"
+
+
 def test_outcomes_that_turn_round_have_no_usable_model() -> None:
     sample = matrix(accounts=400, months=14, strength=2.0, features=(WEB,))
     frame = sample.frame.copy()

@@ -197,13 +197,18 @@ class Candidate(Frozen):
 
 
 class Tuning(Frozen):
-    """How much is tried to find better settings, by whichever bound comes first; 0 trials: the settings as they stand.
+    """How much is tried to find better settings, by whichever bound comes first; neither: the settings as they stand.
 
     The same seed and number of trials give the same model, byte by byte; a bound in minutes does not.
     """
 
     trials: Annotated[int, Field(ge=0, le=10_000)] = 0
     minutes: Annotated[float, Field(gt=0)] | None = None
+
+    @property
+    def most(self) -> int:
+        """The most trials: those stated, or with minutes alone as many as fit."""
+        return self.trials or (10_000 if self.minutes else 0)
 
 
 class Learning(Frozen):

@@ -154,7 +154,7 @@ def _journal(workspace: Workspace, files: PlanFiles, intake: Intake, stand: date
 
     Its name hashes all that decides the search: tables, date, and what the plan says of the model.
     """
-    if not files.plan.model.tuning.trials:
+    if not files.plan.model.tuning.most:
         yield None
         return
     said = "\0".join((inputs_hash(intake, files), stand.isoformat(), files.plan.model.model_dump_json()))

@@ -55,7 +55,7 @@ def tune(
     seed and number of trials the search is the same, also if it was killed in between and its journal kept.
     """
     search = _Search(folds, features, budget, threads, seed, say)
-    turns = _turns(candidates, budget.tuning.trials)
+    turns = _turns(candidates, budget.tuning.most)
     with _quiet():
         for number, candidate in enumerate(turns, start=1):
             if number > len(candidates) and search.out_of_time():
@@ -111,7 +111,8 @@ class _Search:
         line = {"trial": number, "candidate": candidate.called, "settings": settings, "log_loss": loss}
         self.trials.append(line | {"state": "pruned" if done.state is TrialState.PRUNED else "complete"})
         if of > len(self.studies):
-            self.say(f"trial {number} of {of}: {self._words(self.trials[-1])}")
+            most = f" of {of}" if self.budget.tuning.trials else ""
+            self.say(f"trial {number}{most}: {self._words(self.trials[-1])}")
 
     def _words(self, line: Mapping[str, Any]) -> str:
         known = [t for t in self.trials if t["log_loss"] is not None]
