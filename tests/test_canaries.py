@@ -254,7 +254,8 @@ def page(canary: dict) -> str:
 
 
 def test_the_page_says_what_came_to_nothing_and_what_did_not() -> None:
-    text = page({})
+    labels = {"measured": True, "inside": True, "auc": 0.51, "low": 0.45, "high": 0.55, "rows": 1, "test_rows": 1}
+    text = page({"permuted_labels": labels | {"test_outcomes": 1, "draws": 199, "learned": True}})
     assert "What must come to nothing, and whether it did" in text
     assert "Nothing was learned from them, as it must be." in text
     assert "Signal side, drawn by row" in text

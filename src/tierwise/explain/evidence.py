@@ -9,7 +9,7 @@ c (y - p) is zero in the mean for a feature that tells nothing, whatever else is
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +20,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from tierwise.features.feature import Feature
+from tierwise.learning.parallel import side_by_side
 
 if TYPE_CHECKING:
     from tierwise.features.matrix import Matrix
@@ -103,13 +104,20 @@ def evidence_of(estimator: SidesClassifier, features: Sequence[Feature], matrix:
     half = np.array([zlib.crc32(str(f).encode()) % 2 == 0 for f in rows["family_id"]], dtype=bool)
     older, newer = _older_and_newer(as_of, matrix.horizon_days)
     parts, rest = np.zeros((len(rows), len(features))), np.full(len(rows), np.nan)
-    for mine in (half, ~half):
-        learn, judge = older & mine, newer & ~mine
-        if not _enough(y, learn) or not _enough(y, judge):
-            return Evidence({}, {})
-        fitted = type(estimator)(**estimator.get_params(deep=False)).fit(rows[learn], y[learn])
-        parts[judge] = fitted.contributions(rows[judge])
-        rest[judge] = fitted.base_
+    halves = [(older & mine, newer & ~mine) for mine in (half, ~half)]
+    if not all(_enough(y, learn) and _enough(y, judge) for learn, judge in halves):
+        return Evidence({}, {})
+
+    def learned(learn: Mask, judge: Mask) -> Callable[[int], tuple[Floats, float]]:
+        def piece(threads: int) -> tuple[Floats, float]:
+            fitted = estimator.again(threads=threads).fit(rows[learn], y[learn])
+            return fitted.contributions(rows[judge]), fitted.base_
+
+        return piece
+
+    pieces = [learned(learn, judge) for learn, judge in halves]
+    for (_, judge), (part, base) in zip(halves, side_by_side(pieces, estimator.threads), strict=True):
+        parts[judge], rest[judge] = part, base
     parts, rest, y = parts[newer], rest[newer], y[newer]
     groups = family_groups(features)
     stratum = 2 * as_of[newer].astype("datetime64[M]").astype(np.int64) + half[newer]

@@ -80,8 +80,7 @@ def judged_noise(trained: Trained, matrix: Matrix, seed: int) -> dict[str, Any]:
     known = matrix.eligible().mature()
     known = known.where(family_sample(known.frame["family_id"].to_numpy(), MOST_ROWS, seed))
     frame, features = with_noise(known.frame, trained.model.features, seed)
-    estimator = trained.model.estimator
-    blank = type(estimator)(**(estimator.get_params(deep=False) | {"features": features}))
+    blank = trained.model.estimator.again(features=features)
     found = evidence_of(blank, features, replace(known, frame=frame, features=features))
     shown = {f.name: found.measured and found.of(f) == "part" for f in NOISE}
     lines = [

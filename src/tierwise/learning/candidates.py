@@ -36,14 +36,14 @@ class Kind:
 
 
 _TREES = {
-    "learning_rate": Range(0.02, 0.2),
+    "learning_rate": Range(0.05, 0.25),
     "min_leaf": Range(20, 1000),
     "lambda_l2": Range(1.0, 300.0),
     "feature_fraction": Range(0.2, 1.0),
 }
 
 KINDS: Mapping[str, Kind] = {
-    "scorecard": Kind(Scorecard, {"bins": Range(4, 20)}, most_trials=5),
+    "scorecard": Kind(Scorecard, {"bins": Range(4, 20)}, most_trials=3),
     "additive": Kind(AdditiveBooster, {"num_leaves": Range(2, 8), **_TREES}),
     "two_sided": Kind(TwoSidedBooster, {"num_leaves": Range(3, 31), **_TREES}),
     "staged": Kind(StagedBooster, {"num_leaves": Range(3, 31), "fit_rounds": Range(20, 300), **_TREES}),

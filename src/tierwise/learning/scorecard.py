@@ -26,6 +26,8 @@ PENALTIES = (1000.0, 300.0, 150.0, 80.0, 40.0, 20.0, 10.0, 4.0)
 ROWS_FOR_CURVATURE = 50_000
 """The curvature is taken from at most so many rows, evenly spread; the gradient always from all."""
 CHUNK = 4096
+NEAR, NEARER = 1e-5, 1e-7
+"""A solution is near enough, on a path and for good, when a step would gain so much of the variance in log-loss."""
 FEW_STEPS, MOST_STEPS = 5, 60
 """Once a penalty took more steps than this, the next one's curvature is taken anew."""
 
@@ -63,18 +65,28 @@ class Scorecard(SidesClassifier):
         key = ("bins", self.bins)
         if key not in rows.memo:
             bins = learn_bins(rows.encoded, rows.encoder, self.bins)
-            rows.memo[key] = (bins, codes_of(rows.encoded, bins))
-        self.bins_, codes = rows.memo[key]
-        said = []
-        for solved in self._solved(codes, rows.y, PENALTIES):
-            self._settle(solved)
-            said.append(self.base_ + self._contribute(rows.held).sum(axis=1))
-        return Path(PENALTIES, np.stack(said))
+            rows.memo[key] = (bins, codes_of(rows.encoded, bins), codes_of(rows.held, bins))
+        self.bins_, codes, held = rows.memo[key]
 
-    def _solved(self, codes: Codes, y: Floats, penalties: Sequence[float]) -> Iterator[tuple[float, list[Floats]]]:
+        def said() -> Iterator[Floats]:
+            for solved in self._solved(codes, rows.y, PENALTIES, NEAR):
+                self._settle(solved)
+                yield self._log_odds(held)
+
+        return Path.until_worse(PENALTIES, said(), rows.held_y)
+
+    def _log_odds(self, codes: Codes) -> Floats:
+        out = np.full(codes.shape[1], self.base_)
+        for own, table in zip(codes, self.tables_, strict=True):
+            out += table[own]
+        return out
+
+    def _solved(
+        self, codes: Codes, y: Floats, penalties: Sequence[float], near: float = NEARER
+    ) -> Iterator[tuple[float, list[Floats]]]:
         layout = Layout(self.bins_, tuple(f.monotone for f in self.encoder_.features))
         with threadpool_limits(1), ThreadPoolExecutor(self.threads) as pool:
-            yield from _solve(codes, y, self._weights(y), layout, penalties, pool)
+            yield from _solve(codes, y, self._weights(y), layout, penalties, near, pool)
 
     def _settle(self, solved: tuple[float, list[Floats]]) -> None:
         """Keep what was solved: the base, and per feature the points of `missing`, bin 0, bin 1, ..."""
@@ -208,7 +220,13 @@ class Layout:
 
 
 def _solve(
-    codes: Codes, y: Floats, weight: Floats, layout: Layout, penalties: Sequence[float], pool: ThreadPoolExecutor
+    codes: Codes,
+    y: Floats,
+    weight: Floats,
+    layout: Layout,
+    penalties: Sequence[float],
+    near: float,
+    pool: ThreadPoolExecutor,
 ) -> Iterator[tuple[float, list[Floats]]]:
     """(intercept, centred tables) at each penalty, each starting where the one before ended (damped Newton steps)."""
     rate = float((weight * y).sum() / weight.sum())
@@ -231,7 +249,7 @@ def _solve(
             steps += 1
             gradient = layout.gradient(codes, weight * (expit(eta) - y)) + ridge * beta
             step = _bounded(curvature, gradient, low - beta, high - beta) if bounded else -cho_solve(factor, gradient)
-            if -float(gradient @ step) < 1e-7 * len(y) * max(rate * (1 - rate), 1e-6):
+            if -float(gradient @ step) < near * len(y) * max(rate * (1 - rate), 1e-6):
                 break
             size = 1.0
             while size > 1e-3:

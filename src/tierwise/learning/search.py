@@ -12,13 +12,14 @@ from tierwise.features.feature import Feature
 from tierwise.learning.calibration import Affine, fit_affine, row_log_loss
 from tierwise.learning.candidates import make
 from tierwise.learning.encoding import Floats
+from tierwise.learning.parallel import side_by_side
 from tierwise.learning.sides import Path, Prepared, SidesClassifier
 
-AfterFold = Callable[[int, float], None]
+AfterFirst = Callable[[float], None]
 
 
-def nothing(number: int, loss: float) -> None:
-    """After a fold, do nothing."""
+def nothing(loss: float) -> None:
+    """After the first fold, do nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,29 +54,34 @@ def follow(
     *,
     threads: int,
     seed: int,
-    after_fold: AfterFold = nothing,
+    after_first: AfterFirst = nothing,
 ) -> Tried:
     """Judge a candidate with these settings at the value of its path parameter that the folds find best."""
     estimator = make(candidate, features, settings, threads=threads, seed=seed)
-    value, log_odds, affine = judge(estimator, folds, after_fold)
+    value, log_odds, affine = judge(estimator, folds, after_first)
     y = np.concatenate([fold.held_y for fold in folds])
     chosen = {**settings, estimator.path_parameter: value}
     return Tried(candidate, chosen, log_odds, affine, row_log_loss(affine(log_odds), y))
 
 
 def judge(
-    estimator: SidesClassifier, folds: Sequence[Prepared], after_fold: AfterFold = nothing
+    estimator: SidesClassifier, folds: Sequence[Prepared], after_first: AfterFirst = nothing
 ) -> tuple[Setting, Floats, Affine]:
     """Follow an estimator's path on each fold: the value of the lowest log-loss over all, its log-odds, their map.
 
-    after_fold: called with the fold's number and the lowest mean log-loss so far; it may raise to give up.
+    after_first: called with the lowest mean log-loss on the oldest fold, which costs least; it may raise to give up.
+    The other folds are followed side by side.
     """
-    paths: list[Path] = []
-    for number, fold in enumerate(folds):
-        paths.append(estimator.path(fold))
-        log_odds = np.concatenate([path.log_odds for path in paths], axis=1)
-        at, affine, loss = _best(log_odds, np.concatenate([f.held_y for f in folds[: number + 1]]))
-        after_fold(number, loss)
+
+    def follower(fold: Prepared) -> Callable[[int], Path]:
+        return lambda threads: estimator.again(threads=threads).path(fold)
+
+    first, *others = map(follower, folds)
+    paths = [first(estimator.threads)]
+    after_first(_best(paths[0].log_odds, folds[0].held_y)[2])
+    paths += side_by_side(others[::-1], estimator.threads)[::-1]
+    log_odds = np.concatenate([path.log_odds for path in paths], axis=1)
+    at, affine, _ = _best(log_odds, np.concatenate([fold.held_y for fold in folds]))
     value = paths[0].values[at]
     return int(value) if float(value).is_integer() else value, log_odds[at], affine
 

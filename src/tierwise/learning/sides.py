@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -17,7 +17,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tierwise.errors import NoUsableModel
 from tierwise.features.feature import Feature
+from tierwise.learning.calibration import row_log_loss
 from tierwise.learning.encoding import Encoder, Floats, signal_mask
+
+PATIENCE = 1
 
 
 class OneClass(NoUsableModel, ValueError):
@@ -32,6 +35,22 @@ class Path(NamedTuple):
 
     values: tuple[float, ...]
     log_odds: Floats
+
+    @classmethod
+    def until_worse(cls, values: Sequence[float], said: Iterable[Floats], y: Floats) -> Path:
+        """The path over held-out rows as far as it is worth following.
+
+        said: value by value the rows' log-odds, made as they are asked for. Once the log-loss has been worse than its
+        best at PATIENCE values, the path ends, and what would come later stands at the last.
+        """
+        found: list[Floats] = []
+        losses: list[float] = []
+        for log_odds in said:
+            found.append(log_odds)
+            losses.append(float(row_log_loss(log_odds, y).mean()))
+            if len(losses) - 1 - int(np.argmin(losses)) >= PATIENCE:
+                break
+        return cls(tuple(values), np.stack(found + [found[-1]] * (len(values) - len(found))))
 
 
 @dataclass(frozen=True)
@@ -109,6 +128,10 @@ class SidesClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc
         encoded, outcomes = self._started(X, y)
         self._learn(encoded, outcomes)
         return self
+
+    def again(self, **changed: Any) -> Self:
+        """An estimator with the same settings but for those changed, not yet fitted."""
+        return type(self)(**self.get_params(deep=False) | changed)
 
     def path(self, rows: Prepared) -> Path:
         """The raw log-odds of the rows held out by models of the training rows, the most regularised first."""

@@ -10,7 +10,7 @@ from scipy.special import logit
 from sklearn.model_selection import GroupKFold
 
 from tierwise.features.feature import Feature
-from tierwise.learning.boosters import ROUNDS, FreeBooster, read_booster
+from tierwise.learning.boosters import FreeBooster, read_booster
 from tierwise.learning.encoding import Encoder, Floats, signal_mask
 from tierwise.learning.sides import Path, Prepared, SidesClassifier
 
@@ -73,8 +73,7 @@ class StagedBooster(SidesClassifier):
         before = first._predict(self._of("fit", rows.held), raw_score=True)
         second = self._stage("signal")
         data = second._binned(self._of("signal", rows.encoded), rows.y, start)
-        grown = second._grown(data, len(rows.y), self._of("signal", rows.held), rows.held_y, before)
-        return Path(tuple(map(float, ROUNDS)), grown)
+        return second._grown(data, len(rows.y), self._of("signal", rows.held), rows.held_y, before)
 
     def _first(self, encoded: Floats, y: Floats) -> tuple[FreeBooster, Floats]:
         """The fit side's booster, and its out-of-fold log-odds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from tierwise.learning.splits import Division, Mask, days, held_out, trained_on
 from tierwise.learning.tuning import Budget, tune
 
 Say = Callable[[str], None]
+MOST_WORKERS = 4
+"""How many fits go on side by side at most; each holds rows of its own."""
 
 
 def silent(words: str) -> None:
@@ -111,10 +114,18 @@ def train_rows(
     out_of_time = earlier.at(np.concatenate([np.flatnonzero(now) for _, now in division.folds]))
     chosen, because = choose(found, out_of_time.families)
     say(because)
-    work = _Work(rows, earlier, test, threads, learning.seed)
-    on_test = {n: t.affine(work.fitted(t, earlier).decision_function(test.frame)) for n, t in _usable(found).items()}
     best = found[chosen]
     curve = fit_curve(learning.calibration, best.affine(best.log_odds), out_of_time.y)
+    say(f"fitting {chosen} to all rows; judging it on {test.count()['rows']:,} newer rows, and what it must not learn")
+    workers = min(threads, MOST_WORKERS)
+    work = _Work(rows, earlier, test, threads // workers, learning.seed)
+    with ThreadPoolExecutor(workers) as pool:
+        model = pool.submit(work.model, best, curve)
+        random = pool.submit(work.random_gap, best, out_of_time)
+        tests = {name: pool.submit(work.on_test, tried) for name, tried in _usable(found).items()}
+        free = pool.submit(work.free, folds)
+        canary = pool.submit(canaries, rows, division, best, threads=work.threads, seed=learning.seed)
+    on_test = {name: judged.result() for name, judged in tests.items()}
     if curve is not None:
         on_test[chosen] = curve(on_test[chosen])
     report = test_report(test.frame, test.y, on_test, chosen, rows.features, _base(earlier.y), learning.seed, rubric)
@@ -130,8 +141,8 @@ def train_rows(
         folds=_folds(division, earlier, found),
         candidates={name: _candidate(tried, len(out_of_time.y)) for name, tried in found.items()},
         trials=trials,
-        yardstick=yardstick(best.losses, work.free(folds), out_of_time.families),
-        random_cv=work.random_gap(best, out_of_time),
+        yardstick=yardstick(best.losses, free.result(), out_of_time.families),
+        random_cv=random.result(),
         metrics=report.metrics,
         comparisons=report.comparisons,
         calibration=report.calibration,
@@ -139,15 +150,15 @@ def train_rows(
         calibrators=compare_calibrators(
             best.log_odds, out_of_time.y, out_of_time.families, out_of_time.as_of, gap=days(rows.horizon_days)
         ).to_dict(),
-        canaries=canaries(rows, division, best, threads=threads, seed=learning.seed),
+        canaries=canary.result(),
     )
     unseen = test.frame[["account_id", "as_of", "family_id", "outcome"]].assign(propensity=expit(on_test[chosen]))
-    return Trained(work.model(best, curve), evaluation, unseen)
+    return Trained(model.result().with_threads(threads), evaluation, unseen)
 
 
 @dataclass(frozen=True)
 class _Work:
-    """The fits that follow the choice."""
+    """The fits that follow the choice, none of which depends on another."""
 
     rows: Rows
     earlier: Rows
@@ -157,6 +168,10 @@ class _Work:
 
     def fitted(self, tried: Tried, rows: Rows) -> SidesClassifier:
         return tried.estimator(rows.features, self.threads, self.seed).fit(rows.frame, rows.y)
+
+    def on_test(self, tried: Tried) -> Floats:
+        """The calibrated log-odds of the test rows, by a model of the rows before them."""
+        return tried.affine(self.fitted(tried, self.earlier).decision_function(self.test.frame))
 
     def model(self, tried: Tried, curve: Curve | None) -> PropensityModel:
         """The chosen candidate, fitted to all mature rows, with the calibrators of out-of-time rows."""

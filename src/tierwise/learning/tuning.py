@@ -51,8 +51,8 @@ def tune(
     """Each candidate at its best settings, and every trial in order: candidate, settings, state, log-loss.
 
     The first trial of each candidate is its settings as they stand; further ones, in turn, are proposed by TPE
-    (Bergstra et al. 2011) from those before, and pruned after a fold on which they lie above the median. With the same
-    seed and number of trials the search is the same, also if it was killed in between and its journal kept.
+    (Bergstra et al. 2011) from those before, and pruned where they lie above the median on the oldest fold. With the
+    same seed and number of trials the search is the same, also if it was killed in between and its journal kept.
     """
     search = _Search(folds, features, budget, threads, seed, say)
     turns = _turns(candidates, budget.tuning.most)
@@ -138,15 +138,15 @@ class _Search:
         settings = self._settings(trial, candidate, place)
         trial.set_user_attr("settings", settings)
 
-        def after_fold(fold: int, loss: float) -> None:
-            trial.report(min(loss, NEVER), fold)
-            if place and fold < len(self.folds) - 1 and trial.should_prune():
+        def after_first(loss: float) -> None:
+            trial.report(min(loss, NEVER), 0)
+            if place and len(self.folds) > 1 and trial.should_prune():
                 raise optuna.TrialPruned
 
         try:
             tried = follow(
                 candidate, settings, self.folds, self.features,
-                threads=self.threads, seed=self.seed, after_fold=after_fold,
+                threads=self.threads, seed=self.seed, after_first=after_first,
             )  # fmt: skip
         except optuna.TrialPruned:
             study.tell(trial, state=TrialState.PRUNED)

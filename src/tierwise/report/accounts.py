@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -49,17 +50,19 @@ def folded(reasons: pd.DataFrame, w: Words) -> list[dict[str, object]]:
 
     A family is told by its largest part that is proven and points as it does; its parts are as `reasons` has them.
     """
+    families: dict[tuple[str, str], list[dict[Any, Any]]] = {}
+    for reason in reasons.to_dict("records"):
+        families.setdefault((str(reason["side"]), str(reason["family"])), []).append(reason)
     lines: list[dict[str, object]] = []
-    for (side, family), parts in reasons.groupby(["side", "family"], sort=False):
-        size = parts["log_odds"].abs()
-        ranked = parts.assign(size=size).sort_values(["size", "feature"], ascending=[False, True], kind="stable")
-        total = float(parts["log_odds"].sum())
-        telling = ranked[(ranked["proven"] == "part") & (ranked["log_odds"] * total > 0)]
-        said = str(family) if telling.empty else str(telling["words"].iloc[0] or telling["feature"].iloc[0])
-        opening = "" if said.startswith(str(family)) else f"{family}: "
-        line = {"side": str(side), "family": str(family), "words": w.sentence(opening + said, 200), "log_odds": total}
-        shown = [_reason(r, w) for r in ranked.to_dict("records")]
-        lines.append(line | {"proven": bool((parts["proven"] != "").any()), "parts": shown})
+    for (side, family), parts in families.items():
+        ranked = sorted(parts, key=lambda r: (-abs(r["log_odds"]), r["feature"]))
+        total = float(sum(r["log_odds"] for r in parts))
+        telling = [r for r in ranked if r["proven"] == "part" and r["log_odds"] * total > 0]
+        said = str(telling[0]["words"] or telling[0]["feature"]) if telling else family
+        opening = "" if said.startswith(family) else f"{family}: "
+        line = {"side": side, "family": family, "words": w.sentence(opening + said, 200), "log_odds": total}
+        shown = [_reason(r, w) for r in ranked]
+        lines.append(line | {"proven": any(r["proven"] != "" for r in parts), "parts": shown})
     return sorted(lines, key=lambda line: (-abs(float(str(line["log_odds"]))), str(line["family"])))
 
 
