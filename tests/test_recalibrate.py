@@ -19,7 +19,7 @@ from scipy.special import expit, logit
 import tierwise
 from matrix_sample import matrix, plan
 from tierwise.config import Workspace
-from tierwise.errors import ContractError, NoUsableModel, UsageError
+from tierwise.errors import ContractError, GateRefused, NoUsableModel, UsageError
 from tierwise.features.matrix import Matrix
 from tierwise.governance import recalibrated_meta, recalibration_words
 from tierwise.governance.drift import SCORES, drift_table, reference
@@ -201,7 +201,9 @@ def test_the_job_registers_a_challenger_that_changes_propensities_and_no_tier(wo
     assert moved.abs().max() > 0.001
     for name in ("account_id", "tier", "fit_score", "signal_score", "decided_by"):
         pd.testing.assert_series_equal(after.tiers[name], before.tiers[name], check_dtype=False, check_exact=True)
-    tierwise.promote(workspace)
+    with pytest.raises(GateRefused, match=r"calibration is rejected on rows it had not seen .* slope 0\.5"):
+        tierwise.promote(workspace)
+    assert tierwise.promote(workspace, by="Ada", because="the base rate moved").overruled
     assert tierwise.score(workspace, as_of="2026-01-01").new
     assert tierwise.govern(workspace, as_of="2026-01-01").review.verdict in ("steady", "watch", "act")
     with pytest.raises(NoUsableModel, match=r"mature rows from 2025-12-30 on, which it has not seen"):

@@ -18,6 +18,7 @@ from types import ModuleType
 
 import pytest
 
+import training_sample
 from tierwise.console.app import HEADERS
 from tierwise.report import (
     AccountPage,
@@ -39,6 +40,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--enable-logging=stderr",
     "--virtual-time-budget=4000", "--window-size=1400,1000",
 )  # fmt: skip
+TRAININGS = ("training", "training_usable")
 PROBE = """<!doctype html><meta charset="utf-8"><body style="margin:0">
 <iframe id="f" srcdoc="{page}" style="border:0;width:{width}px;height:900px"></iframe><pre id="said"></pre><script>
 const f = document.getElementById("f");
@@ -88,6 +90,7 @@ def pages() -> dict[str, str]:
         "run_late": run_page(replace(run, late=sample.LATE)),
         "review": review_page(sample.review_values()),
         "training": training_page(TrainingPage(sample.training_answer(dict(run.evaluation)), run.as_of)),
+        "training_usable": training_page(training_sample.page()),
         "account": account_page(AccountPage(*head, row, run.reasons, run.labels, run.names)),
         "accounts": accounts_page(AccountsPage(*head, best, len(best), counts, page=1, pages=2, names=long)),
     }
@@ -119,7 +122,7 @@ def probed(page: str, width: int, tmp_path: Path) -> tuple[dict[str, object], li
 
 
 @pytest.mark.parametrize("width", [400, 1280])
-@pytest.mark.parametrize("name", ["run", "run_long_names", "run_late", "review", "training", "account", "accounts"])
+@pytest.mark.parametrize("name", ["run", "run_long_names", "run_late", "review", *TRAININGS, "account", "accounts"])
 def test_no_sideways_scroll_no_console_message_nothing_cut(
     pages: dict[str, str], name: str, width: int, tmp_path: Path
 ) -> None:

@@ -132,11 +132,14 @@ def _no_usable_model(no: NoUsableModel) -> None:
     context.close(no.exit_code, following=following)
 
 
-def promote() -> None:
-    """Make the challenger the live model."""
+def promote(
+    by: Annotated[str, typer.Option(help="Who overrules a gate that refuses.")] = "",
+    because: Annotated[str, typer.Option(help="Why; kept with the version.")] = "",
+) -> None:
+    """Make the challenger the live model, if the gate lets it pass. Exit 3: it refuses, and nothing changes."""
     from tierwise.jobs import promote as run_promote
 
-    _promoted(run_promote(context.workspace(), context.plan))
+    _promoted(run_promote(context.workspace(), context.plan, by=by, because=because))
 
 
 def rollback() -> None:
@@ -148,10 +151,15 @@ def rollback() -> None:
 
 def _promoted(result: Any) -> None:
     if context.as_json:
-        show.emit({"plan": result.plan, "version": result.number, "model_version": result.model_version})
+        said = {"plan": result.plan, "version": result.number, "model_version": result.model_version}
+        gate = None if result.gate is None else result.gate.to_dict()
+        show.emit(said | {"gate": gate, "overruled": result.overruled})
     else:
         what = f"Version {result.number} ({result.model_version[:12]}), trained as of {result.trained_as_of}, is live."
         print("Rules are live: tiers go by the rubric and the newest activity." if result.number is None else what)
+        if result.gate is not None:
+            head = f"The gate refused, overruled by {result.overruled}" if result.overruled else "The gate let it pass"
+            show.line(f"{head}: {'; '.join(result.gate.reasons)}.", indent="  ")
     context.close(0, following=context.command("score --as-of DATE"))
 
 

@@ -4,6 +4,7 @@ from tierwise.explain.change import Stage, by_cause, split_change, spoken_change
 from tierwise.explain.evidence import Evidence, evidence, family_of
 from tierwise.explain.families import families, shown, spoken_families, top_reasons
 from tierwise.explain.observed import Observed, observe
+from tierwise.explain.overview import overview
 from tierwise.explain.reasons import format_value, reasons
 from tierwise.explain.rules import rule_reasons, top_rules
 from tierwise.explain.waterfall import waterfall
@@ -21,6 +22,7 @@ __all__ = [
     "family_of",
     "format_value",
     "observe",
+    "overview",
     "reasons",
     "rule_reasons",
     "shown",

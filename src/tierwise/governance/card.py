@@ -29,6 +29,7 @@ def model_card(meta: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
         _features(meta),
         _figures(evaluation),
         _calibration(evaluation),
+        _checks(meta, evaluation),
         _lift(evaluation),
         _refused(meta),
         ["## Limits", "", *(f"- {_cell(line)}" for line in (*LIMITS, *meta.get("limits", ()), *meta.get("notes", ())))],
@@ -109,6 +110,62 @@ def _calibration(evaluation: Mapping[str, Any]) -> list[str]:
     said += f"intercept {_decimal(found.get('intercept'))} (n = {_number(found.get('n'))})."
     words = calibration_words(found)
     return [*section, "", f"{words}. {said}" if words else said]
+
+
+def _checks(meta: Mapping[str, Any], evaluation: Mapping[str, Any]) -> list[str]:
+    """What the training checked besides, a line each; the training's page has more of it."""
+    said = [line for line in (_free(evaluation), _random(evaluation), _ece(evaluation), *_views(meta)) if line]
+    return ["## Checks", "", *(f"- {_cell(line)}" for line in said)] if said else []
+
+
+def _free(evaluation: Mapping[str, Any]) -> str:
+    less = (evaluation.get("yardstick") or {}).get("chosen_less_free") or {}
+    if less.get("mean") is None:
+        return ""
+    error = "not known" if less.get("standard_error") is None else f"{less['standard_error']:.4f}"
+    n = (evaluation.get("candidates") or {}).get(evaluation.get("chosen"), {}).get("n")
+    return (
+        f"additivity: out-of-time log-loss {less['mean']:+.4f} against one free booster (standard error {error}, by "
+        f"{_number(less.get('accounts'))} account families; n = {_number(n)} rows)"
+    )
+
+
+def _random(evaluation: Mapping[str, Any]) -> str:
+    found = evaluation.get("random_cv") or {}
+    auc = {key: (found.get(key) or {}).get("auc") for key in ("random", "forward")}
+    less = (found.get("flatters") or {}).get("auc") or {}
+    if None in auc.values() or less.get("value") is None:
+        return ""
+    return (
+        f"random cross-validation: AUC {auc['random']:.3f} (n = {_number(found['random']['n'])}) against "
+        f"{auc['forward']:.3f} forward in time (n = {_number(found['forward']['n'])}), a difference of "
+        f"{less['value']:+.3f} ({_decimal(less.get('low'))} to {_decimal(less.get('high'))})"
+    )
+
+
+def _ece(evaluation: Mapping[str, Any]) -> str:
+    found = (evaluation.get("calibration") or {}).get("ece") or {}
+    if found.get("value") is None:
+        return ""
+    noise = "more than" if found.get("more_than_noise") else "no more than"
+    return (
+        f"calibration error (ECE): {found['value']:.2%}, {noise} noise (up to {found['null_high']:.2%} in 95 of 100 "
+        f"samples of a calibrated model; n = {_number(found.get('n'))} rows)"
+    )
+
+
+def _views(meta: Mapping[str, Any]) -> list[str]:
+    """The weak segments, and where the points stand."""
+    found = meta.get("views") or {}
+    judged = (found.get("segments") or {}).get("judged")
+    named = [line for line in (found.get("segments") or {}).get("segments", ()) if line.get("named")]
+    listed = "; ".join(
+        f"{line['feature']} {line['segment']} (predicted {_share(line['predicted'])}, observed "
+        f"{_share(line['observed'])}, n = {_number(line['rows'])})"
+        for line in named
+    )
+    said = [] if judged is None else [f"segments worse than elsewhere: {listed or 'none'}, of {judged} judged"]
+    return [*said, "points: points.csv, beside the training's page"] if found.get("points") else said
 
 
 def _lift(evaluation: Mapping[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ from tierwise.jobs.intake import in_words as predicts
 from tierwise.jobs.intake import inputs_hash, outcome_reach, question
 from tierwise.jobs.rules import CHAMPION, RUBRIC, has_model, rules_since
 from tierwise.learning import NOT_USABLE, USABLE, read_rubric
-from tierwise.publishing import TRAINING_PAGE, TRAINING_VALUES, publish_training
+from tierwise.publishing import TRAINING_PAGE, TRAINING_POINTS, TRAINING_VALUES, points_csv, publish_training
 from tierwise.registry import Registry
 from tierwise.report import TrainingPage, training_page
 from tierwise.store import Store
@@ -80,6 +80,10 @@ def answer_values(
         "why": (evaluation or {}).get("why", "") if no is None else _why(no),
         "do": "" if no is None else no.do,
         "evaluation": evaluation,
+        "calibrator": files.plan.model.calibration,
+        "views": None,
+        "beside_live": None,
+        "gate": None,
         "rubric": _rubric(files),
         "needs": None,
         "unbeaten": [],
@@ -154,5 +158,8 @@ def _publish(workspace: Workspace, files: PlanFiles, values: Mapping[str, Any], 
     page = training_page(TrainingPage(values, stand, files.plan.labels))
     text = json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
     contents = {TRAINING_PAGE: page.encode(), TRAINING_VALUES: text.encode()}
+    points = (values["views"] or {}).get("points")
+    if points:
+        contents[TRAINING_POINTS] = points_csv(points)
     folder = publish_training(workspace.published, files.plan.plan, stand, contents)
     return Answer(values, folder / TRAINING_PAGE, rules)

@@ -1,39 +1,69 @@
-"""Making the challenger the live model, and back again: a person's act, noted in the store."""
+"""Making the challenger the live model, through the gate, and back again: a person's act, noted in the store."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tierwise.clock import instant
 from tierwise.config import Workspace
+from tierwise.errors import GateRefused, UsageError
+from tierwise.governance import Gate
+from tierwise.jobs.beside import judged
 from tierwise.jobs.rules import CHAMPION, RUBRIC, has_model, rules_before
 from tierwise.publishing import plan_lock
-from tierwise.registry import Registry
+from tierwise.registry import CHALLENGER, Registry
 from tierwise.store import Store
 
 
 @dataclass(frozen=True)
 class PromoteResult:
-    """The version that is live now; number is None, and model_version `rubric`, where rules are."""
+    """The version that is live now; number is None, and model_version `rubric`, where rules are.
+
+    gate: what it said of the version, which a rollback does not ask. overruled: by whom and why, where it refused.
+    """
 
     plan: str
     number: int | None
     model_version: str
     trained_as_of: str
+    gate: Gate | None = None
+    overruled: str = ""
 
 
-def promote(workspace: Workspace, plan: str | None = None) -> PromoteResult:
-    """Make the challenger the live model.
+def promote(workspace: Workspace, plan: str | None = None, *, by: str = "", because: str = "") -> PromoteResult:
+    """Make the challenger the live model, if the gate lets it pass.
+
+    by, because: who overrules a gate that refuses, and why; kept with the version.
 
     Raises
     ------
-    UsageError : there is no challenger.
+    UsageError : there is no challenger, or one of `by` and `because` is missing.
+    GateRefused : the gate refuses it, and nobody overrules; nothing has changed.
     """
     name = workspace.plan(plan).plan.plan
+    by, because = by.strip(), because.strip()
+    if bool(by) != bool(because):
+        raise UsageError(
+            f"the gate of plan '{name}' was to be overruled",
+            found="a name was given, and no reason" if by else "a reason was given, and no name",
+            do="Give both, as `tierwise promote --by NAME --because REASON`",
+        )
     with _held(workspace, name) as (registry, store):
-        return _noted(name, registry.promote(name), registry, store)
+        new = registry.challenger(name)
+        beside = next(v.beside for v in registry.versions(name) if CHALLENGER in v.aliases)
+        found = judged(registry.live(name) if has_model(registry, name) else None, new.meta, beside)
+        if not found.passed and not by:
+            raise GateRefused(
+                f"the challenger of plan '{name}' ({new.version[:12]}) was to go live, and the gate refuses it",
+                found="; ".join(found.reasons),
+                do="Keep the live model, or train again: `tierwise train` compares with what is live now. "
+                "`tierwise promote --by NAME --because REASON` overrules the gate, and is noted",
+            )
+        overruled = "" if found.passed else f"{by}: {because}"
+        noted = _noted(name, registry.promote(name, overruled), registry, store)
+        return replace(noted, gate=found, overruled=overruled)
 
 
 def rollback(workspace: Workspace, plan: str | None = None) -> PromoteResult:

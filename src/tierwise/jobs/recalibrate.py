@@ -13,6 +13,7 @@ from tierwise.clock import instant
 from tierwise.config import Workspace
 from tierwise.features import build_matrix, training_grid
 from tierwise.governance import model_card, recalibrated_meta, recalibration_words
+from tierwise.jobs.beside import recalibrated_beside
 from tierwise.jobs.intake import (
     Say,
     check_as_of,
@@ -84,7 +85,9 @@ def recalibrate(
         bundle = Path(folder) / "bundle"
         version = write_bundle(made.model, matrix.frame.tail(50), meta, bundle, live.value)
         losses = {"log_loss_before": made.report["before"]["log_loss"]["value"]}
-        number = registry.register(files.plan.plan, bundle, losses, {"recalibrates": of})
+        number = registry.register(
+            files.plan.plan, bundle, losses, {"recalibrates": of}, recalibrated_beside(live, made.report)
+        )
     text = model_card(meta | {"model_version": version}, meta["evaluation"])
     (files.folder / "card.md").write_text(text, encoding="utf-8")
     said = recalibration_words(meta["recalibration"])

@@ -17,12 +17,14 @@ from tierwise.audit import Finding, acceptable, accepted, audit, audit_matrix
 from tierwise.config import PlanFiles, Workspace
 from tierwise.data import Intake
 from tierwise.errors import ContractError, NoUsableModel
-from tierwise.explain import evidence, observe
+from tierwise.explain import evidence, observe, overview
 from tierwise.features import Matrix, build_matrix, deals, history_start, training_grid
 from tierwise.governance import model_card, reference
 from tierwise.jobs.answer import Answer, about, answer_values, publish_no, publish_yes
+from tierwise.jobs.beside import beside_live, judged
 from tierwise.jobs.canaries import completed, planted_labels, warnings
 from tierwise.jobs.intake import Say, check_as_of, date_or, inputs_hash, outcome_reach, silent, taken_in
+from tierwise.jobs.rules import has_model
 from tierwise.learning import USABLE, Trained, Valued, learn_value, train_model
 from tierwise.publishing import plan_lock
 from tierwise.registry import Registry, write_bundle
@@ -83,13 +85,15 @@ def train(
         values = answer_values(said, files, intake, tried.findings, evaluation, tried.no)
     values["value"] = None if tried.valued is None else dict(tried.valued.report)
     registry = Registry(workspace.registry, workspace.folder / "state" / "models")
+    beside = _beside(registry, files, tried, workspace.settings.threads, said["question"])
     say("publishing the answer")
     with plan_lock(workspace.published, name, PATIENCE_SECONDS), Store.open(workspace.store) as store:
         if tried.no is not None or tried.trained is None or tried.matrix is None or tried.valued is None:
             raise _no(tried.no, publish_no(workspace, files, values, tried.stand, registry, store))
         meta = said | _meta(tried.trained, tried.matrix, evaluation) | {"value": values["value"]}
-        number, version = _registered(registry, files, tried, meta)
+        number, version = _registered(registry, files, tried, meta, beside["beside_live"])
         live = any("champion" in v.aliases for v in registry.versions(name) if v.number == number)
+        values |= {"views": meta["views"]} | beside
         answer = publish_yes(workspace, files, values, tried.stand, number, version, live=live, store=store)
     return TrainResult(
         name, tried.stand, number, live, version, meta["evaluation"], tried.findings, files.folder / "card.md",
@@ -148,6 +152,17 @@ def _valued(files: PlanFiles, intake: Intake, matrix: Matrix, stand: datetime, s
     return learn_value(matrix, found, files.plan.outcome, through, files.plan.model.seed)
 
 
+def _beside(registry: Registry, files: PlanFiles, tried: _Tried, threads: int, question: str) -> dict[str, Any]:
+    """What is said of a challenger beside the live model: `beside_live`, and what the `gate` says of it now."""
+    if tried.no is not None or tried.trained is None or tried.matrix is None:
+        return {}
+    name = files.plan.plan
+    live = registry.live(name, threads=threads) if has_model(registry, name) else None
+    found = beside_live(live, question, tried.trained, tried.matrix, files.plan)
+    said = {"question": question, "evaluation": tried.trained.evaluation.to_dict()}
+    return {"beside_live": found, "gate": None if live is None else judged(live, said, found).to_dict()}
+
+
 @contextmanager
 def _journal(workspace: Workspace, files: PlanFiles, intake: Intake, stand: datetime) -> Iterator[Path | None]:
     """Where finished trials are kept until the search is over, so that one that was killed goes on; None without any.
@@ -200,7 +215,9 @@ def _no(no: NoUsableModel | None, answer: Answer) -> NoUsableModel:
     return NoUsableModel(no.asked, found=no.found, do=no.do, where=no.where, answer=answer)
 
 
-def _registered(registry: Registry, files: PlanFiles, tried: _Tried, meta: dict[str, Any]) -> tuple[int, str]:
+def _registered(
+    registry: Registry, files: PlanFiles, tried: _Tried, meta: dict[str, Any], beside: dict[str, Any]
+) -> tuple[int, str]:
     """The number and version of the model, once its bundle is registered and its card written."""
     if tried.trained is None or tried.matrix is None or tried.valued is None:
         raise AssertionError("what is registered was trained")
@@ -209,7 +226,7 @@ def _registered(registry: Registry, files: PlanFiles, tried: _Tried, meta: dict[
         golden = tried.matrix.frame.tail(50)
         version = write_bundle(tried.trained.model, golden, meta, bundle, tried.valued.model)
         text = model_card(meta | {"model_version": version}, meta["evaluation"])
-        number = registry.register(files.plan.plan, bundle, _headline(meta["evaluation"]), _params(meta))
+        number = registry.register(files.plan.plan, bundle, _headline(meta["evaluation"]), _params(meta), beside)
     (files.folder / "card.md").write_text(text, encoding="utf-8")
     return number, version
 
@@ -243,14 +260,16 @@ def _how_to_accept(files: PlanFiles, blocked: list[Finding]) -> str:
 
 def _meta(trained: Trained, matrix: Matrix, evaluation: dict[str, Any] | None) -> dict[str, Any]:
     """What the bundle says of itself besides `about`: plain JSON values."""
+    found = evidence(trained.model, matrix)
     return {
         "features": [
             {"name": f.name, "side": f.side, "unit": f.unit, "words": f.words} for f in trained.model.features
         ],
         "evaluation": evaluation,
         "reference": _reference(trained, matrix),
-        "evidence": evidence(trained.model, matrix).to_dict(),
+        "evidence": found.to_dict(),
         "observed": observe(matrix, trained.model.features).to_dict(),
+        "views": overview(trained.model, matrix, trained.unseen, found),
     }
 
 

@@ -7,6 +7,7 @@ from tierwise.learning.evaluation import NOT_USABLE, USABLE, Evaluation
 from tierwise.learning.ladder import Ladder, Rung, ladder
 from tierwise.learning.metrics import Interval, auc, average_precision, capture, deciles, measure, paired_difference
 from tierwise.learning.model import PercentileMap, PropensityModel
+from tierwise.learning.points import point_table
 from tierwise.learning.rubric import TODAY, Held, Rubric, line_points, points, read_rubric
 from tierwise.learning.rules import fit_gap, rule_scores
 from tierwise.learning.scorecard import Scorecard
@@ -50,6 +51,7 @@ __all__ = [
     "line_points",
     "measure",
     "paired_difference",
+    "point_table",
     "points",
     "rankings",
     "read_rubric",

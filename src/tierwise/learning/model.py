@@ -88,6 +88,11 @@ class PropensityModel:
         return float(self._line.intercept + self._line.slope * self.estimator.base_)
 
     @property
+    def slope(self) -> float:
+        """What turns the estimator's contributions into calibrated log-odds."""
+        return self._line.slope
+
+    @property
     def _line(self) -> Affine:
         """The affine map from raw to calibrated log-odds."""
         return self.recalibration.after(self.calibrator)

@@ -20,7 +20,7 @@ from tierwise.features.matrix import Matrix
 from tierwise.learning.boosters import FreeBooster
 from tierwise.learning.calibration import Curve, fit_curve, row_log_loss
 from tierwise.learning.canaries import canaries
-from tierwise.learning.choice import admitted, choose, random_gap, yardstick
+from tierwise.learning.choice import admitted, beside, choose, random_gap, yardstick
 from tierwise.learning.comparison import compare_calibrators
 from tierwise.learning.encoding import Floats
 from tierwise.learning.evaluation import Evaluation, test_report
@@ -113,6 +113,7 @@ def train_rows(
     )  # fmt: skip
     out_of_time = earlier.at(np.concatenate([np.flatnonzero(now) for _, now in division.folds]))
     chosen, because = choose(found, out_of_time.families)
+    gaps = beside(found, out_of_time.families)
     say(because)
     best = found[chosen]
     curve = fit_curve(learning.calibration, best.affine(best.log_odds), out_of_time.y)
@@ -139,7 +140,9 @@ def train_rows(
         trained=rows.count(),
         test=test.count(),
         folds=_folds(division, earlier, found),
-        candidates={name: _candidate(tried, len(out_of_time.y)) for name, tried in found.items()},
+        candidates={
+            name: _candidate(tried, len(out_of_time.y)) | {"less_best": gaps.get(name)} for name, tried in found.items()
+        },
         trials=trials,
         yardstick=yardstick(best.losses, free.result(), out_of_time.families),
         random_cv=random.result(),

@@ -11,12 +11,13 @@ from tierwise.publishing.lock import plan_lock
 from tierwise.publishing.reading import PublishedRun, read_current, read_run, verify_run
 from tierwise.publishing.reviews import (
     TRAINING_PAGE,
+    TRAINING_POINTS,
     TRAINING_VALUES,
     publish_review,
     publish_training,
     read_training,
 )
-from tierwise.publishing.spreadsheets import safe_cell
+from tierwise.publishing.spreadsheets import points_csv, safe_cell
 from tierwise.publishing.tables import reasons_table, scores_table, sheet_table, tiers_table
 
 __all__ = [
@@ -25,11 +26,13 @@ __all__ = [
     "POINTS",
     "SCHEMAS",
     "TRAINING_PAGE",
+    "TRAINING_POINTS",
     "TRAINING_VALUES",
     "PublishedRun",
     "Recovered",
     "disk",
     "plan_lock",
+    "points_csv",
     "publish",
     "publish_review",
     "publish_training",

@@ -13,7 +13,7 @@ from tierwise.errors import EnvironmentFault
 from tierwise.publishing.disk import disk, make_folder, remove_folder, sync_folder, write_synced
 from tierwise.publishing.reading import STAGING
 
-TRAINING_PAGE, TRAINING_VALUES = "training.html", "training.json"
+TRAINING_PAGE, TRAINING_VALUES, TRAINING_POINTS = "training.html", "training.json", "points.csv"
 
 
 def publish_review(root: Path, plan: str, as_of: datetime, files: Mapping[str, bytes]) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,6 +44,11 @@ def accounts_csv(sheet: pd.DataFrame) -> bytes:
     for cells in zip(*columns, strict=True):
         out.write(",".join(cells) + "\r\n")
     return out.getvalue().encode("utf-8-sig")
+
+
+def points_csv(lines: Sequence[Mapping[str, Any]]) -> bytes:
+    """The lines of a point table as `accounts_csv` writes them; what has no bound, level or rate is an empty cell."""
+    return accounts_csv(pd.DataFrame([dict(line) for line in lines], dtype=object))
 
 
 def accounts_xlsx(sheet: pd.DataFrame) -> bytes:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from tierwise.registry.bundle import Bundle, read_bundle
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 VERSION_TAG, REPLACED_TAG = "tierwise.version", "tierwise.replaced"
+BESIDE_TAG, OVERRULED_TAG = "tierwise.beside", "tierwise.overruled"
 FOLDER = "bundle"
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -34,11 +36,17 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Version:
-    """One registered version of a plan's model: its number, its bundle's version and its aliases."""
+    """One registered version of a plan's model: its number, its bundle's version and its aliases.
+
+    beside: how it compared with the model that was live when it was registered. overruled: by whom the gate was, and
+    why.
+    """
 
     number: int
     bundle: str
     aliases: tuple[str, ...]
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    overruled: str = ""
 
 
 class Registry:
@@ -53,9 +61,19 @@ class Registry:
         self.uri = uri or f"sqlite:///{self.root / 'registry.db'}"
 
     def register(
-        self, plan: str, folder: Path, metrics: Mapping[str, float], params: Mapping[str, Any], *, threads: int = 1
+        self,
+        plan: str,
+        folder: Path,
+        metrics: Mapping[str, float],
+        params: Mapping[str, Any],
+        beside: Mapping[str, Any] | None = None,
+        *,
+        threads: int = 1,
     ) -> int:
         """Register a bundle as a new version of the plan's model: the challenger, or the champion if there is neither.
+
+        beside: how it compares with the live model, as JSON values; no part of the bundle, whose bytes do not depend on
+        what is live.
 
         Raises
         ------
@@ -75,7 +93,8 @@ class Registry:
             if self._model(client, plan) is None:
                 client.create_registered_model(plan)
             source = f"{run.artifact_uri}/{FOLDER}"
-            made = client.create_model_version(plan, source, run.run_id, tags={VERSION_TAG: bundle.version})
+            tags = {VERSION_TAG: bundle.version, BESIDE_TAG: json.dumps(dict(beside or {}), sort_keys=True)}
+            made = client.create_model_version(plan, source, run.run_id, tags=tags)
             alias = CHALLENGER if self._aliases(client, plan) else CHAMPION
             client.set_registered_model_alias(plan, alias, str(made.version))
             return int(made.version)
@@ -117,12 +136,16 @@ class Registry:
                     int(v.version),
                     str(v.tags.get(VERSION_TAG, "")),
                     tuple(sorted(a for a, n in aliases.items() if n == int(v.version))),
+                    json.loads(v.tags.get(BESIDE_TAG, "{}")),
+                    str(v.tags.get(OVERRULED_TAG, "")),
                 )
                 for v in sorted(found, key=lambda v: int(v.version))
             )
 
-    def promote(self, plan: str) -> int:
+    def promote(self, plan: str, overruled: str = "") -> int:
         """Make the challenger the champion, and remember which it replaced; gives the new champion's number.
+
+        overruled: who overruled the gate, and why; kept with the version.
 
         Raises
         ------
@@ -133,6 +156,8 @@ class Registry:
             new, old = self._held(aliases, plan, CHALLENGER), aliases.get(CHAMPION)
             if old is not None and old != new:
                 client.set_model_version_tag(plan, str(new), REPLACED_TAG, str(old))
+            if overruled:
+                client.set_model_version_tag(plan, str(new), OVERRULED_TAG, overruled[:500])
             client.set_registered_model_alias(plan, CHAMPION, str(new))
             client.delete_registered_model_alias(plan, CHALLENGER)
             return new

@@ -77,6 +77,11 @@ def real(value: object) -> float | None:
     return float(value)  # type: ignore[arg-type]
 
 
+def mapping(value: object) -> Mapping[str, object]:
+    """A mapping as it is; an empty one in place of anything else."""
+    return value if isinstance(value, Mapping) else {}
+
+
 def whole(value: object) -> int | None:
     """A count, or None where there is none."""
     found = real(value)

@@ -9,9 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import tierwise.report.words as words
+from tierwise.report.compared import (
+    candidates_part,
+    evaluation_of,
+    gate_part,
+    probability_part,
+    random_part,
+    trials_part,
+)
+from tierwise.report.overview import dependence_part, importance_part, points_part, segments_part
 from tierwise.report.page import render
 from tierwise.report.quality import IN_TEXT, in_words, named, quality_part
-from tierwise.report.reading import figure, real, records, whole
+from tierwise.report.reading import figure, mapping, real, records, whole
 from tierwise.report.values import TrainingPage
 from tierwise.report.words import Words, clean
 
@@ -39,30 +48,21 @@ def training_dict(values: TrainingPage) -> Part:
         "data_through": clean(said.get("data_through"), 20),
         "usable": usable,
         "why": _in_words(said.get("why"), values, w, 600),
-        "published": w.sentence(_mapping(said.get("published")).get("words"), 300),
+        "published": w.sentence(mapping(said.get("published")).get("words"), 300),
         "sections": [{"name": n, "title": t, "part": p} for n, t, p in parts if p is not None],
     }
 
 
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _evaluation(values: TrainingPage) -> Mapping[str, object] | None:
-    found = values.answer.get("evaluation")
-    return found if isinstance(found, Mapping) else None
-
-
 def _in_words(text: object, values: TrainingPage, w: Words, most: int = 400) -> str:
-    evaluation = _evaluation(values) or {}
-    return in_words(w.sentence(text, most), [*_mapping(evaluation.get("metrics")), "rubric"])
+    evaluation = evaluation_of(values) or {}
+    return in_words(w.sentence(text, most), [*mapping(evaluation.get("metrics")), "rubric"])
 
 
 def needs_part(values: TrainingPage, w: Words) -> Part | None:
     """What it would take: how many more outcomes and from when, and which baseline stands by how much."""
     if values.answer.get("verdict") == "usable":
         return None
-    found = _mapping(values.answer.get("needs"))
+    found = mapping(values.answer.get("needs"))
     return {
         "accounts": whole(found.get("accounts")),
         "needed": whole(found.get("needed")),
@@ -109,50 +109,17 @@ def _list(value: object) -> list[object]:
 
 def evidence_part(values: TrainingPage, w: Words) -> Part | None:
     """The figures on the unseen rows beside the base rate and the baselines, calibration and capture."""
-    evaluation = _evaluation(values)
+    evaluation = evaluation_of(values)
     return None if evaluation is None else {"quality": quality_part(evaluation, {}, w, in_use=False)}
-
-
-def candidates_part(values: TrainingPage, w: Words) -> Part | None:
-    """How each candidate did out of time, which was chosen and why, and the folds that it was chosen on."""
-    evaluation = _evaluation(values)
-    if evaluation is None:
-        return None
-    candidates = {str(k): _mapping(v) for k, v in _mapping(evaluation.get("candidates")).items()}
-    chosen = str(evaluation.get("chosen") or "")
-    rows = [
-        {
-            "words": named(name),
-            "chosen": name == chosen,
-            "log_loss": real(found.get("log_loss")),
-            "slope": real(found.get("slope")),
-            "intercept": real(found.get("intercept")),
-            "usable": bool(found.get("usable", True)),
-            "n": whole(found.get("n")),
-        }
-        for name, found in candidates.items()
-    ]
-    folds = [
-        {
-            "cut": str(f.get("cut"))[:10],
-            "until": str(f.get("until"))[:10],
-            "trained": (whole(f.get("trained_rows")), whole(f.get("trained_outcomes"))),
-            "tested": (whole(f.get("tested_rows")), whole(f.get("tested_outcomes"))),
-            "losses": [real(_mapping(f.get("log_loss")).get(name)) for name in candidates],
-        }
-        for f in records(evaluation.get("folds"))
-    ]
-    because = in_words(w.sentence(evaluation.get("chosen_because"), 400), candidates)
-    return {"rows": rows, "because": because, "names": [named(name) for name in candidates], "folds": folds}
 
 
 def canaries_part(values: TrainingPage, w: Words) -> Part | None:
     """What must come to nothing, and whether it did."""
-    found = _mapping((_evaluation(values) or {}).get("canaries"))
+    found = mapping((evaluation_of(values) or {}).get("canaries"))
     if not found:
         return None
     labels, noise, time, copies = (
-        _mapping(found.get(name)) for name in ("permuted_labels", "noise", "time_index", "planted_label")
+        mapping(found.get(name)) for name in ("permuted_labels", "noise", "time_index", "planted_label")
     )
     lines = [
         {
@@ -183,10 +150,10 @@ def _measured(found: Mapping[str, object], w: Words) -> Part:
 
 def value_part(values: TrainingPage, w: Words) -> Part | None:
     """What a won deal brings and how many of the opened are won: learned of what, and how it did on later deals."""
-    found = _mapping(values.answer.get("value"))
+    found = mapping(values.answer.get("value"))
     if not found:
         return None
-    rows = [_expectation(key, _mapping(found[key]), w) for key in ("amount", "win_rate") if found.get(key)]
+    rows = [_expectation(key, mapping(found[key]), w) for key in ("amount", "win_rate") if found.get(key)]
     return {"why": w.sentence(found.get("why"), 300), "currency": clean(found.get("currency"), 10), "rows": rows}
 
 
@@ -195,7 +162,7 @@ KINDS_OF_MEAN = {"mean": "one mean of all", "segments": "means by segment", "gam
 
 def _expectation(key: str, found: Mapping[str, object], w: Words) -> Part:
     """One of the two: its kind, n, mean, the age from which a deal counts, and the unseen deals."""
-    unseen = _mapping(found.get("unseen"))
+    unseen = mapping(found.get("unseen"))
     numbers = {name: real(unseen.get(name)) for name in ("loss", "loss_of_mean", "predicted", "low", "high", "actual")}
     names = [clean(str(name).replace("_", " "), 60) for name in _list(found.get("features"))]
     return numbers | {
@@ -218,7 +185,7 @@ def _expectation(key: str, found: Mapping[str, object], w: Words) -> Part:
 
 def rubric_part(values: TrainingPage, w: Words) -> Part:
     """The lines of icp.yaml's rubric, and which of them the baseline could not read."""
-    found = _mapping(values.answer.get("rubric"))
+    found = mapping(values.answer.get("rubric"))
     lines = [
         {
             "words": w.sentence(words.upfirst(str(line.get("words") or "")), 200),
@@ -249,7 +216,15 @@ SECTIONS: tuple[tuple[str, Callable[[Words], str], Callable[[TrainingPage, Words
     ("needs", lambda w: "What it would take", needs_part),
     ("helps", lambda w: "What would help", helps_part),
     ("evidence", lambda w: "How good it is, on months it had not seen", evidence_part),
+    ("gate", lambda w: "Beside the live model", gate_part),
     ("candidates", lambda w: "How it was chosen", candidates_part),
+    ("trials", lambda w: "What was tried", trials_part),
+    ("random", lambda w: "Random cross-validation", random_part),
+    ("probability", lambda w: "Calibration", probability_part),
+    ("importance", lambda w: "What counts", importance_part),
+    ("dependence", lambda w: "How features count", dependence_part),
+    ("points", lambda w: "The points", points_part),
+    ("segments", lambda w: "Weak segments", segments_part),
     ("canaries", lambda w: "What must come to nothing, and whether it did", canaries_part),
     ("value", lambda w: w.title("expected_value"), value_part),
     ("rubric", lambda w: "The rubric", rubric_part),

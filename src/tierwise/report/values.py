@@ -113,9 +113,10 @@ class TrainingPage:
     Parameters
     ----------
     answer : its training.json: plan, predicts, horizon_days, data_through, verdict, why, do, published (words),
-        evaluation (`learning.Evaluation.to_dict()`, or None), needs, unbeaten and helps (`governance.answer`), rubric
-        (lines: words, points, unread; cannot_be_formed), value (`learning.Valued.report`, or
-        None), refused, accepted, accepted_findings, notes.
+        evaluation (`learning.Evaluation.to_dict()`, or None), calibrator (the plan's), views (`explain.overview`, or
+        None), beside_live and gate (how it compares with the live model, and `governance.Gate.to_dict()`; None where
+        there is none), needs, unbeaten and helps (`governance.answer`), rubric (lines: words, points, unread;
+        cannot_be_formed), value (`learning.Valued.report`, or None), refused, accepted, accepted_findings, notes.
     """
 
     answer: Mapping[str, object]

@@ -1,0 +1,169 @@
+"""The point table of a model that adds up feature by feature: what each value is worth, and how many had it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tierwise.features.feature import Feature
+from tierwise.learning.boosters import AdditiveBooster
+from tierwise.learning.encoding import Encoder, Floats
+from tierwise.learning.metrics import wilson
+from tierwise.learning.model import PropensityModel
+from tierwise.learning.scorecard import Scorecard
+from tierwise.learning.tree_tables import PointTable
+
+DOUBLE = 20
+"""So many points double the odds."""
+PRIVATE = 10
+"""What became of fewer accounts is not told: it would tell of single ones."""
+BASE, EVERYONE, OTHER, EMPTY = "base", "every account", "any other", "(empty)"
+COLUMNS = (
+    "feature", "words", "side", "bin", "at_least", "below", "level", "log_odds", "odds_times", "points", "rows",
+    "accounts", "outcomes", "rate", "low", "high",
+)  # fmt: skip
+
+Steps = tuple[Floats, Floats, float]
+"""Of a number the edges (bin k holds edges[k - 1] <= x < edges[k]), of a category none; the raw log-odds of each bin or
+code, and of what is missing."""
+
+
+def point_table(model: PropensityModel, rows: pd.DataFrame) -> pd.DataFrame | None:
+    """A line for the base and for each bin of each feature; None of a model whose features do not add up one by one.
+
+    The base and the one line of each feature that an account falls in sum to its calibrated log-odds, but for what a
+    calibrator that is no affine map adds.
+
+    rows: training rows (account_id, outcome and the features), which are counted by line.
+
+    Columns: feature, words (the catalogue's, with … for the value), side, bin (in words), at_least and below (NaN:
+    without bound) of a number, level of a category, log_odds (calibrated, 0 in the mean), odds_times (what it
+    multiplies the odds by), points (20 double the odds, rounded), rows, accounts, outcomes, rate and its 95 % interval
+    low, high (Wilson's, by accounts; NaN below 10).
+    """
+    steps = _steps(model)
+    if steps is None:
+        return None
+    encoder = model.estimator.encoder_
+    encoded, y = encoder.encode(rows), rows["outcome"].to_numpy(dtype=np.float64)
+    accounts, _ = pd.factorize(rows["account_id"])
+    everyone = np.zeros(len(rows), dtype=np.int64)
+    lines: list[tuple[Any, ...]] = [
+        (BASE, "", "", EVERYONE, np.nan, np.nan, None, *_worth(model.base), *_counted(everyone == 0, y, accounts))
+    ]
+    for j, (feature, found) in enumerate(zip(encoder.features, steps, strict=True)):
+        place = _places(encoded[:, j], found[0], feature)
+        head = (feature.name, feature.words.replace("{value}", "…"), feature.side)
+        for k, said, log_odds in _bins(feature, found, rows[feature.name], encoder):
+            lines.append((*head, *said, *_worth(model.slope * log_odds), *_counted(place == k, y, accounts)))
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def _steps(model: PropensityModel) -> list[Steps] | None:
+    estimator = model.estimator
+    if isinstance(estimator, Scorecard):
+        pairs = zip(estimator.bins_, estimator.tables_, strict=True)
+        return [(np.asarray(bins.edges), table[1:], float(table[0])) for bins, table in pairs]
+    if not isinstance(estimator, AdditiveBooster):
+        return None
+    tables = zip(estimator.encoder_.features, estimator.tables_.point_tables(), strict=True)
+    return [_of_trees(feature, table, estimator.encoder_) for feature, table in tables]
+
+
+def _of_trees(feature: Feature, table: PointTable, encoder: Encoder) -> Steps:
+    """A step function whose cells end with their edges, as one whose bins begin with them; equal neighbours are one."""
+    if feature.kind == "category":
+        codes = np.arange(len(encoder.levels[feature.name]) + 1, dtype=np.float64)
+        return np.empty(0), table.of(codes), table.missing
+    new = np.flatnonzero(np.diff(table.values))
+    return np.nextafter(table.edges, np.inf)[new], table.values[np.append(0, new + 1)], table.missing
+
+
+def _places(x: Floats, edges: Floats, feature: Feature) -> npt.NDArray[np.int64]:
+    """The bin or code of each value, -1 where it is missing."""
+    at = np.nan_to_num(x) if feature.kind == "category" else np.searchsorted(edges, x, side="right")
+    return np.where(np.isnan(x), -1, at).astype(np.int64)
+
+
+def _bins(
+    feature: Feature, steps: Steps, column: pd.Series, encoder: Encoder
+) -> Iterator[tuple[int, tuple[str, float, float, str | None], float]]:
+    """Each bin's number, what is said of it (words, at_least, below, level), and its raw log-odds."""
+    edges, values, missing = steps
+    if feature.kind == "category":
+        for k, level in enumerate((*encoder.levels[feature.name], OTHER)):
+            yield k, (level or EMPTY, np.nan, np.nan, level), float(values[k])
+    else:
+        fill = encoder.fills[feature.name]
+        greatest = (fill - 1) / 2 if feature.missing == "beyond" else np.inf
+        span = _Span(feature, column.dropna().to_numpy(dtype=np.float64), greatest)
+        bounds = [-np.inf, *edges.tolist(), np.inf]
+        for k, value in enumerate(values):
+            low, high = bounds[k], bounds[k + 1]
+            yield k, (span.words(low, high), low, high, None), float(value)
+    if feature.missing == "value":
+        yield -1, (feature.absent, np.nan, np.nan, None), missing
+
+
+class _Span:
+    """How a feature's ranges are said: whole numbers by their first and last, flags by yes and no."""
+
+    def __init__(self, feature: Feature, known: Floats, greatest: float) -> None:
+        self.feature, self.greatest = feature, greatest
+        self.whole = bool(len(known)) and feature.unit != "log ratio" and bool((known == np.floor(known)).all())
+        self.least = float(known.min()) if len(known) else -np.inf
+
+    def words(self, low: float, high: float) -> str:
+        """The range from low to below high."""
+        if low > self.greatest:
+            return self.feature.absent
+        beyond = self.greatest < np.inf and high == np.inf
+        said = self._of_known(low, np.inf if high > self.greatest else high)
+        return f"{said}, or {self.feature.absent}" if beyond else said
+
+    def _of_known(self, low: float, high: float) -> str:
+        if low == -np.inf and high == np.inf:
+            return "any value"
+        if self.feature.kind == "flag":
+            return "no" if high <= 1 else "yes"
+        if self.whole:
+            return self._of_whole(low, high)
+        first, last = self._said(low), self._said(high)
+        if low == -np.inf:
+            return f"below {last}"
+        return f"{first} or more" if high == np.inf else f"{first} to below {last}"
+
+    def _said(self, value: float) -> str:
+        return f"{np.exp(value):.2g}" if self.feature.unit == "log ratio" else _said(value)
+
+    def _of_whole(self, low: float, high: float) -> str:
+        if high == np.inf:
+            return f"{_said(math.ceil(low))} or more"
+        last = math.ceil(high) - 1
+        if low == -np.inf:
+            return "0" if self.least == last == 0 else f"up to {_said(last)}"
+        first = math.ceil(low)
+        return _said(last) if first >= last else f"{_said(first)} to {_said(last)}"
+
+
+def _said(value: float) -> str:
+    if not math.isfinite(value):
+        return ""
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 10_000 else f"{value:.5g}"
+
+
+def _worth(log_odds: float) -> tuple[float, float, int]:
+    return log_odds, math.exp(log_odds), round(DOUBLE * log_odds / math.log(2))
+
+
+def _counted(mine: npt.NDArray[np.bool_], y: Floats, accounts: npt.NDArray[np.int64]) -> tuple[float, ...]:
+    rows, n = int(mine.sum()), len(np.unique(accounts[mine]))
+    if n < PRIVATE:
+        return rows, n, np.nan, np.nan, np.nan, np.nan
+    rate = float(y[mine].mean())
+    return rows, n, float(y[mine].sum()), rate, *wilson(rate * n, n)
