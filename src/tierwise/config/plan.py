@@ -228,6 +228,10 @@ class Learning(Frozen):
     """The least distinct accounts with the outcome; below it tiers go by rules."""
     scorecard_below: Annotated[int, Field(ge=2)] = 120
     """With fewer accounts with the outcome than this, the scorecard alone is tried, and the model is provisional."""
+    family_parts: Annotated[int, Field(ge=2, le=10)] | None = None
+    """Into so many parts account families (ultimate parents) are dealt, and in folds and test each part is judged by
+    models that were trained without its families, at so many times the cost; by default a family stands on both sides,
+    at different times."""
     calibration: Literal["affine", "beta", "isotonic", "venn_abers"] = "affine"
     """What makes log-odds mean what they say. The affine map keeps sums; what another adds is a bar of its own."""
     seed: int = 7

@@ -167,12 +167,13 @@ def _beside(registry: Registry, files: PlanFiles, tried: _Tried, threads: int, q
 def _journal(workspace: Workspace, files: PlanFiles, intake: Intake, stand: datetime) -> Iterator[Path | None]:
     """Where finished trials are kept until the search is over, so that one that was killed goes on; None without any.
 
-    Its name hashes all that decides the search: tables, date, and what the plan says of the model.
+    Its name hashes all that decides the search: tables, date, what the plan says of the model, and the rubric.
     """
     if not files.plan.model.tuning.most:
         yield None
         return
-    said = "\0".join((inputs_hash(intake, files), stand.isoformat(), files.plan.model.model_dump_json()))
+    rubric = "".join(line.model_dump_json() for line in files.icp.rubric)
+    said = "\0".join((inputs_hash(intake, files), stand.isoformat(), files.plan.model.model_dump_json(), rubric))
     kept = (
         workspace.folder
         / "state"

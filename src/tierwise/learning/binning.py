@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ Codes = npt.NDArray[np.intp]
 MISSING = 0
 TAIL = (0.95, 0.99)
 """Quantiles that are always cut: most signals are zero for most accounts."""
+NOWHERE: Mapping[str, Sequence[float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,12 @@ class Bins:
         return np.where(np.isnan(x), MISSING, found + 1).astype(np.intp)
 
 
-def learn_bins(encoded: Floats, encoder: Encoder, bins: int) -> tuple[Bins, ...]:
+def learn_bins(
+    encoded: Floats, encoder: Encoder, bins: int, also: Mapping[str, Sequence[float]] = NOWHERE
+) -> tuple[Bins, ...]:
     """The bins that training rows call for: `bins` of about equal size, fewer where values repeat.
 
-    What stands beyond the greatest number has a bin of its own.
+    What stands beyond the greatest number has a bin of its own. also: by feature, further edges.
     """
     found = []
     for j, feature in enumerate(encoder.features):
@@ -56,7 +60,8 @@ def learn_bins(encoded: Floats, encoder: Encoder, bins: int) -> tuple[Bins, ...]
             found.append(Bins((), len(encoder.levels[feature.name]) + 1, missing, 0))
             continue
         beyond = encoder.fills[feature.name] if feature.missing == "beyond" else np.inf
-        edges = _edges(known[known < beyond], bins)
+        more = [edge for edge in also.get(feature.name, ()) if edge < beyond]
+        edges = tuple(sorted({*_edges(known[known < beyond], bins), *more}))
         if len(known) and known[0] < beyond <= known[-1]:
             edges = (*edges, beyond)
         middle = int(np.searchsorted(edges, known[len(known) // 2], side="right")) if len(known) else 0

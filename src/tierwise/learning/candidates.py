@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tierwise.config.icp import IcpPoints
 from tierwise.config.plan import Candidate, Setting
 from tierwise.errors import ConfigError
 from tierwise.features.feature import Feature
@@ -14,7 +15,7 @@ from tierwise.learning.scorecard import Scorecard
 from tierwise.learning.sides import SidesClassifier
 from tierwise.learning.staged import StagedBooster
 
-OURS = ("features", "threads", "seed")
+OURS = ("features", "threads", "seed", "prior")
 """What a plan does not set; nor the path parameter, which the folds find."""
 
 
@@ -58,8 +59,11 @@ def make(
     *,
     threads: int,
     seed: int,
+    prior: Sequence[IcpPoints] = (),
 ) -> SidesClassifier:
     """The estimator of a candidate, with the plan's settings over those given.
+
+    prior: lines of a rubric, for kinds that can start from one.
 
     Raises
     ------
@@ -76,7 +80,9 @@ def make(
             do="Mend model.candidates in model.yaml",
         )
     made = estimator(features=tuple(features), threads=threads, **{**settings, **candidate.settings})
-    return made.set_params(seed=seed) if "seed" in made.get_params() else made
+    given = {"seed": seed, "prior": tuple(prior)}
+    made.set_params(**{name: value for name, value in given.items() if name in made.get_params()})
+    return made
 
 
 def simplest_first(candidates: Sequence[Candidate]) -> list[Candidate]:

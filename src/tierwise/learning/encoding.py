@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ Floats = npt.NDArray[np.float64]
 
 MAX_LEVELS = 40
 """The most levels a category keeps; the others are pooled."""
+Levels = Mapping[str, Sequence[str]]
+NO_LEVELS: Levels = MappingProxyType({})
 
 
 def check_columns(frame: pd.DataFrame, features: Sequence[Feature]) -> None:
@@ -77,8 +80,11 @@ class Encoder:
     fills: Mapping[str, float]
 
     @classmethod
-    def learn(cls, frame: pd.DataFrame, features: Sequence[Feature]) -> Encoder:
-        """Learn vocabularies and fills from training rows; a level of fewer than 20 rows or 0.1 % is pooled."""
+    def learn(cls, frame: pd.DataFrame, features: Sequence[Feature], named: Levels = NO_LEVELS) -> Encoder:
+        """Learn vocabularies and fills from training rows; a level of fewer than 20 rows or 0.1 % is pooled.
+
+        named: by category, the levels that are kept however rare, even where no row has them.
+        """
         check_columns(frame, features)
         levels: dict[str, tuple[str, ...]] = {}
         fills: dict[str, float] = {}
@@ -89,7 +95,7 @@ class Encoder:
                 ranked = sorted(counts.items(), key=lambda item: (-int(item[1]), str(item[0])))
                 least = max(min(20, len(frame) // 20), len(frame) // 1000)
                 kept = [str(level) for level, n in ranked if n >= least][:MAX_LEVELS]
-                levels[feature.name] = tuple(kept)
+                levels[feature.name] = tuple(dict.fromkeys((*kept, *named.get(feature.name, ()))))
                 fills[feature.name] = 0.0
             else:
                 values = column.to_numpy(dtype=np.float64, na_value=np.nan)

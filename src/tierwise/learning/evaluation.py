@@ -31,12 +31,14 @@ class Evaluation:
     """The evidence of one training, each figure with its n and interval.
 
     verdict: `usable` or `no usable model`; why: one sentence. provisional: few accounts had the outcome, so that only
-    scorecards were tried. candidates: per candidate, its settings, out-of-time log-loss and calibration. trials: every
-    setting that was tried, in order. yardstick: the chosen one against one free booster, out of time. random_cv: the
-    same model on rows drawn at random and forward in time. metrics: per candidate and baseline on the test slice,
-    `{figure: {value, low, high}}`. comparisons: the chosen model less each baseline. calibrators: each kind of
-    calibrator on the chosen model's out-of-time rows, forward in time (`comparison.Comparison.to_dict()`). canaries:
-    what must come to nothing, and whether it did (`canaries.canaries`).
+    scorecards were tried. prior: the rubric they started from, and what a point of it is worth (`prior.prior_said`);
+    empty without one. families: into how many parts they were dealt that stand on one side only, how many there are,
+    and what that left out; empty where the plan does not ask for it. candidates: per candidate, its settings, out-of-
+    time log-loss and calibration. trials: every setting that was tried, in order. yardstick: the chosen one against one
+    free booster, out of time. random_cv: the same model on rows drawn at random and forward in time. metrics: per
+    candidate and baseline on the test slice, `{figure: {value, low, high}}`. comparisons: the chosen model less each
+    baseline. calibrators: each kind of calibrator on the chosen model's out-of-time rows, forward in time
+    (`comparison.Comparison.to_dict()`). canaries: what must come to nothing, and whether it did (`canaries.canaries`).
     """
 
     verdict: str
@@ -44,6 +46,8 @@ class Evaluation:
     chosen: str
     chosen_because: str
     provisional: bool
+    prior: Mapping[str, Any]
+    families: Mapping[str, Any]
     horizon_days: int
     trained: Mapping[str, Any]
     test: Mapping[str, Any]

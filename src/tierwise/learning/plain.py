@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.model_selection import GroupKFold
 
 from tierwise.errors import ContractError
 from tierwise.features.feature import Feature, Kind, Side
 from tierwise.features.matrix import OWN_COLUMNS
+from tierwise.learning.grouping import dealt_parts
 from tierwise.learning.rows import Rows
 from tierwise.learning.splits import Division
 
@@ -80,10 +80,7 @@ def grouped(rows: Rows, *, folds: int = 4, seed: int = 7) -> Division:
             found=f"there are {found} families",
             do=f"Ask for {max(found - 1, 1)} folds or fewer" if found > 1 else "Declare a family that tells rows apart",
         )
-    part = np.empty(len(rows.y), dtype=np.int64)
-    splitter = GroupKFold(parts, shuffle=True, random_state=seed)
-    for number, (_, held) in enumerate(splitter.split(rows.y, rows.y, rows.families)):
-        part[held] = number
+    part = dealt_parts(rows.families, parts, seed)
     test, inner = part == folds, part[part != folds]
     return Division(~test, test, [(inner != number, inner == number) for number in range(folds)])
 

@@ -116,8 +116,9 @@ def test_cut(rows: Rows, plan: Plan) -> np.datetime64:
 
 
 def least_behind(plan: Plan) -> int:
-    """How many rows of each class the first fold must have behind it."""
-    return min(10, plan.model.min_outcomes)
+    """How many rows of each class the first fold must have behind it; twice as many where families are kept apart."""
+    least = min(10, plan.model.min_outcomes)
+    return least if plan.model.family_parts is None else 2 * least
 
 
 def origin_folds(rows: Rows, earlier: Rows, plan: Plan) -> tuple[Split, ...]:

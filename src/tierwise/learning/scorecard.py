@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,16 @@ from scipy.optimize import lsq_linear
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
+from tierwise.config.icp import IcpPoints
 from tierwise.features.feature import Feature
 from tierwise.learning.binning import MISSING, Bins, Codes, codes_of, learn_bins
 from tierwise.learning.calibration import row_log_loss
-from tierwise.learning.encoding import Encoder, Floats
+from tierwise.learning.encoding import Encoder, Floats, Levels
+from tierwise.learning.prior import prior_edges, prior_levels, prior_tables
 from tierwise.learning.sides import Path, Prepared, SidesClassifier
 
+SCALE_PENALTY = 1.0
+"""Half a standard normal is the prior of what one standard deviation of the rubric's points is worth in log-odds."""
 PENALTIES = (1000.0, 300.0, 150.0, 80.0, 40.0, 20.0, 10.0, 4.0)
 ROWS_FOR_CURVATURE = 50_000
 """The curvature is taken from at most so many rows, evenly spread; the gradient always from all."""
@@ -39,6 +43,11 @@ class Scorecard(SidesClassifier):
     all of them is added to the log-loss (a random walk as prior of a number's curve, with variance 1 / penalty a step),
     so that bins with little evidence lie level with their neighbours. A feature that is monotone in the catalogue has
     steps of one sign. bins: about how many bins a number has.
+
+    prior: lines of a hand-made rubric. Its edges and levels become bins too, and what is held small is then how far
+    steps and levels lie from a scale x those of the rubric's points; the scale, zero or more, is learned with them, so
+    that a rubric which outcomes belie weighs nothing. What comes of it is in the tables, as if it had been learned.
+    `scale_` is the log-odds of one point (0 without a prior).
     """
 
     path_parameter = "penalty"
@@ -50,21 +59,29 @@ class Scorecard(SidesClassifier):
         bins: int = 8,
         outcome_weight: float = 1.0,
         threads: int = 1,
+        prior: tuple[IcpPoints, ...] = (),
     ) -> None:
         self.features = features
         self.penalty = penalty
         self.bins = bins
         self.outcome_weight = outcome_weight
         self.threads = threads
+        self.prior = prior
+
+    def _named(self, features: Sequence[Feature]) -> Levels:
+        return prior_levels(self.prior, features)
+
+    def _binned(self, encoded: Floats, encoder: Encoder) -> tuple[Bins, ...]:
+        return learn_bins(encoded, encoder, self.bins, prior_edges(self.prior, encoder.features))
 
     def _learn(self, encoded: Floats, y: Floats) -> None:
-        self.bins_ = learn_bins(encoded, self.encoder_, self.bins)
+        self.bins_ = self._binned(encoded, self.encoder_)
         self._settle(next(iter(self._solved(codes_of(encoded, self.bins_), y, (self.penalty,)))))
 
     def _follow(self, rows: Prepared) -> Path:
-        key = ("bins", self.bins)
+        key = ("bins", self.bins, self.prior)
         if key not in rows.memo:
-            bins = learn_bins(rows.encoded, rows.encoder, self.bins)
+            bins = self._binned(rows.encoded, rows.encoder)
             rows.memo[key] = (bins, codes_of(rows.encoded, bins), codes_of(rows.held, bins))
         self.bins_, codes, held = rows.memo[key]
 
@@ -81,16 +98,16 @@ class Scorecard(SidesClassifier):
             out += table[own]
         return out
 
-    def _solved(
-        self, codes: Codes, y: Floats, penalties: Sequence[float], near: float = NEARER
-    ) -> Iterator[tuple[float, list[Floats]]]:
+    def _solved(self, codes: Codes, y: Floats, penalties: Sequence[float], near: float = NEARER) -> Iterator[Solved]:
         layout = Layout(self.bins_, tuple(f.monotone for f in self.encoder_.features))
+        if self.prior:
+            layout = layout.towards(prior_tables(self.prior, self.encoder_, self.bins_), codes)
         with threadpool_limits(1), ThreadPoolExecutor(self.threads) as pool:
             yield from _solve(codes, y, self._weights(y), layout, penalties, near, pool)
 
-    def _settle(self, solved: tuple[float, list[Floats]]) -> None:
+    def _settle(self, solved: Solved) -> None:
         """Keep what was solved: the base, and per feature the points of `missing`, bin 0, bin 1, ..."""
-        intercept, self.tables_ = solved
+        intercept, self.tables_, self.scale_ = solved
         self.base_ = intercept - float(np.log(self.outcome_weight))
 
     def _contribute(self, encoded: Floats) -> Floats:
@@ -148,15 +165,31 @@ class Scorecard(SidesClassifier):
 def _span(low: float, high: float) -> str:
     if low == -np.inf:
         return "any value" if high == np.inf else f"below {high:g}"
+    if np.nextafter(low, np.inf) == high:
+        return f"{low:g}"
     return f"{low:g} or more" if high == np.inf else f"{low:g} to below {high:g}"
+
+
+class Solved(NamedTuple):
+    """Intercept, centred tables by feature, and what a point of the prior is worth in log-odds."""
+
+    intercept: float
+    tables: list[Floats]
+    scale: float
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which parameter is what: the intercept, then by feature its steps or levels, then its missing value's own."""
+    """Which parameter is what: the intercept, then by feature its steps or levels, then its missing value's own.
+
+    prior: what parameters are held near to, times a scale, which is then the last parameter; it touches no row. spread:
+    how many points of the rubric are one of the prior.
+    """
 
     bins: tuple[Bins, ...]
     monotone: tuple[int, ...]
+    prior: Floats | None = None
+    spread: float = 1.0
 
     @property
     def spans(self) -> list[tuple[int, int, int]]:
@@ -170,7 +203,28 @@ class Layout:
 
     @property
     def size(self) -> int:
-        return 1 + sum((b.levels or len(b.edges)) + b.missing for b in self.bins)
+        return 1 + sum((b.levels or len(b.edges)) + b.missing for b in self.bins) + (self.prior is not None)
+
+    def towards(self, tables: Sequence[Floats], codes: Codes) -> Layout:
+        """The same with these tables of points as prior, in standard deviations of the rows' points."""
+        steps = np.zeros(self.size)
+        for bins, table, (at, end, missing) in zip(self.bins, tables, self.spans, strict=True):
+            steps[at:end] = table[1:] if bins.levels else np.diff(table[1:])
+            if missing >= 0:
+                steps[missing] = table[MISSING] - (0.0 if bins.levels else table[bins.middle + 1])
+        greatest = float(np.abs(steps).max())
+        if not greatest:
+            return self
+        spread = float(np.sum([t[c] for t, c in zip(tables, codes, strict=True)], axis=0).std()) or greatest
+        return replace(self, prior=steps / spread, spread=spread)
+
+    def hold(self, penalty: float) -> Floats:
+        """The matrix H of what is added to the log-loss: beta' H beta / 2."""
+        held = np.diag([1e-9, *np.full(self.size - 1, penalty)])
+        if self.prior is not None:
+            held[-1, -1] = penalty * float(self.prior @ self.prior) + SCALE_PENALTY
+            held[-1, :-1] = held[:-1, -1] = -penalty * self.prior
+        return held
 
     def tables(self, beta: Floats) -> list[Floats]:
         """By feature, what is added for a missing value, for bin 0, for bin 1, ..."""
@@ -183,7 +237,7 @@ class Layout:
 
     def gradient(self, codes: Codes, residual: Floats) -> Floats:
         """The sum over rows of residual x the parameter's column."""
-        out = np.empty(self.size)
+        out = np.zeros(self.size)
         out[0] = residual.sum()
         for j, (bins, (at, end, missing)) in enumerate(zip(self.bins, self.spans, strict=True)):
             sums = np.bincount(codes[j], residual, bins.n + 1)
@@ -198,7 +252,7 @@ class Layout:
 
     def design(self, codes: Codes) -> npt.NDArray[np.float32]:
         """Rows x parameters of 0 and 1."""
-        out = np.empty((codes.shape[1], self.size), dtype=np.float32)
+        out = np.zeros((codes.shape[1], self.size), dtype=np.float32)
         out[:, 0] = 1.0
         for j, (bins, (at, end, missing)) in enumerate(zip(self.bins, self.spans, strict=True)):
             own = codes[j][:, None] - 1
@@ -213,6 +267,8 @@ class Layout:
     def bounds(self) -> tuple[Floats, Floats]:
         """The least and the greatest value of each parameter: steps of a monotone feature have one sign."""
         low, high = np.full(self.size, -np.inf), np.full(self.size, np.inf)
+        if self.prior is not None:
+            low[-1] = 0.0
         for sign, bins, (at, end, _) in zip(self.monotone, self.bins, self.spans, strict=True):
             if sign and not bins.levels:
                 (low if sign > 0 else high)[at:end] = 0.0
@@ -227,8 +283,8 @@ def _solve(
     penalties: Sequence[float],
     near: float,
     pool: ThreadPoolExecutor,
-) -> Iterator[tuple[float, list[Floats]]]:
-    """(intercept, centred tables) at each penalty, each starting where the one before ended (damped Newton steps)."""
+) -> Iterator[Solved]:
+    """What is best at each penalty, each starting where the one before ended (damped Newton steps)."""
     rate = float((weight * y).sum() / weight.sum())
     beta = np.zeros(layout.size)
     beta[0] = np.log(rate / (1 - rate))
@@ -236,25 +292,24 @@ def _solve(
     bounded = bool(np.isfinite(low).any() or np.isfinite(high).any())
     bare, steps = np.zeros((layout.size, layout.size)), FEW_STEPS + 1
     for penalty in penalties:
-        ridge = np.full(layout.size, penalty)
-        ridge[0] = 1e-9
+        held = layout.hold(penalty)
         eta = _log_odds(codes, layout, beta)
-        loss = _objective(eta, y, weight, beta, ridge)
+        loss = _objective(eta, y, weight, beta, held)
         if steps > FEW_STEPS:
             bare = _curvature(codes, expit(eta), weight, layout, pool)
-        curvature = bare + np.diag(ridge)
+        curvature = bare + held
         factor = cho_factor(curvature)
         steps = 0
         while steps < MOST_STEPS:
             steps += 1
-            gradient = layout.gradient(codes, weight * (expit(eta) - y)) + ridge * beta
+            gradient = layout.gradient(codes, weight * (expit(eta) - y)) + held @ beta
             step = _bounded(curvature, gradient, low - beta, high - beta) if bounded else -cho_solve(factor, gradient)
             if -float(gradient @ step) < near * len(y) * max(rate * (1 - rate), 1e-6):
                 break
             size = 1.0
             while size > 1e-3:
                 eta = _log_odds(codes, layout, beta + size * step)
-                new = _objective(eta, y, weight, beta + size * step, ridge)
+                new = _objective(eta, y, weight, beta + size * step, held)
                 if new <= loss:
                     break
                 size /= 2
@@ -271,8 +326,8 @@ def _log_odds(codes: Codes, layout: Layout, beta: Floats) -> Floats:
     return eta
 
 
-def _objective(eta: Floats, y: Floats, weight: Floats, beta: Floats, ridge: Floats) -> float:
-    return float((weight * row_log_loss(eta, y)).sum() + (ridge * beta**2).sum() / 2)
+def _objective(eta: Floats, y: Floats, weight: Floats, beta: Floats, held: Floats) -> float:
+    return float((weight * row_log_loss(eta, y)).sum() + beta @ held @ beta / 2)
 
 
 def _curvature(codes: Codes, p: Floats, weight: Floats, layout: Layout, pool: ThreadPoolExecutor) -> Floats:
@@ -299,11 +354,12 @@ def _bounded(curvature: Floats, gradient: Floats, low: Floats, high: Floats) -> 
     return np.asarray(lsq_linear(root, target, bounds=(low, np.maximum(high, low + 1e-12)), method="bvls").x)
 
 
-def _centred(codes: Codes, layout: Layout, beta: Floats) -> tuple[float, list[Floats]]:
+def _centred(codes: Codes, layout: Layout, beta: Floats) -> Solved:
     """The tables less their training means, which go to the intercept."""
     intercept, tables = float(beta[0]), []
     for j, table in enumerate(layout.tables(beta)):
         mean = float(np.bincount(codes[j], minlength=len(table)) @ table) / codes.shape[1]
         intercept += mean
         tables.append(table - mean)
-    return intercept, tables
+    scale = 0.0 if layout.prior is None else float(beta[-1]) / layout.spread
+    return Solved(intercept, tables, scale)

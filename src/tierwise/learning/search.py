@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tierwise.config.icp import IcpPoints
 from tierwise.config.plan import Candidate, Setting
 from tierwise.features.feature import Feature
 from tierwise.learning.calibration import Affine, fit_affine, row_log_loss
@@ -27,7 +28,8 @@ class Tried:
     """A candidate with its settings, judged on every fold.
 
     settings: of the estimator, with the chosen value of its path parameter. log_odds: raw, of the held-out rows, fold
-    after fold. losses: row by row, after the affine map of them all. mean: of the losses.
+    after fold. losses: row by row, after the affine map of them all. mean: of the losses. prior: the rubric that it
+    started from.
     """
 
     candidate: Candidate
@@ -35,6 +37,7 @@ class Tried:
     log_odds: Floats
     affine: Affine
     losses: Floats
+    prior: Sequence[IcpPoints] = ()
 
     @property
     def mean(self) -> float:
@@ -43,7 +46,7 @@ class Tried:
 
     def estimator(self, features: Sequence[Feature], threads: int, seed: int) -> SidesClassifier:
         """The estimator, not yet fitted."""
-        return make(self.candidate, features, self.settings, threads=threads, seed=seed)
+        return make(self.candidate, features, self.settings, threads=threads, seed=seed, prior=self.prior)
 
 
 def follow(
@@ -54,14 +57,15 @@ def follow(
     *,
     threads: int,
     seed: int,
+    prior: Sequence[IcpPoints] = (),
     after_first: AfterFirst = nothing,
 ) -> Tried:
     """Judge a candidate with these settings at the value of its path parameter that the folds find best."""
-    estimator = make(candidate, features, settings, threads=threads, seed=seed)
+    estimator = make(candidate, features, settings, threads=threads, seed=seed, prior=prior)
     value, log_odds, affine = judge(estimator, folds, after_first)
     y = np.concatenate([fold.held_y for fold in folds])
     chosen = {**settings, estimator.path_parameter: value}
-    return Tried(candidate, chosen, log_odds, affine, row_log_loss(affine(log_odds), y))
+    return Tried(candidate, chosen, log_odds, affine, row_log_loss(affine(log_odds), y), prior)
 
 
 def judge(

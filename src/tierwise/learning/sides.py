@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tierwise.errors import NoUsableModel
 from tierwise.features.feature import Feature
 from tierwise.learning.calibration import row_log_loss
-from tierwise.learning.encoding import Encoder, Floats, signal_mask
+from tierwise.learning.encoding import NO_LEVELS, Encoder, Floats, Levels, signal_mask
 
 PATIENCE = 1
 
@@ -69,15 +69,24 @@ class Prepared:
     memo: dict[Any, Any] = field(default_factory=dict)
 
 
-def prepare(features: Sequence[Feature], X: pd.DataFrame, y: Floats, held: pd.DataFrame, held_y: Floats) -> Prepared:
+def prepare(
+    features: Sequence[Feature],
+    X: pd.DataFrame,
+    y: Floats,
+    held: pd.DataFrame,
+    held_y: Floats,
+    named: Levels = NO_LEVELS,
+) -> Prepared:
     """Encode training rows, and the rows held out by what the training rows taught.
+
+    named: by category, the levels that are kept however rare.
 
     Raises
     ------
     NoUsableModel : all training rows have the same outcome, or there is no feature.
     """
     _two_classes(np.unique(y))
-    encoder = Encoder.learn(X, _some(features))
+    encoder = Encoder.learn(X, _some(features), named)
     outcomes, later = np.asarray(y, dtype=np.float64), np.asarray(held_y, dtype=np.float64)
     return Prepared(encoder, encoder.encode(X), outcomes, encoder.encode(held), later)
 
@@ -153,8 +162,12 @@ class SidesClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc
             features = tuple(Feature(name, "fit", "number", "", f"{name}: {{value}}") for name in self._names())
         _some(features)
         frame = pd.DataFrame(X, columns=[f.name for f in features]) if self.features is None else X
-        self.encoder_ = Encoder.learn(frame, features)
+        self.encoder_ = Encoder.learn(frame, features, self._named(features))
         return self.encoder_.encode(frame), codes.astype(np.float64)
+
+    def _named(self, features: Sequence[Feature]) -> Levels:
+        """By category, the levels that are kept however rare."""
+        return NO_LEVELS
 
     def _names(self) -> list[str]:
         named = getattr(self, "feature_names_in_", None)

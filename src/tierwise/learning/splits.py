@@ -42,12 +42,38 @@ def held_out(split: Split, as_of: Instants) -> Mask:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """How families are kept apart: in how many parts, how many families, and what that left out.
+
+    reports: by part, the earlier rows that a model is trained on, and the test rows that it judges. left_out: by fold,
+    how many rows that are old enough are not learned from. dropped: folds too little was left of.
+    """
+
+    parts: int
+    families: int
+    reports: Sequence[tuple[Mask, Mask]]
+    left_out: Sequence[int]
+    dropped: int
+
+
+@dataclass(frozen=True)
 class Division:
-    """Which rows choose and which report: folds of (learned from, held out) among the earlier rows, then the test."""
+    """Which rows choose and which report: folds of (learned from, held out) among the earlier rows, then the test.
+
+    apart: where no family stands on both sides.
+    """
 
     earlier: Mask
     test: Mask
     folds: Sequence[tuple[Mask, Mask]]
+    apart: Apart | None = None
+
+    @property
+    def reports(self) -> Sequence[tuple[Mask, Mask]]:
+        """Which of the earlier rows a model is trained on that judges which of the test rows: by default all."""
+        if self.apart is not None:
+            return self.apart.reports
+        return ((np.ones(int(self.earlier.sum()), dtype=np.bool_), np.ones(int(self.test.sum()), dtype=np.bool_)),)
 
 
 @dataclass(frozen=True)

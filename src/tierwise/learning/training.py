@@ -24,8 +24,10 @@ from tierwise.learning.choice import admitted, beside, choose, random_gap, yards
 from tierwise.learning.comparison import compare_calibrators
 from tierwise.learning.encoding import Floats
 from tierwise.learning.evaluation import Evaluation, test_report
+from tierwise.learning.grouping import kept_apart
 from tierwise.learning.model import PropensityModel, freeze
-from tierwise.learning.rows import Rows, origin_folds, test_cut, training_rows
+from tierwise.learning.prior import prior_levels, prior_said, provisional_words
+from tierwise.learning.rows import Rows, least_behind, origin_folds, test_cut, training_rows
 from tierwise.learning.search import Tried, judge
 from tierwise.learning.sides import Prepared, SidesClassifier, prepare
 from tierwise.learning.splits import Division, Mask, days, held_out, trained_on
@@ -83,13 +85,20 @@ def train_model(
 
 
 def divide(rows: Rows, plan: Plan) -> Division:
-    """The test slice at the end, and rolling-origin folds before it (law 3)."""
+    """The test slice at the end, and rolling-origin folds before it, families apart where the plan asks (law 3).
+
+    Raises
+    ------
+    NoUsableModel : there is no fold, or too little is left without the families held out.
+    """
     cut = test_cut(rows, plan)
     earlier, test = rows.as_of + days(rows.horizon_days) <= cut, rows.as_of >= cut
     before = rows.where(earlier)
     splits = origin_folds(rows, before, plan)
     masks = [(trained_on(s, before.as_of, rows.horizon_days), held_out(s, before.as_of)) for s in splits]
-    return Division(earlier, test, masks)
+    division = Division(earlier, test, masks)
+    parts = plan.model.family_parts
+    return division if parts is None else kept_apart(rows, division, parts, plan.model.seed, least_behind(plan) // 2)
 
 
 def train_rows(
@@ -106,10 +115,11 @@ def train_rows(
     """As `train_model`, of rows that are divided already."""
     earlier, test = rows.where(division.earlier), rows.where(division.test)
     provisional = rows.outcome_accounts < learning.scorecard_below
-    folds = [prepare(rows.features, *_of(earlier, old), *_of(earlier, now)) for old, now in division.folds]
+    prior = tuple(rubric) if provisional else ()
+    folds = _prepared(earlier, division, prior)
     found, trials = tune(
         admitted(learning, provisional), folds, rows.features, Budget(learning.tuning, clock, journal),
-        threads=threads, seed=learning.seed, say=say,
+        threads=threads, seed=learning.seed, say=say, prior=prior,
     )  # fmt: skip
     out_of_time = earlier.at(np.concatenate([np.flatnonzero(now) for _, now in division.folds]))
     chosen, because = choose(found, out_of_time.families)
@@ -119,9 +129,9 @@ def train_rows(
     curve = fit_curve(learning.calibration, best.affine(best.log_odds), out_of_time.y)
     say(f"fitting {chosen} to all rows; judging it on {test.count()['rows']:,} newer rows, and what it must not learn")
     workers = min(threads, MOST_WORKERS)
-    work = _Work(rows, earlier, test, threads // workers, learning.seed)
+    work = _Work(rows, division, earlier, test, threads // workers, learning.seed)
     with ThreadPoolExecutor(workers) as pool:
-        model = pool.submit(work.model, best, curve)
+        final = pool.submit(work.model, best, curve)
         random = pool.submit(work.random_gap, best, out_of_time)
         tests = {name: pool.submit(work.on_test, tried) for name, tried in _usable(found).items()}
         free = pool.submit(work.free, folds)
@@ -129,13 +139,18 @@ def train_rows(
     on_test = {name: judged.result() for name, judged in tests.items()}
     if curve is not None:
         on_test[chosen] = curve(on_test[chosen])
+    model = final.result().with_threads(threads)
+    said = prior_said(prior, rows.features, model.estimator)
+    few = provisional_words(rows.outcome_accounts, learning.scorecard_below, said) if provisional else ""
     report = test_report(test.frame, test.y, on_test, chosen, rows.features, _base(earlier.y), learning.seed, rubric)
     evaluation = Evaluation(
         verdict=report.verdict,
-        why=report.why,
+        why="; ".join(filter(None, (report.why, few))),
         chosen=chosen,
         chosen_because=because,
         provisional=provisional,
+        prior=said,
+        families=_families(division),
         horizon_days=rows.horizon_days,
         trained=rows.count(),
         test=test.count(),
@@ -156,7 +171,7 @@ def train_rows(
         canaries=canary.result(),
     )
     unseen = test.frame[["account_id", "as_of", "family_id", "outcome"]].assign(propensity=expit(on_test[chosen]))
-    return Trained(model.result().with_threads(threads), evaluation, unseen)
+    return Trained(model, evaluation, unseen)
 
 
 @dataclass(frozen=True)
@@ -164,6 +179,7 @@ class _Work:
     """The fits that follow the choice, none of which depends on another."""
 
     rows: Rows
+    division: Division
     earlier: Rows
     test: Rows
     threads: int
@@ -173,8 +189,12 @@ class _Work:
         return tried.estimator(rows.features, self.threads, self.seed).fit(rows.frame, rows.y)
 
     def on_test(self, tried: Tried) -> Floats:
-        """The calibrated log-odds of the test rows, by a model of the rows before them."""
-        return tried.affine(self.fitted(tried, self.earlier).decision_function(self.test.frame))
+        """The test rows' log-odds, by models of the rows before them, through the affine map."""
+        raw = np.empty(len(self.test.y))
+        for old, now in self.division.reports:
+            fitted = self.fitted(tried, self.earlier.where(old))
+            raw[now] = fitted.decision_function(self.test.frame[now])
+        return tried.affine(raw)
 
     def model(self, tried: Tried, curve: Curve | None) -> PropensityModel:
         """The chosen candidate, fitted to all mature rows, with the calibrators of out-of-time rows."""
@@ -191,6 +211,12 @@ class _Work:
     def random_gap(self, tried: Tried, out_of_time: Rows) -> dict[str, Any]:
         estimator = tried.estimator(self.rows.features, self.threads, self.seed)
         return random_gap(estimator, self.earlier, out_of_time, tried.affine(tried.log_odds), self.seed)
+
+
+def _prepared(earlier: Rows, division: Division, prior: Sequence[IcpPoints]) -> list[Prepared]:
+    """The folds, in numbers; levels that a prior names are kept."""
+    named = prior_levels(prior, earlier.features)
+    return [prepare(earlier.features, *_of(earlier, old), *_of(earlier, now), named) for old, now in division.folds]
 
 
 def _of(rows: Rows, mask: Mask) -> tuple[pd.DataFrame, Floats]:
@@ -225,7 +251,23 @@ def _folds(division: Division, earlier: Rows, found: Mapping[str, Tried]) -> lis
             }
         )
         begin = end
+    if division.apart is not None:
+        return [line | {"left_out_rows": n} for line, n in zip(said, division.apart.left_out, strict=True)]
     return said
+
+
+def _families(division: Division) -> dict[str, Any]:
+    """Into how many parts families were dealt, and what each test part's model, and the folds, had to do without."""
+    apart = division.apart
+    if apart is None:
+        return {}
+    left_out = [int((~old).sum()) for old, _ in apart.reports]
+    return {
+        "parts": apart.parts,
+        "families": apart.families,
+        "test_left_out_rows": left_out,
+        "dropped_folds": apart.dropped,
+    }
 
 
 def _candidate(tried: Tried, n: int) -> dict[str, Any]:

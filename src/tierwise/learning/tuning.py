@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
-from optuna.storages import InMemoryStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import Trial, TrialState
 
+from tierwise.config.icp import IcpPoints
 from tierwise.config.plan import Candidate, Setting, Tuning
+from tierwise.errors import LockHeld
 from tierwise.features.feature import Feature
 from tierwise.learning.candidates import KINDS, Range
 from tierwise.learning.search import Tried, follow
@@ -47,16 +52,23 @@ def tune(
     threads: int,
     seed: int,
     say: Say,
+    prior: Sequence[IcpPoints] = (),
 ) -> tuple[dict[str, Tried], list[dict[str, Any]]]:
     """Each candidate at its best settings, and every trial in order: candidate, settings, state, log-loss.
 
     The first trial of each candidate is its settings as they stand; further ones, in turn, are proposed by TPE
     (Bergstra et al. 2011) from those before, and pruned where they lie above the median on the oldest fold. With the
     same seed and number of trials the search is the same, also if it was killed in between and its journal kept.
+
+    prior: lines of a rubric, for kinds that can start from one.
+
+    Raises
+    ------
+    LockHeld : another process is at the journal.
     """
-    search = _Search(folds, features, budget, threads, seed, say)
     turns = _turns(candidates, budget.tuning.most)
-    with _quiet():
+    with _quiet(), kept_trials(budget.journal) as storage:
+        search = _Search(folds, features, budget, storage, threads, seed, say, prior)
         for number, candidate in enumerate(turns, start=1):
             if number > len(candidates) and search.out_of_time():
                 say(f"tuning ends after {number - 1} trials: its {budget.tuning.minutes:g} minutes are over")
@@ -81,15 +93,22 @@ class _Search:
     """One study a candidate, in one storage."""
 
     def __init__(
-        self, folds: Sequence[Prepared], features: Sequence[Feature], budget: Budget, threads: int, seed: int, say: Say
+        self,
+        folds: Sequence[Prepared],
+        features: Sequence[Feature],
+        budget: Budget,
+        storage: BaseStorage,
+        threads: int,
+        seed: int,
+        say: Say,
+        prior: Sequence[IcpPoints],
     ) -> None:
-        self.folds, self.features, self.budget = folds, features, budget
-        self.threads, self.seed, self.say = threads, seed, say
+        self.folds, self.budget, self.storage, self.say = folds, budget, storage, say
+        self.follow = partial(follow, folds=folds, features=features, threads=threads, seed=seed, prior=prior)
+        self.seed = seed
         self.until = math.inf
         if budget.tuning.minutes is not None:
             self.until = budget.clock() + 60 * budget.tuning.minutes
-        backend = None if budget.journal is None else JournalFileBackend(str(budget.journal))
-        self.storage = InMemoryStorage() if backend is None else JournalStorage(backend)
         self.studies: dict[str, optuna.Study] = {}
         self.found: dict[str, Tried] = {}
         self.taken: dict[str, int] = {}
@@ -144,10 +163,7 @@ class _Search:
                 raise optuna.TrialPruned
 
         try:
-            tried = follow(
-                candidate, settings, self.folds, self.features,
-                threads=self.threads, seed=self.seed, after_first=after_first,
-            )  # fmt: skip
+            tried = self.follow(candidate, settings, after_first=after_first)
         except optuna.TrialPruned:
             study.tell(trial, state=TrialState.PRUNED)
             return
@@ -172,7 +188,57 @@ class _Search:
             return found
         path = KINDS[candidate.kind].estimator.path_parameter
         settings = {name: value for name, value in best.user_attrs["settings"].items() if name != path}
-        return follow(candidate, settings, self.folds, self.features, threads=self.threads, seed=self.seed)
+        return self.follow(candidate, settings)
+
+
+@contextmanager
+def kept_trials(journal: Path | None) -> Iterator[BaseStorage]:
+    """Where trials are kept, held for one search: the operating system's lock, which ends with whoever holds it.
+
+    What a search that was killed left half written at the journal's end is cut off.
+
+    Raises
+    ------
+    LockHeld : another process, or another part of this one, holds the journal.
+    """
+    if journal is None:
+        yield InMemoryStorage()
+        return
+    with journal.open("a+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LockHeld(
+                "the trials of a tuning search were to be kept", found="another training is at it", where=str(journal),
+                do="Wait until it is done; the same tables, plan and date give the same model",
+            ) from None  # fmt: skip
+        file.seek(0)
+        file.truncate(_whole(file.read()))
+        yield JournalStorage(JournalFileBackend(str(journal), lock_obj=_Held(str(journal))))
+
+
+def _whole(journal: bytes) -> int:
+    """How many bytes of a journal are lines that were written to their end."""
+    whole = 0
+    for line in journal.splitlines(keepends=True):
+        try:
+            read = json.loads(line.decode())
+        except ValueError:
+            break
+        if not (line.endswith(b"\n") and isinstance(read, dict) and "op_code" in read):
+            break
+        whole += len(line)
+    return whole
+
+
+class _Held(JournalFileOpenLock):  # type: ignore[misc]
+    """No lock a write, as the journal is held throughout: a lock file would outlive a search that is killed."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        """Nothing was taken."""
 
 
 def _done(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

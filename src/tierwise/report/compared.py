@@ -55,6 +55,7 @@ def candidates_part(values: TrainingPage, w: Words) -> Part | None:
             "cut": str(f.get("cut"))[:10],
             "until": str(f.get("until"))[:10],
             "trained": (whole(f.get("trained_rows")), whole(f.get("trained_outcomes"))),
+            "left_out": whole(f.get("left_out_rows")),
             "tested": (whole(f.get("tested_rows")), whole(f.get("tested_outcomes"))),
             "losses": [real(mapping(f.get("log_loss")).get(name)) for name in candidates],
         }
@@ -65,8 +66,20 @@ def candidates_part(values: TrainingPage, w: Words) -> Part | None:
     families = next((r["more"]["accounts"] for r in rows if r["more"] is not None), None)  # type: ignore[index]
     return {
         "rows": rows, "because": because, "names": names, "folds": folds, "families": families,
-        "free": _free(evaluation, rows), "chosen": in_words(chosen, candidates),
+        "free": _free(evaluation, rows), "chosen": in_words(chosen, candidates), "apart": _apart(evaluation),
     }  # fmt: skip
+
+
+def _apart(evaluation: Mapping[str, object]) -> Part | None:
+    """Into how many parts account families were dealt, so that none stands on both sides; None if it was not asked."""
+    found = mapping(evaluation.get("families"))
+    if not found:
+        return None
+    return {
+        "parts": whole(found.get("parts")),
+        "families": whole(found.get("families")),
+        "dropped": whole(found.get("dropped_folds")),
+    }
 
 
 def _paired(found: object) -> Part | None:

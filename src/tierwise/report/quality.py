@@ -109,7 +109,7 @@ def named(candidate: str) -> str:
 
 def in_words(sentence: str, names: Iterable[str]) -> str:
     """A sentence in which candidates and baselines stand by their words."""
-    for name in sorted(names, key=len, reverse=True):
+    for name in sorted(set(names), key=lambda name: (-len(name), name)):
         shown = named(name)
         shown = IN_TEXT.get(name, shown if shown[:2].isupper() else shown[:1].lower() + shown[1:])
         sentence = re.sub(rf"\b{re.escape(name)}\b", lambda _, s=shown: s, sentence)  # type: ignore[misc]
