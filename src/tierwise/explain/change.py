@@ -21,21 +21,25 @@ CAUSES = ("revised", "model", "ageing", "moves")
 - moves: the features of this date, less those: new facts.
 """
 BASE = ("", "", "base")
+SEASON = ("", "season", "season")
+"""The part of the month of the year, where the model's base varies by it."""
 COLUMNS = ("cause", "side", "family", "feature", "log_odds")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One score taken apart: its base, and the log-odds of each (side, family, feature)."""
+    """One score taken apart: its base without the season, and the log-odds of each (side, family, feature), the season
+    among them."""
 
     base: float
     parts: Mapping[tuple[str, str, str], float]
 
     @classmethod
-    def of(cls, base: float, said: pd.DataFrame) -> Stage:
-        """A stage of one account's reasons, whatever their sides."""
+    def of(cls, base: float, said: pd.DataFrame, season: float = 0.0) -> Stage:
+        """A stage of one account's reasons, whatever their sides; season: what of the base is of the month."""
         keys = zip(said["side"], said["family"], said["feature"], strict=True)
-        return cls(float(base), dict(zip(keys, said["log_odds"].astype(float), strict=True)))
+        parts = dict(zip(keys, said["log_odds"].astype(float), strict=True))
+        return cls(float(base) - season, parts | ({SEASON: season} if season else {}))
 
     @property
     def total(self) -> float:
@@ -103,6 +107,8 @@ def _moved(
     """The words of one family's change: its largest part that points as the sum does, with its values."""
     if not family:
         return "what an average account has"
+    if (parts["side"] == "").all():
+        return "the time of the year"
     if rows is None:
         return family
     told: list[tuple[float, str]] = []

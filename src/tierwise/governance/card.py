@@ -43,6 +43,7 @@ def _about(meta: Mapping[str, Any], evaluation: Mapping[str, Any]) -> list[str]:
         ("horizon", _days(evaluation.get("horizon_days"))),
         ("verdict", _joined(evaluation.get("verdict"), evaluation.get("why"))),
         ("model", _joined(evaluation.get("chosen"), _chosen(evaluation))),
+        ("base by month of the year", (evaluation.get("season") or {}).get("words")),
         ("model version", meta.get("model_version")),
         ("trained as of", meta.get("trained_as_of")),
         ("data through", meta.get("data_through")),

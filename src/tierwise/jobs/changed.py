@@ -63,8 +63,9 @@ class Scoring:
     @cached_property
     def stage(self) -> Stage:
         """Its published score taken apart."""
-        scores = self.run.frame("scores").set_index("account_id")
-        return Stage.of(float(scores["base"][self.account_id]), self.reasons)
+        scores = self.run.frame("scores")
+        mine = scores[scores["account_id"] == self.account_id]
+        return Stage.of(float(mine["base"].iloc[0]), self.reasons, float(self.bundle.model.season_log_odds(mine)[0]))
 
 
 def changed(files: PlanFiles, intake: Intake, there: Scoring, here: Scoring, tiers: pd.DataFrame) -> Changed:
@@ -100,4 +101,5 @@ def changed(files: PlanFiles, intake: Intake, there: Scoring, here: Scoring, tie
 
 
 def _stage(bundle: Bundle, matrix: Matrix) -> Stage:
-    return Stage.of(bundle.model.base, reasons(bundle.model, matrix))
+    season = float(bundle.model.season_log_odds(matrix.frame)[0])
+    return Stage.of(bundle.model.base + season, reasons(bundle.model, matrix), season)

@@ -39,6 +39,8 @@ class Evaluation:
     candidate and baseline on the test slice, `{figure: {value, low, high}}`. comparisons: the chosen model less each
     baseline. calibrators: each kind of calibrator on the chosen model's out-of-time rows, forward in time
     (`comparison.Comparison.to_dict()`). canaries: what must come to nothing, and whether it did (`canaries.canaries`).
+    season: whether the base varies by month of the year, and why (`season_choice.SeasonTrial.to_dict`); where it does,
+    the chosen model's figures on the test slice have it, those of `candidates`, `folds` and `yardstick` do not.
     """
 
     verdict: str
@@ -62,6 +64,7 @@ class Evaluation:
     lift: Sequence[Mapping[str, float]]
     calibrators: Mapping[str, Any]
     canaries: Mapping[str, Any]
+    season: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         """The evaluation as JSON values: floats rounded to 6 digits, what cannot be said as null."""

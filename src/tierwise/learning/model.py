@@ -20,7 +20,9 @@ from tierwise.features.feature import Feature
 from tierwise.learning.calibration import IDENTITY, Affine, Curve, from_dict, to_dict
 from tierwise.learning.candidates import KINDS
 from tierwise.learning.encoding import Encoder, signal_mask
+from tierwise.learning.season import NO_SEASON, Season
 from tierwise.learning.sides import SidesClassifier
+from tierwise.learning.splits import instants
 
 Floats = npt.NDArray[np.float64]
 
@@ -64,7 +66,8 @@ class PropensityModel:
     `account`, `fit` and `signal` log-odds, as they were at training. threads: used in scoring only; no part of the
     model. curve: the calibrator that the plan asks for beyond the affine one; on each row, what it adds to the sum of
     base and sides is the residue. recalibration: the affine map of calibrated log-odds that was fitted since training;
-    percentiles, and so ranks and tiers, are of the log-odds before it.
+    percentiles, and so ranks and tiers, are of the log-odds before it. season: what the month of as_of adds to the
+    base; percentiles leave it out too, as it moves all accounts of a date alike.
     """
 
     kind: str
@@ -76,6 +79,7 @@ class PropensityModel:
     threads: int = 1
     curve: Curve | None = None
     recalibration: Affine = IDENTITY
+    season: Season = NO_SEASON
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -84,7 +88,7 @@ class PropensityModel:
 
     @property
     def base(self) -> float:
-        """The calibrated log-odds before any reason."""
+        """The calibrated log-odds before any reason, in a mean month of the year."""
         return float(self._line.intercept + self._line.slope * self.estimator.base_)
 
     @property
@@ -96,6 +100,13 @@ class PropensityModel:
     def _line(self) -> Affine:
         """The affine map from raw to calibrated log-odds."""
         return self.recalibration.after(self.calibrator)
+
+    def season_log_odds(self, frame: pd.DataFrame) -> Floats:
+        """What the month of each row's as_of adds to the base, in calibrated log-odds; 0 where there is no season."""
+        return self.recalibration.slope * self._season(frame)
+
+    def _season(self, frame: pd.DataFrame) -> Floats:
+        return np.zeros(len(frame)) if self.season == NO_SEASON else self.season(instants(frame["as_of"].to_numpy()))
 
     def with_threads(self, threads: int) -> PropensityModel:
         """The same model, scoring on so many threads."""
@@ -112,40 +123,45 @@ class PropensityModel:
         """The calibrated log-odds less base, fit and signal, row by row: 0 where the calibrator is affine."""
         if self.curve is None:
             return np.zeros(len(frame))
-        return self._of_sides(*self.estimator.sides(frame))["residue"]
+        return self._of(frame)["residue"]
 
     def log_odds(self, frame: pd.DataFrame) -> Floats:
-        """The calibrated log-odds: base + fit + signal + residue."""
-        return self._of_sides(*self.estimator.sides(frame))["total"]
+        """The calibrated log-odds: base + season + fit + signal + residue."""
+        return self._of(frame)["total"]
 
-    def _of_sides(self, fit: Floats, signal: Floats) -> dict[str, Floats]:
-        """All that the raw log-odds of both sides give: `fit`, `signal`, `residue` and `total` as calibrated now, and
-        `account_then`, `fit_then`, `signal_then` before any recalibration."""
-        then = self.calibrator
+    def _of(self, frame: pd.DataFrame) -> dict[str, Floats]:
+        """All that rows give: `base` (with the season), `fit`, `signal`, `residue` and `total` as calibrated now, and
+        `account_then`, `fit_then`, `signal_then` before any recalibration and without the season."""
+        (fit, signal), season, then = self.estimator.sides(frame), self._season(frame), self.calibrator
         fit_then, signal_then = then.slope * fit, then.slope * signal
         summed = (then.intercept + then.slope * self.estimator.base_) + fit_then + signal_then
-        curved = summed if self.curve is None else self.curve(summed)
-        sides = {"fit_then": fit_then, "signal_then": signal_then, "account_then": curved}
+        sides = {"fit_then": fit_then, "signal_then": signal_then, "account_then": self._curved(summed)}
         sides |= {"fit": self._line.slope * fit, "signal": self._line.slope * signal}
-        return sides | {"residue": self.recalibration.slope * (curved - summed), "total": self.recalibration(curved)}
+        sides |= {"base": self.base + self.recalibration.slope * season}
+        curved = self._curved(summed + season)
+        residue = self.recalibration.slope * (curved - (summed + season))
+        return sides | {"residue": residue, "total": self.recalibration(curved)}
+
+    def _curved(self, summed: Floats) -> Floats:
+        return summed if self.curve is None else self.curve(summed)
 
     def score(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Score rows that hold account_id, as_of and every feature by name.
 
-        Columns: account_id, as_of, base, fit_log_odds, signal_log_odds, calibration_log_odds (0 where the calibrator
-        is affine; the four sum to the calibrated log-odds), propensity (0 to 1), account_score, fit_score, signal_score
-        (0 to 100).
+        Columns: account_id, as_of, base (with the season of as_of), fit_log_odds, signal_log_odds,
+        calibration_log_odds (0 where the calibrator is affine; the four sum to the calibrated log-odds), propensity (0
+        to 1), account_score, fit_score, signal_score (0 to 100; of log-odds without the season).
 
         Raises
         ------
         ContractError : a feature is missing, renamed, doubled or retyped.
         """
-        found = self._of_sides(*self.estimator.sides(frame))
+        found = self._of(frame)
         return pd.DataFrame(
             {
                 "account_id": frame["account_id"].to_numpy(),
                 "as_of": frame["as_of"].to_numpy(),
-                "base": np.full(len(frame), self.base),
+                "base": found["base"],
                 "fit_log_odds": found["fit"],
                 "signal_log_odds": found["signal"],
                 "calibration_log_odds": found["residue"],
@@ -155,7 +171,8 @@ class PropensityModel:
         )
 
     def contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Each feature's share of the calibrated log-odds; with `base` and `residue` they sum to it (law 4)."""
+        """Each feature's share of the calibrated log-odds; with `base`, `season_log_odds` and `residue` they sum to it
+        (law 4)."""
         parts = self._line.slope * self.estimator.contributions(frame)
         return pd.DataFrame(parts, columns=[f.name for f in self.features])
 
@@ -170,6 +187,8 @@ class PropensityModel:
             "encoder": self.estimator.encoder_.to_dict(),
             "percentiles": {name: asdict(self.percentiles[name]) for name in PERCENTILES},
         }
+        if self.season != NO_SEASON:
+            spec["season"] = list(self.season.offsets)
         files = {"spec.json": _json(spec), "calibrator.json": _json(self._calibration())}
         return files | self.estimator.to_files()
 
@@ -218,6 +237,7 @@ class PropensityModel:
             threads,
             curve,
             recalibration,
+            Season(tuple(float(value) for value in spec["season"])) if "season" in spec else NO_SEASON,
         )
 
 
@@ -230,10 +250,13 @@ def freeze(
     trained_as_of: datetime,
     threads: int,
     curve: Curve | None = None,
+    season: Season = NO_SEASON,
 ) -> PropensityModel:
-    """Bind a fitted estimator to its calibrators, and freeze the percentiles of the training cohort."""
-    model = PropensityModel(kind, estimator, calibrator, {}, horizon_days, trained_as_of, threads, curve)
-    found = model._of_sides(*estimator.sides(cohort))
+    """Bind a fitted estimator to its calibrators and season, and freeze the percentiles of the training cohort."""
+    model = PropensityModel(
+        kind, estimator, calibrator, {}, horizon_days, trained_as_of, threads, curve, IDENTITY, season
+    )
+    found = model._of(cohort)
     return replace(model, percentiles={name: PercentileMap.learn(found[f"{name}_then"]) for name in PERCENTILES})
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,29 +12,25 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from tierwise.clock import instant
 from tierwise.config.icp import IcpPoints
 from tierwise.config.plan import Learning, Plan
 from tierwise.features.matrix import Matrix
-from tierwise.learning.boosters import FreeBooster
-from tierwise.learning.calibration import Curve, fit_curve, row_log_loss
-from tierwise.learning.canaries import canaries
-from tierwise.learning.choice import admitted, beside, choose, random_gap, yardstick
+from tierwise.learning.calibration import fit_curve
+from tierwise.learning.choice import admitted, beside, choose, yardstick
 from tierwise.learning.comparison import compare_calibrators
 from tierwise.learning.encoding import Floats
 from tierwise.learning.evaluation import Evaluation, test_report
+from tierwise.learning.fits import Fits
 from tierwise.learning.grouping import kept_apart
-from tierwise.learning.model import PropensityModel, freeze
+from tierwise.learning.model import PropensityModel
 from tierwise.learning.prior import prior_levels, prior_said, provisional_words
 from tierwise.learning.rows import Rows, least_behind, origin_folds, test_cut, training_rows
-from tierwise.learning.search import Tried, judge
-from tierwise.learning.sides import Prepared, SidesClassifier, prepare
+from tierwise.learning.search import Tried
+from tierwise.learning.sides import Prepared, prepare
 from tierwise.learning.splits import Division, Mask, days, held_out, trained_on
 from tierwise.learning.tuning import Budget, tune
 
 Say = Callable[[str], None]
-MOST_WORKERS = 4
-"""How many fits go on side by side at most; each holds rows of its own."""
 
 
 def silent(words: str) -> None:
@@ -123,23 +118,16 @@ def train_rows(
     )  # fmt: skip
     out_of_time = earlier.at(np.concatenate([np.flatnonzero(now) for _, now in division.folds]))
     chosen, because = choose(found, out_of_time.families)
-    gaps = beside(found, out_of_time.families)
     say(because)
-    best = found[chosen]
+    say(f"fitting {chosen} to all rows; judging it on {len(test.y):,} newer rows, and what it must not learn")
+    fits = Fits(rows, division, threads, learning.seed)
+    trial = fits.season(found[chosen])
+    best = trial.tried
     curve = fit_curve(learning.calibration, best.affine(best.log_odds), out_of_time.y)
-    say(f"fitting {chosen} to all rows; judging it on {test.count()['rows']:,} newer rows, and what it must not learn")
-    workers = min(threads, MOST_WORKERS)
-    work = _Work(rows, division, earlier, test, threads // workers, learning.seed)
-    with ThreadPoolExecutor(workers) as pool:
-        final = pool.submit(work.model, best, curve)
-        random = pool.submit(work.random_gap, best, out_of_time)
-        tests = {name: pool.submit(work.on_test, tried) for name, tried in _usable(found).items()}
-        free = pool.submit(work.free, folds)
-        canary = pool.submit(canaries, rows, division, best, threads=work.threads, seed=learning.seed)
-    on_test = {name: judged.result() for name, judged in tests.items()}
+    fitted = fits.all(_usable(found), trial, curve, folds)
+    model, on_test = fitted.model, fitted.on_test
     if curve is not None:
         on_test[chosen] = curve(on_test[chosen])
-    model = final.result().with_threads(threads)
     said = prior_said(prior, rows.features, model.estimator)
     few = provisional_words(rows.outcome_accounts, learning.scorecard_below, said) if provisional else ""
     report = test_report(test.frame, test.y, on_test, chosen, rows.features, _base(earlier.y), learning.seed, rubric)
@@ -155,12 +143,10 @@ def train_rows(
         trained=rows.count(),
         test=test.count(),
         folds=_folds(division, earlier, found),
-        candidates={
-            name: _candidate(tried, len(out_of_time.y)) | {"less_best": gaps.get(name)} for name, tried in found.items()
-        },
+        candidates=_candidates(found, out_of_time),
         trials=trials,
-        yardstick=yardstick(best.losses, free.result(), out_of_time.families),
-        random_cv=random.result(),
+        yardstick=yardstick(found[chosen].losses, fitted.free, out_of_time.families),
+        random_cv=fitted.random,
         metrics=report.metrics,
         comparisons=report.comparisons,
         calibration=report.calibration,
@@ -168,49 +154,11 @@ def train_rows(
         calibrators=compare_calibrators(
             best.log_odds, out_of_time.y, out_of_time.families, out_of_time.as_of, gap=days(rows.horizon_days)
         ).to_dict(),
-        canaries=canary.result(),
+        canaries=fitted.canaries,
+        season=trial.to_dict(model.season),
     )
     unseen = test.frame[["account_id", "as_of", "family_id", "outcome"]].assign(propensity=expit(on_test[chosen]))
     return Trained(model, evaluation, unseen)
-
-
-@dataclass(frozen=True)
-class _Work:
-    """The fits that follow the choice, none of which depends on another."""
-
-    rows: Rows
-    division: Division
-    earlier: Rows
-    test: Rows
-    threads: int
-    seed: int
-
-    def fitted(self, tried: Tried, rows: Rows) -> SidesClassifier:
-        return tried.estimator(rows.features, self.threads, self.seed).fit(rows.frame, rows.y)
-
-    def on_test(self, tried: Tried) -> Floats:
-        """The test rows' log-odds, by models of the rows before them, through the affine map."""
-        raw = np.empty(len(self.test.y))
-        for old, now in self.division.reports:
-            fitted = self.fitted(tried, self.earlier.where(old))
-            raw[now] = fitted.decision_function(self.test.frame[now])
-        return tried.affine(raw)
-
-    def model(self, tried: Tried, curve: Curve | None) -> PropensityModel:
-        """The chosen candidate, fitted to all mature rows, with the calibrators of out-of-time rows."""
-        newest = instant(self.rows.as_of.max().astype(object))
-        estimator = self.fitted(tried, self.rows)
-        kind, horizon = tried.candidate.kind, self.rows.horizon_days
-        return freeze(kind, estimator, tried.affine, self.rows.frame, horizon, newest, self.threads, curve)
-
-    def free(self, folds: Sequence[Prepared]) -> Floats:
-        """The out-of-time losses of one free booster."""
-        _, log_odds, affine = judge(FreeBooster(self.rows.features, threads=self.threads, seed=self.seed), folds)
-        return row_log_loss(affine(log_odds), np.concatenate([fold.held_y for fold in folds]))
-
-    def random_gap(self, tried: Tried, out_of_time: Rows) -> dict[str, Any]:
-        estimator = tried.estimator(self.rows.features, self.threads, self.seed)
-        return random_gap(estimator, self.earlier, out_of_time, tried.affine(tried.log_odds), self.seed)
 
 
 def _prepared(earlier: Rows, division: Division, prior: Sequence[IcpPoints]) -> list[Prepared]:
@@ -267,6 +215,14 @@ def _families(division: Division) -> dict[str, Any]:
         "families": apart.families,
         "test_left_out_rows": left_out,
         "dropped_folds": apart.dropped,
+    }
+
+
+def _candidates(found: Mapping[str, Tried], out_of_time: Rows) -> dict[str, dict[str, Any]]:
+    """What is said of each candidate, with its distance to the best."""
+    gaps = beside(found, out_of_time.families)
+    return {
+        name: _candidate(tried, len(out_of_time.y)) | {"less_best": gaps.get(name)} for name, tried in found.items()
     }
 
 

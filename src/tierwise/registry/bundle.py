@@ -15,6 +15,8 @@ import pandas as pd
 
 from tierwise.errors import BundleError, TierwiseError, UsageError
 from tierwise.learning.model import PropensityModel
+from tierwise.learning.season import NO_SEASON
+from tierwise.learning.splits import instants
 from tierwise.learning.value import VALUE_FILE, ValueModel
 
 FORMAT = "tierwise-bundle/1"
@@ -144,7 +146,8 @@ def _golden(model: PropensityModel, rows: pd.DataFrame) -> dict[str, Any]:
         columns[feature.name] = [None if v is None or v != v else read(v) for v in values]
     expected = {"base": model.base, "fit_log_odds": fit.tolist(), "signal_log_odds": signal.tolist()}
     expected["log_odds"] = model.log_odds(rows).tolist()
-    return {"rows": len(rows), "columns": columns, "expected": expected}
+    said = {"rows": len(rows), "columns": columns, "expected": expected}
+    return said if model.season == NO_SEASON else said | {"as_of": [str(at) for at in instants(rows["as_of"])]}
 
 
 def _rescore(folder: Path, model: PropensityModel, golden: Mapping[str, Any]) -> None:
@@ -156,6 +159,8 @@ def _rescore(folder: Path, model: PropensityModel, golden: Mapping[str, Any]) ->
             },
             index=range(int(golden["rows"])),
         )
+        if model.season != NO_SEASON:
+            rows["as_of"] = instants(golden["as_of"])
         expected = {name: np.asarray(values) for name, values in golden["expected"].items()}
         fit, signal = model.sides(rows)
         now = {"base": np.asarray(model.base), "fit_log_odds": fit, "signal_log_odds": signal}

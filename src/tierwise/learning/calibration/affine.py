@@ -40,9 +40,10 @@ def row_log_loss(log_odds: Floats, y: Floats) -> Floats:
     return np.logaddexp(0.0, log_odds) - y * log_odds
 
 
-def fit_affine(log_odds: Floats, y: Floats, iterations: int = 100) -> Affine:
+def fit_affine(log_odds: Floats, y: Floats, iterations: int = 100, offset: Floats | float = 0.0) -> Affine:
     """Fit intercept and slope by maximum likelihood (unpenalised logistic regression, Newton with halved steps).
 
+    offset: log-odds of each row that stand beside the map's.
     A constant input gives slope 0; a perfectly separating one stops at a slope of 100 or so, not at infinity.
     """
     z, y = np.asarray(log_odds, dtype=np.float64), np.asarray(y, dtype=np.float64)
@@ -51,7 +52,7 @@ def fit_affine(log_odds: Floats, y: Floats, iterations: int = 100) -> Affine:
     if spread < 1e-12:
         return Affine(float(np.log(rate / (1 - rate))), 0.0)
     x = np.column_stack([np.ones_like(z), (z - centre) / spread])
-    beta = maximise(x, y, np.array([np.log(rate / (1 - rate)), 0.0]), iterations)
+    beta = maximise(x, y, np.array([np.log(rate / (1 - rate)), 0.0]), iterations, offset)
     slope = beta[1] / spread
     return Affine(float(beta[0] - slope * centre), float(slope))
 

@@ -1,0 +1,124 @@
+"""The fits that follow the choice, side by side, as none depends on another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tierwise.clock import instant
+from tierwise.learning.boosters import FreeBooster
+from tierwise.learning.calibration import Curve, row_log_loss
+from tierwise.learning.canaries import canaries
+from tierwise.learning.choice import random_gap
+from tierwise.learning.encoding import Floats
+from tierwise.learning.model import PropensityModel, freeze
+from tierwise.learning.rows import Rows
+from tierwise.learning.search import Tried, judge
+from tierwise.learning.season_choice import SeasonTrial, try_season
+from tierwise.learning.sides import Prepared, SidesClassifier
+from tierwise.learning.splits import Division
+
+MOST_WORKERS = 4
+"""How many fits go on side by side at most; each holds rows of its own."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of them.
+
+    model: of all mature rows. on_test: by candidate, the test rows' calibrated log-odds. free: one free booster's
+    out-of-time losses. random: the chosen candidate on rows drawn at random. canaries: what must come to nothing.
+    """
+
+    model: PropensityModel
+    on_test: dict[str, Floats]
+    free: Floats
+    random: dict[str, Any]
+    canaries: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Fits:
+    """Fits of divided rows: earlier ones, and those of the test."""
+
+    rows: Rows
+    division: Division
+    threads: int
+    seed: int
+
+    @property
+    def earlier(self) -> Rows:
+        """The rows whose horizon had closed when the test began."""
+        return self.rows.where(self.division.earlier)
+
+    @property
+    def test(self) -> Rows:
+        """The rows that choose nothing."""
+        return self.rows.where(self.division.test)
+
+    def season(self, chosen: Tried) -> SeasonTrial:
+        """Whether a season helps the chosen candidate."""
+        return try_season(chosen, self._fitted, self.rows, self.earlier, self.division.folds)
+
+    def all(
+        self, usable: Mapping[str, Tried], trial: SeasonTrial, curve: Curve | None, folds: Sequence[Prepared]
+    ) -> Fitted:
+        """Fit all there is to fit; of those usable, the chosen one has its season.
+
+        folds: those that the candidates were judged on.
+        """
+        workers = min(self.threads, MOST_WORKERS)
+        one = Fits(self.rows, self.division, self.threads // workers, self.seed)
+        chosen = next(tried for tried in usable.values() if tried.candidate == trial.tried.candidate)
+        with ThreadPoolExecutor(workers) as pool:
+            model = pool.submit(one._model, trial, curve)
+            random = pool.submit(one._random, chosen)
+            tests = {
+                name: pool.submit(one._on_test, *((trial.tried, trial) if tried is chosen else (tried, None)))
+                for name, tried in usable.items()
+            }
+            free = pool.submit(one._free, folds)
+            canary = pool.submit(canaries, self.rows, self.division, chosen, threads=one.threads, seed=self.seed)
+        return Fitted(
+            model.result().with_threads(self.threads),
+            {name: test.result() for name, test in tests.items()},
+            free.result(),
+            random.result(),
+            canary.result(),
+        )
+
+    def _fitted(self, tried: Tried, rows: Rows) -> SidesClassifier:
+        return tried.estimator(rows.features, self.threads, self.seed).fit(rows.frame, rows.y)
+
+    def _on_test(self, tried: Tried, trial: SeasonTrial | None) -> Floats:
+        """The test rows' calibrated log-odds, by models (and seasons) of the rows before them."""
+        earlier, test = self.earlier, self.test
+        said = np.empty(len(test.y))
+        for old, now in self.division.reports:
+            learned = earlier.where(old)
+            fitted = self._fitted(tried, learned)
+            said[now] = tried.affine(fitted.decision_function(test.frame[now]))
+            if trial is not None:
+                said[now] += trial.season(fitted, learned)(test.as_of[now])
+        return said
+
+    def _model(self, trial: SeasonTrial, curve: Curve | None) -> PropensityModel:
+        """The chosen candidate and its season, learned from all mature rows, with calibrators of out-of-time rows."""
+        newest, tried = instant(self.rows.as_of.max().astype(object)), trial.tried
+        estimator = self._fitted(tried, self.rows)
+        kind, horizon, season = tried.candidate.kind, self.rows.horizon_days, trial.season(estimator, self.rows)
+        return freeze(kind, estimator, tried.affine, self.rows.frame, horizon, newest, self.threads, curve, season)
+
+    def _free(self, folds: Sequence[Prepared]) -> Floats:
+        """The out-of-time losses of one free booster."""
+        _, log_odds, affine = judge(FreeBooster(self.rows.features, threads=self.threads, seed=self.seed), folds)
+        return row_log_loss(affine(log_odds), np.concatenate([fold.held_y for fold in folds]))
+
+    def _random(self, chosen: Tried) -> dict[str, Any]:
+        estimator, earlier = chosen.estimator(self.rows.features, self.threads, self.seed), self.earlier
+        out_of_time = earlier.at(np.concatenate([np.flatnonzero(now) for _, now in self.division.folds]))
+        return random_gap(estimator, earlier, out_of_time, chosen.affine(chosen.log_odds), self.seed)
