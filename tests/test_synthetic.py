@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from scipy.special import logit
 
 from tierwise.errors import UsageError
 from tierwise.synthetic import TRAPS, World, WorldSpec, cycles, simulate, write_world
 from tierwise.synthetic.accounts import make_accounts
-from tierwise.synthetic.activity import old_rubric
+from tierwise.synthetic.activity import KIND, old_rubric
 from tierwise.synthetic.effects import NEWS
+from tierwise.synthetic.evidence import WAITING
 
 HORIZON = np.timedelta64(90, "D")
 EARLY = datetime(2024, 6, 11, tzinfo=UTC)
@@ -322,6 +324,32 @@ def test_signals_tell_cycles_but_volume_follows_size() -> None:
     size = tables["accounts"].to_pandas().set_index("account_id")["employee_count"].reindex(out.index)
     quiet = ~out["in_cycle"] & size.notna()
     assert volume[quiet & (size >= 1000)].mean() > 1.5 * volume[quiet & (size < 200)].mean()
+
+
+def test_what_an_activity_is_worth_is_what_the_states_behind_the_activities_say() -> None:
+    """Bayes' rule by counting: in which state an account was whenever a kind was seen, over all days of a world."""
+    of = world(accounts=6000, seed=5, months=12)
+    as_of = of.spec.as_ofs[6]
+    told, log = of.signal_effects(as_of), of.facts.log
+    day = of.spec.day_of(log["occurred"].to_numpy())
+    log = log.assign(day=day)[(day >= 0) & (day < of.spec.days)]
+    state = of.paths.state[log["day"], log["account"]]
+    waiting = np.isin(of.paths.state[of._day(as_of)], WAITING)
+    opens = of._chances[waiting].mean(axis=0)[0, list(WAITING)]
+    everywhere = np.array([(of.paths.state == s).sum() for s in WAITING])
+    checked = []
+    for name in set(told) - set(NEWS):
+        seen = np.array([((log["kind"] == KIND[name]) & (state == s)).sum() for s in WAITING])
+        if seen.sum() > 1000:
+            worth = logit(seen @ opens / seen.sum()) - logit(everywhere @ opens / everywhere.sum())
+            assert told[name] == pytest.approx(worth, abs=0.12), name
+            checked.append(name)
+    assert len(checked) >= 9
+    assert told["unsubscribe"] == 0.0
+    news = pd.Series(of.effects["news"])
+    assert pd.Series(told)[news.index].corr(news, method="spearman") == 1.0
+    with pytest.raises(UsageError, match="00:00 UTC"):
+        of.signal_effects(as_of + timedelta(hours=3))
 
 
 def without(table: str, *traps: str, columns: tuple[str, ...] = ()) -> pd.DataFrame:

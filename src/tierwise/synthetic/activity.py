@@ -55,6 +55,8 @@ KIND = {kind.name: i for i, kind in enumerate(KINDS)}
 TOPICS: tuple[str, ...] = ("pricing analytics", "data quality", "revenue planning", "forecasting", "territory design")
 _LOUDNESS = np.array([0.5, 0.8, 1.1, 1.7, 2.6])
 _BURST_PER_DAY, _BURST_DAYS, _BURST_RATE = 1 / 260, 14, 0.35
+_BURST_LOUDEST = 2.0
+_BURST_SHARES = {"page_view": 0.55, "docs_visit": 0.35, "pricing_visit": 0.10}
 _SESSION = {"page_view": 0.45, "docs_visit": 0.6, "trial_login": 0.5}
 """Chance that a visit ends after each of its activities."""
 
@@ -103,8 +105,8 @@ def old_rubric(accounts: Accounts) -> Floats:
     return np.clip(rubric, -2.0, 2.0)
 
 
-def _rates(kind: Kind) -> tuple[Floats, Floats]:
-    """The background and the added rate of a kind, by state."""
+def rates(kind: Kind) -> tuple[Floats, Floats]:
+    """The background and the added rate of a kind, by state, a day."""
     background, extra = np.full(STATES, kind.background), np.zeros(STATES)
     extra[RESEARCH], extra[EVALUATION], extra[CUSTOMER] = kind.research, kind.evaluation, kind.customer
     extra[list(OPEN)] = kind.deal
@@ -127,7 +129,7 @@ def _drawn(
     for position, kind in enumerate(KINDS):
         if kind.initiator != initiator or kind.channel == "news":
             continue
-        background, extra = _rates(kind)
+        background, extra = rates(kind)
         rate = background[state] * levels[account] + extra[state] * levels[account] ** 0.3
         counts = rng.poisson(rate * span)
         who = np.repeat(account, counts)
@@ -160,19 +162,25 @@ def _bursts(spec: WorldSpec, spells: pd.DataFrame, levels: Floats) -> pd.DataFra
     rng = spec.rng("bursts")
     rows = spells[spells["state"].isin([OUT, COOLDOWN])]
     span = (rows["ends"] - rows["begins"]).to_numpy()
-    counts = rng.poisson(_BURST_PER_DAY * span * np.minimum(levels[rows["account"]], 2.0))
+    counts = rng.poisson(_BURST_PER_DAY * span * np.minimum(levels[rows["account"]], _BURST_LOUDEST))
     who = np.repeat(rows["account"].to_numpy(), counts)
     start = np.repeat(rows["begins"].to_numpy(), counts)
     start = start + np.floor(rng.random(len(who)) * np.repeat(span, counts)).astype(np.int64)
     last = np.minimum(np.repeat(rows["ends"].to_numpy(), counts), start + _BURST_DAYS)
     parts = []
-    for name, share in (("page_view", 0.55), ("docs_visit", 0.35), ("pricing_visit", 0.10)):
+    for name, share in _BURST_SHARES.items():
         visits = rng.poisson(_BURST_RATE * share * (last - start))
         day = np.repeat(start, visits) + np.floor(
             rng.random(int(visits.sum())) * np.repeat(last - start, visits)
         ).astype(np.int64)
         parts.append(_sessions(spec, KIND[name], np.repeat(who, visits), day, rng))
     return pd.concat(parts, ignore_index=True)
+
+
+def burst_rate(kind: Kind, levels: Floats) -> float:
+    """The rate that bursts add to a kind, a day, on average over accounts that are out of a cycle."""
+    a_day = _BURST_PER_DAY * float(np.minimum(levels, _BURST_LOUDEST).mean())
+    return a_day * _BURST_DAYS * _BURST_RATE * _BURST_SHARES.get(kind.name, 0.0)
 
 
 def recorded(spec: WorldSpec, rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

@@ -17,12 +17,13 @@ import pyarrow.parquet as pq
 from tierwise.clock import instant, naive
 from tierwise.errors import UsageError
 from tierwise.synthetic.accounts import make_accounts
-from tierwise.synthetic.activity import make_activity
+from tierwise.synthetic.activity import accounts_levels, make_activity
 from tierwise.synthetic.attribution import attribute
 from tierwise.synthetic.contacts import make_people
 from tierwise.synthetic.cycles import ABSENT, EVALUATION, GONE, RESEARCH, Paths, open_probability, walk
 from tierwise.synthetic.deals import make_deals
 from tierwise.synthetic.effects import planted
+from tierwise.synthetic.evidence import activity_worth
 from tierwise.synthetic.export import Facts, deleted_at, tables_at
 from tierwise.synthetic.organisation import OWNERS, make_organisation, to_duplicates
 from tierwise.synthetic.spec import DAY, Floats, WorldSpec, micros
@@ -91,6 +92,16 @@ class World:
     def effects(self) -> dict[str, dict[str, float]]:
         """The planted effects by attribute and value, in log-hazard of entering a buying cycle."""
         return planted()
+
+    def signal_effects(self, as_of: datetime) -> dict[str, float]:
+        """The planted effects by kind of buyer activity: the log-odds that one of it adds (`evidence.activity_worth`).
+
+        Raises
+        ------
+        UsageError : the as_of is not 00:00 UTC of a day of the history.
+        """
+        state = self.paths.state[self._day(instant(as_of))]
+        return activity_worth(state, self._chances, accounts_levels(self.spec, self.facts.accounts))
 
     @property
     def utility(self) -> pd.Series[float]:
