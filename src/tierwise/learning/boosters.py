@@ -178,7 +178,7 @@ class AdditiveBooster(_Booster):
         self,
         features: tuple[Feature, ...] | None = None,
         rounds: int = 200,
-        learning_rate: float = 0.1,
+        learning_rate: float = 0.15,
         num_leaves: int = 4,
         min_leaf: int | None = None,
         lambda_l2: float = 10.0,

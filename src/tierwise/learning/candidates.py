@@ -37,10 +37,10 @@ class Kind:
 
 
 _TREES = {
-    "learning_rate": Range(0.05, 0.25),
+    "learning_rate": Range(0.08, 0.3),
     "min_leaf": Range(20, 1000),
     "lambda_l2": Range(1.0, 300.0),
-    "feature_fraction": Range(0.2, 1.0),
+    "feature_fraction": Range(0.6, 1.0),
 }
 
 KINDS: Mapping[str, Kind] = {
