@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from matrix_sample import EMAIL, FEATURES, INDUSTRY, RECENCY, REGION, SIZE, WEB, matrix, plan
 from tierwise.clock import grid, instant
@@ -59,7 +60,7 @@ from tierwise.learning.encoding import Encoder
 from tierwise.learning.metrics import wilson
 from tierwise.learning.rows import first_possible
 from tierwise.learning.scorecard import Layout
-from tierwise.learning.search import Tried
+from tierwise.learning.search import Tried, judge
 from tierwise.learning.sides import SidesClassifier, prepare
 from tierwise.learning.splits import forward_folds, held_out, trained_on
 
@@ -268,10 +269,38 @@ def test_the_end_of_a_path_is_the_fit_with_that_value(kind: str) -> None:
     old, new = sample.frame.iloc[:800], sample.frame.iloc[800:]
     made = learner(kind)
     followed = made.path(prepare(FEATURES, old, y[:800], new, y[800:]))
-    assert followed.log_odds.shape == (len(followed.values), len(new))
+    assert followed.at(len(followed.values) - 1).shape == (len(new),)
     for place in (0, 1):
         alone = clone(made).set_params(**{made.path_parameter: int(followed.values[place])}).fit(old, y[:800])
-        assert followed.log_odds[place] == pytest.approx(alone.decision_function(new), abs=5e-3)
+        assert followed.at(place) == pytest.approx(alone.decision_function(new), abs=5e-3)
+
+
+@pytest.mark.parametrize("kind", ["scorecard", "additive", "two_sided", "staged"])
+def test_what_is_judged_on_each_fold_is_a_model_of_the_value_that_is_chosen(kind: str) -> None:
+    """Also on a small early fold, for which another value would be better."""
+    sample = matrix(accounts=300, months=10)
+    frame, y = sample.frame, sample.frame["outcome"].to_numpy(dtype=np.float64)
+    cuts = [(150, 900), (900, 1800), (1800, 3000)]
+    folds = [prepare(FEATURES, frame.iloc[:a], y[:a], frame.iloc[a:b], y[a:b]) for a, b in cuts]
+    made = learner(kind)
+    value, log_odds, affine = judge(made, folds)
+    chosen = clone(made).set_params(**{made.path_parameter: value})
+    alone = [clone(chosen).fit(frame.iloc[:a], y[:a]).decision_function(frame.iloc[a:b]) for a, b in cuts]
+    assert log_odds == pytest.approx(np.concatenate(alone), abs=0.02)
+    again = fit_affine(np.concatenate(alone), np.concatenate([fold.held_y for fold in folds]))
+    assert affine.slope == pytest.approx(again.slope, abs=0.02)
+
+
+def test_scorecards_side_by_side_give_the_same_bytes_and_leave_blas_as_it_was() -> None:
+    sample = matrix(accounts=300, months=10)
+    frame, y = sample.frame, sample.frame["outcome"].to_numpy(dtype=np.float64)
+    folds = [prepare(FEATURES, frame.iloc[:a], y[:a], frame.iloc[a:], y[a:]) for a in (600, 1200, 1800)]
+    with threadpool_limits(2, user_api="blas"):
+        before = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+        one, two, three = (judge(Scorecard(FEATURES, threads=n), folds) for n in (1, 3, 3))
+        assert [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"] == before
+    assert one[1].tobytes() == two[1].tobytes() == three[1].tobytes()
+    assert one[2] == two[2] == three[2]
 
 
 def test_a_booster_s_bytes_do_not_depend_on_threads() -> None:

@@ -125,6 +125,6 @@ def _free(past: Matrix, now: Matrix, seed: int, threads: int) -> np.ndarray:
     newer = (frame["as_of"] >= cut).to_numpy()
     booster = FreeBooster(past.features, seed=seed, threads=threads)
     path = booster.path(prepare(past.features, frame[older], y[older], frame[newer], y[newer]))
-    losses = [row_log_loss(log_odds, y[newer]).mean() for log_odds in path.log_odds]
+    losses = [row_log_loss(path.at(place), y[newer]).mean() for place in range(len(path.values))]
     best = clone(booster).set_params(rounds=int(path.values[int(np.argmin(losses))]))
     return best.fit(frame, y).predict_proba(now.frame)[:, 1]

@@ -17,7 +17,7 @@ import pandas as pd
 from tierwise.features.feature import Feature
 from tierwise.learning.encoding import Encoder, Floats, signal_mask
 from tierwise.learning.forest import Forest
-from tierwise.learning.sides import Path, Prepared, SidesClassifier
+from tierwise.learning.sides import Prepared, SidesClassifier
 from tierwise.learning.tree_tables import TreeTables
 
 ROUNDS = (10, 20, 35, 50, 75, 100, 150, 200, 300, 400)
@@ -38,6 +38,7 @@ class _Booster(SidesClassifier):
     """
 
     path_parameter = "rounds"
+    path_values = tuple(map(float, ROUNDS))
 
     def __init__(
         self,
@@ -70,24 +71,18 @@ class _Booster(SidesClassifier):
     def _learn(self, encoded: Floats, y: Floats) -> None:
         self._adopt(self._boosted(self._binned(encoded, y), len(y), int(self.rounds)))
 
-    def _follow(self, rows: Prepared) -> Path:
-        return self._grown(self._kept(rows), len(rows.y), rows.held, rows.held_y)
+    def _follow(self, rows: Prepared) -> Iterator[Floats]:
+        yield from self._grown(self._kept(rows), len(rows.y), rows.held)
 
-    def _grown(
-        self, data: lightgbm.Dataset, rows: int, held: Floats, held_y: Floats, start: Floats | float = 0.0
-    ) -> Path:
-        """The path over ROUNDS of held-out rows, from a start."""
+    def _grown(self, data: lightgbm.Dataset, rows: int, held: Floats, start: Floats | float = 0.0) -> Iterator[Floats]:
+        """After each of ROUNDS, the log-odds of held-out rows over a start."""
         booster, frame = lightgbm.Booster(self._params(rows), data), self._frame_of(held)
-
-        def said() -> Iterator[Floats]:
-            raw = np.full(len(held), -np.log(self.outcome_weight)) + start
-            for begin, end in pairwise((0, *ROUNDS)):
-                for _ in range(end - begin):
-                    booster.update()
-                raw = raw + booster.predict(frame, raw_score=True, start_iteration=begin, num_threads=self.threads)
-                yield raw
-
-        return Path.until_worse(tuple(map(float, ROUNDS)), said(), held_y)
+        raw = np.full(len(held), -np.log(self.outcome_weight)) + start
+        for begin, end in pairwise((0, *ROUNDS)):
+            for _ in range(end - begin):
+                booster.update()
+            raw = raw + booster.predict(frame, raw_score=True, start_iteration=begin, num_threads=self.threads)
+            yield raw
 
     def _kept(self, rows: Prepared) -> Any:
         key = ("lightgbm", self.outcome_weight)

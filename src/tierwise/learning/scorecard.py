@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -14,15 +14,15 @@ import pandas as pd
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import lsq_linear
 from scipy.special import expit
-from threadpoolctl import threadpool_limits
 
 from tierwise.config.icp import IcpPoints
 from tierwise.features.feature import Feature
 from tierwise.learning.binning import MISSING, Bins, Codes, codes_of, learn_bins
 from tierwise.learning.calibration import row_log_loss
 from tierwise.learning.encoding import Encoder, Floats, Levels
+from tierwise.learning.parallel import one_blas_thread, side_by_side
 from tierwise.learning.prior import prior_edges, prior_levels, prior_tables
-from tierwise.learning.sides import Path, Prepared, SidesClassifier
+from tierwise.learning.sides import Prepared, SidesClassifier
 
 SCALE_PENALTY = 1.0
 """Half a standard normal is the prior of what one standard deviation of the rubric's points is worth in log-odds."""
@@ -51,6 +51,7 @@ class Scorecard(SidesClassifier):
     """
 
     path_parameter = "penalty"
+    path_values = PENALTIES
 
     def __init__(
         self,
@@ -78,19 +79,15 @@ class Scorecard(SidesClassifier):
         self.bins_ = self._binned(encoded, self.encoder_)
         self._settle(next(iter(self._solved(codes_of(encoded, self.bins_), y, (self.penalty,)))))
 
-    def _follow(self, rows: Prepared) -> Path:
+    def _follow(self, rows: Prepared) -> Iterator[Floats]:
         key = ("bins", self.bins, self.prior)
         if key not in rows.memo:
             bins = self._binned(rows.encoded, rows.encoder)
             rows.memo[key] = (bins, codes_of(rows.encoded, bins), codes_of(rows.held, bins))
         self.bins_, codes, held = rows.memo[key]
-
-        def said() -> Iterator[Floats]:
-            for solved in self._solved(codes, rows.y, PENALTIES, NEAR):
-                self._settle(solved)
-                yield self._log_odds(held)
-
-        return Path.until_worse(PENALTIES, said(), rows.held_y)
+        for solved in self._solved(codes, rows.y, PENALTIES, NEAR):
+            self._settle(solved)
+            yield self._log_odds(held)
 
     def _log_odds(self, codes: Codes) -> Floats:
         out = np.full(codes.shape[1], self.base_)
@@ -102,8 +99,7 @@ class Scorecard(SidesClassifier):
         layout = Layout(self.bins_, tuple(f.monotone for f in self.encoder_.features))
         if self.prior:
             layout = layout.towards(prior_tables(self.prior, self.encoder_, self.bins_), codes)
-        with threadpool_limits(1), ThreadPoolExecutor(self.threads) as pool:
-            yield from _solve(codes, y, self._weights(y), layout, penalties, near, pool)
+        yield from _solve(codes, y, self._weights(y), layout, penalties, near, self.threads)
 
     def _settle(self, solved: Solved) -> None:
         """Keep what was solved: the base, and per feature the points of `missing`, bin 0, bin 1, ..."""
@@ -282,41 +278,48 @@ def _solve(
     layout: Layout,
     penalties: Sequence[float],
     near: float,
-    pool: ThreadPoolExecutor,
+    threads: int,
 ) -> Iterator[Solved]:
     """What is best at each penalty, each starting where the one before ended (damped Newton steps)."""
     rate = float((weight * y).sum() / weight.sum())
     beta = np.zeros(layout.size)
     beta[0] = np.log(rate / (1 - rate))
-    low, high = layout.bounds()
-    bounded = bool(np.isfinite(low).any() or np.isfinite(high).any())
     bare, steps = np.zeros((layout.size, layout.size)), FEW_STEPS + 1
     for penalty in penalties:
-        held = layout.hold(penalty)
-        eta = _log_odds(codes, layout, beta)
-        loss = _objective(eta, y, weight, beta, held)
-        if steps > FEW_STEPS:
-            bare = _curvature(codes, expit(eta), weight, layout, pool)
-        curvature = bare + held
-        factor = cho_factor(curvature)
-        steps = 0
-        while steps < MOST_STEPS:
-            steps += 1
-            gradient = layout.gradient(codes, weight * (expit(eta) - y)) + held @ beta
-            step = _bounded(curvature, gradient, low - beta, high - beta) if bounded else -cho_solve(factor, gradient)
-            if -float(gradient @ step) < near * len(y) * max(rate * (1 - rate), 1e-6):
+        with one_blas_thread():
+            if steps > FEW_STEPS:
+                bare = _curvature(codes, expit(_log_odds(codes, layout, beta)), weight, layout, threads)
+            beta, steps = _descended(codes, y, weight, layout, beta, layout.hold(penalty), bare, near)
+            solved = _centred(codes, layout, beta)
+        yield solved
+
+
+def _descended(
+    codes: Codes, y: Floats, weight: Floats, layout: Layout, beta: Floats, held: Floats, bare: Floats, near: float
+) -> tuple[Floats, int]:
+    """The parameters that are best under a penalty, from those given, by steps of one curvature; and how many."""
+    low, high = layout.bounds()
+    bounded = bool(np.isfinite(low).any() or np.isfinite(high).any())
+    eta = _log_odds(codes, layout, beta)
+    loss = _objective(eta, y, weight, beta, held)
+    curvature = bare + held
+    factor, rate = cho_factor(curvature), float((weight * y).sum() / weight.sum())
+    for step_number in range(1, MOST_STEPS + 1):
+        gradient = layout.gradient(codes, weight * (expit(eta) - y)) + held @ beta
+        step = _bounded(curvature, gradient, low - beta, high - beta) if bounded else -cho_solve(factor, gradient)
+        if -float(gradient @ step) < near * len(y) * max(rate * (1 - rate), 1e-6):
+            return beta, step_number
+        size = 1.0
+        while size > 1e-3:
+            eta = _log_odds(codes, layout, beta + size * step)
+            new = _objective(eta, y, weight, beta + size * step, held)
+            if new <= loss:
                 break
-            size = 1.0
-            while size > 1e-3:
-                eta = _log_odds(codes, layout, beta + size * step)
-                new = _objective(eta, y, weight, beta + size * step, held)
-                if new <= loss:
-                    break
-                size /= 2
-            if new > loss:
-                break
-            beta, loss = beta + size * step, new
-        yield _centred(codes, layout, beta)
+            size /= 2
+        if new > loss:
+            return beta, step_number
+        beta, loss = beta + size * step, new
+    return beta, MOST_STEPS
 
 
 def _log_odds(codes: Codes, layout: Layout, beta: Floats) -> Floats:
@@ -330,19 +333,19 @@ def _objective(eta: Floats, y: Floats, weight: Floats, beta: Floats, held: Float
     return float((weight * row_log_loss(eta, y)).sum() + beta @ held @ beta / 2)
 
 
-def _curvature(codes: Codes, p: Floats, weight: Floats, layout: Layout, pool: ThreadPoolExecutor) -> Floats:
+def _curvature(codes: Codes, p: Floats, weight: Floats, layout: Layout, threads: int) -> Floats:
     """The log-loss's second derivatives, from evenly spread rows; summed in one order, whatever the threads."""
     n = codes.shape[1]
     rows = np.arange(n) if n <= ROWS_FOR_CURVATURE else np.linspace(0, n - 1, ROWS_FOR_CURVATURE).astype(np.int64)
     scale = np.sqrt(weight * p * (1 - p) * (n / len(rows)))
 
-    def part(at: int) -> npt.NDArray[np.float32]:
+    def part(at: int, _: int) -> npt.NDArray[np.float32]:
         chunk = rows[at : at + CHUNK]
         design = layout.design(codes[:, chunk]) * scale[chunk, None].astype(np.float32)
         return np.asarray(design.T @ design)
 
     total = np.zeros((layout.size, layout.size))
-    for piece in pool.map(part, range(0, len(rows), CHUNK)):
+    for piece in side_by_side([partial(part, at) for at in range(0, len(rows), CHUNK)], threads):
         total += piece
     return total
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from tierwise.learning.encoding import Floats
 from tierwise.learning.parallel import side_by_side
 from tierwise.learning.sides import Path, Prepared, SidesClassifier
 
+PATIENCE = 2
 AfterFirst = Callable[[float], None]
 
 
@@ -71,31 +74,45 @@ def follow(
 def judge(
     estimator: SidesClassifier, folds: Sequence[Prepared], after_first: AfterFirst = nothing
 ) -> tuple[Setting, Floats, Affine]:
-    """Follow an estimator's path on each fold: the value of the lowest log-loss over all, its log-odds, their map.
+    """Follow an estimator's path on all folds at once: the value of the lowest log-loss, its log-odds, their map.
+
+    Every fold stands at the same value, so that the log-odds are those of an estimator with that value on each; the
+    path ends where the log-loss of all rows, through their affine map, has been worse than its best PATIENCE times.
 
     after_first: called with the lowest mean log-loss on the oldest fold, which costs least; it may raise to give up.
-    The other folds are followed side by side.
     """
-
-    def follower(fold: Prepared) -> Callable[[int], Path]:
-        return lambda threads: estimator.again(threads=threads).path(fold)
-
-    first, *others = map(follower, folds)
-    paths = [first(estimator.threads)]
-    after_first(_best(paths[0].log_odds, folds[0].held_y)[2])
-    paths += side_by_side(others[::-1], estimator.threads)[::-1]
-    log_odds = np.concatenate([path.log_odds for path in paths], axis=1)
-    at, affine, _ = _best(log_odds, np.concatenate([fold.held_y for fold in folds]))
-    value = paths[0].values[at]
-    return int(value) if float(value).is_integer() else value, log_odds[at], affine
+    threads = max(1, estimator.threads // len(folds))
+    paths = [estimator.again(threads=threads).path(fold) for fold in folds]
+    after_first(_followed(paths[:1], folds[0].held_y, threads)[2].loss)
+    place, log_odds, found = _followed(paths, np.concatenate([fold.held_y for fold in folds]), estimator.threads)
+    value = estimator.path_values[place]
+    return int(value) if float(value).is_integer() else value, log_odds, found.affine
 
 
-def _best(log_odds: Floats, y: Floats) -> tuple[int, Affine, float]:
-    """The path's best place: its number, its affine map, and its mean log-loss through that map."""
-    maps = [fit_affine(values, y) for values in log_odds]
-    losses = [
-        float(row_log_loss(line(values), y).mean()) if line.usable else float("inf")
-        for values, line in zip(log_odds, maps, strict=True)
-    ]
-    at = int(np.argmin(losses))
-    return at, maps[at], losses[at]
+class _Place(NamedTuple):
+    """What a place of the path is worth: the affine map of its log-odds, and the mean log-loss through it."""
+
+    affine: Affine
+    loss: float
+
+
+def _followed(paths: Sequence[Path], y: Floats, threads: int) -> tuple[int, Floats, _Place]:
+    """The best place of paths that are followed together, the log-odds there, and what it is worth.
+
+    y: the outcomes of all their rows. The newest fold has most to learn from, and begins first.
+    """
+    found: list[_Place] = []
+    for place in range(len(paths[0].values)):
+        newest_first = [partial(_at, path, place) for path in reversed(paths)]
+        log_odds = np.concatenate(side_by_side(newest_first, threads)[::-1])
+        affine = fit_affine(log_odds, y)
+        loss = float(row_log_loss(affine(log_odds), y).mean()) if affine.usable else float("inf")
+        found.append(_Place(affine, loss))
+        best = int(np.argmin([line.loss for line in found]))
+        if place - best >= PATIENCE and np.isfinite(found[best].loss):
+            break
+    return best, np.concatenate([path.at(best) for path in paths]), found[best]
+
+
+def _at(path: Path, place: int, _: int) -> Floats:
+    return path.at(place)

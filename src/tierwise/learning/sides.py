@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,47 +17,36 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tierwise.errors import NoUsableModel
 from tierwise.features.feature import Feature
-from tierwise.learning.calibration import row_log_loss
 from tierwise.learning.encoding import NO_LEVELS, Encoder, Floats, Levels, signal_mask
-
-PATIENCE = 1
 
 
 class OneClass(NoUsableModel, ValueError):
     """All rows have the same outcome; a ValueError too, as scikit-learn expects."""
 
 
-class Path(NamedTuple):
-    """What one fit says at each strength of regularisation, weakest model first.
+@dataclass
+class Path:
+    """What one fit says of held-out rows at each strength of regularisation, weakest model first; made as asked for.
 
-    values: of the estimator's `path_parameter`. log_odds: values x rows, raw.
+    values: of the estimator's `path_parameter`. steps: value by value the rows' raw log-odds.
     """
 
     values: tuple[float, ...]
-    log_odds: Floats
+    steps: Iterator[Floats]
+    found: list[Floats] = field(default_factory=list)
 
-    @classmethod
-    def until_worse(cls, values: Sequence[float], said: Iterable[Floats], y: Floats) -> Path:
-        """The path over held-out rows as far as it is worth following.
-
-        said: value by value the rows' log-odds, made as they are asked for. Once the log-loss has been worse than its
-        best at PATIENCE values, the path ends, and what would come later stands at the last.
-        """
-        found: list[Floats] = []
-        losses: list[float] = []
-        for log_odds in said:
-            found.append(log_odds)
-            losses.append(float(row_log_loss(log_odds, y).mean()))
-            if len(losses) - 1 - int(np.argmin(losses)) >= PATIENCE:
-                break
-        return cls(tuple(values), np.stack(found + [found[-1]] * (len(values) - len(found))))
+    def at(self, place: int) -> Floats:
+        """The raw log-odds at a place of the path."""
+        while len(self.found) <= place:
+            self.found.append(next(self.steps))
+        return self.found[place]
 
 
 @dataclass(frozen=True)
 class Prepared:
     """Training rows and held-out rows as numbers, made once and followed by many settings.
 
-    held_y: the outcomes of the rows held out, by which a path may end early. memo: what estimators keep between
+    held_y: the outcomes of the rows held out. memo: what estimators keep between
     settings (binned rows), by a key of their own.
     """
 
@@ -119,6 +108,7 @@ class SidesClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc
     """
 
     path_parameter: ClassVar[str]
+    path_values: ClassVar[tuple[float, ...]]
 
     features: tuple[Feature, ...] | None
     outcome_weight: float
@@ -145,7 +135,7 @@ class SidesClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc
     def path(self, rows: Prepared) -> Path:
         """The raw log-odds of the rows held out by models of the training rows, the most regularised first."""
         self.encoder_ = rows.encoder
-        return self._follow(rows)
+        return Path(self.path_values, self._follow(rows))
 
     def _started(self, X: Any, y: Any) -> tuple[Floats, Floats]:
         """Rows as numbers and outcomes as 0 and 1, with what scikit-learn wants noted."""
@@ -193,8 +183,8 @@ class SidesClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc
         """Learn from encoded rows and outcomes of 0 and 1."""
 
     @abstractmethod
-    def _follow(self, rows: Prepared) -> Path:
-        """The path over the rows held out."""
+    def _follow(self, rows: Prepared) -> Iterator[Floats]:
+        """Value by value of the path, the raw log-odds of the rows held out."""
 
     @abstractmethod
     def _contribute(self, encoded: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Self
 
 import numpy as np
@@ -12,7 +12,7 @@ from sklearn.model_selection import GroupKFold
 from tierwise.features.feature import Feature
 from tierwise.learning.boosters import FreeBooster, read_booster
 from tierwise.learning.encoding import Encoder, Floats, signal_mask
-from tierwise.learning.sides import Path, Prepared, SidesClassifier
+from tierwise.learning.sides import Prepared, SidesClassifier
 
 FOLDS = 5
 NOTHING: Mapping[str, tuple[Feature, ...]] = {
@@ -30,6 +30,7 @@ class StagedBooster(SidesClassifier):
     """
 
     path_parameter = "rounds"
+    path_values = FreeBooster.path_values
 
     def __init__(
         self,
@@ -68,12 +69,12 @@ class StagedBooster(SidesClassifier):
         """Both stages are corrected for what a row with the outcome counts for; together they need it once."""
         self.base_ = self.fit_.base_ + self.signal_.base_ + float(np.log(self.outcome_weight))
 
-    def _follow(self, rows: Prepared) -> Path:
+    def _follow(self, rows: Prepared) -> Iterator[Floats]:
         first, start = self._first(rows.encoded, rows.y)
         before = first._predict(self._of("fit", rows.held), raw_score=True)
         second = self._stage("signal")
         data = second._binned(self._of("signal", rows.encoded), rows.y, start)
-        return second._grown(data, len(rows.y), self._of("signal", rows.held), rows.held_y, before)
+        yield from second._grown(data, len(rows.y), self._of("signal", rows.held), before)
 
     def _first(self, encoded: Floats, y: Floats) -> tuple[FreeBooster, Floats]:
         """The fit side's booster, and its out-of-fold log-odds."""

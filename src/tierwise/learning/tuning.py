@@ -73,7 +73,7 @@ def tune(
             if number > len(candidates) and search.out_of_time():
                 say(f"tuning ends after {number - 1} trials: its {budget.tuning.minutes:g} minutes are over")
                 break
-            search.trial(candidate, number, len(turns))
+            search.trial(candidate, number, len(turns), told=len(turns) > len(candidates))
         return {c.called: search.best(c) for c in candidates}, search.trials
 
 
@@ -117,7 +117,7 @@ class _Search:
     def out_of_time(self) -> bool:
         return math.isfinite(self.until) and self.budget.clock() >= self.until
 
-    def trial(self, candidate: Candidate, number: int, of: int) -> None:
+    def trial(self, candidate: Candidate, number: int, of: int, *, told: bool) -> None:
         """The candidate's next trial: taken from the journal if it is there, else made."""
         study = self._study(candidate)
         place = self.taken.get(candidate.called, 0)
@@ -129,7 +129,7 @@ class _Search:
         loss = None if done.state is TrialState.PRUNED or done.value == NEVER else done.value
         line = {"trial": number, "candidate": candidate.called, "settings": settings, "log_loss": loss}
         self.trials.append(line | {"state": "pruned" if done.state is TrialState.PRUNED else "complete"})
-        if of > len(self.studies):
+        if told:
             most = f" of {of}" if self.budget.tuning.trials else ""
             self.say(f"trial {number}{most}: {self._words(self.trials[-1])}")
 
