@@ -1,6 +1,7 @@
 """tierwise: from CRM history to tiers that change what people do next.
 
-The public names are resolved on first use, so that importing the package loads nothing heavy.
+The public names are resolved on first use, so that importing the package loads nothing heavy. A name that a package of
+ours bears already would stand for that package once it is loaded: the verb `explain` is `explain_account` here.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ from typing import Any
 
 _HOME = {
     "TierwiseError": "errors",
+    "WorldSpec": "synthetic",
     "build_matrix": "features",
     "catalogue": "features",
     "check": "jobs",
     "decide": "tiers",
     "demo": "jobs",
-    "explain": "jobs",
+    "explain_account": "jobs:explain",
     "govern": "jobs",
     "init": "jobs",
     "load_workspace": "config",
     "promote": "jobs",
     "read_current": "publishing",
+    "read_model": "jobs",
     "read_tables": "data",
     "recalibrate": "jobs",
     "rollback": "jobs",
@@ -28,6 +31,7 @@ _HOME = {
     "simulate": "synthetic",
     "tables_as_of": "jobs",
     "train": "jobs",
+    "write_world": "synthetic",
 }
 __all__ = sorted(_HOME)
 __version__ = "0.1.0"
@@ -36,7 +40,8 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'tierwise' has no attribute '{name}'")
-    return getattr(import_module(f"tierwise.{_HOME[name]}"), name)
+    home, _, there = _HOME[name].partition(":")
+    return getattr(import_module(f"tierwise.{home}"), there or name)
 
 
 def __dir__() -> list[str]:

@@ -7,24 +7,29 @@ from tierwise.explain.observed import Observed, observe
 from tierwise.explain.overview import overview
 from tierwise.explain.reasons import format_value, reasons
 from tierwise.explain.rules import rule_reasons, top_rules
+from tierwise.explain.views import Segments, dependence, importance, segments
 from tierwise.explain.waterfall import waterfall
 from tierwise.explain.whatif import Way, WhatIf, what_if
 
 __all__ = [
     "Evidence",
     "Observed",
+    "Segments",
     "Stage",
     "Way",
     "WhatIf",
     "by_cause",
+    "dependence",
     "evidence",
     "families",
     "family_of",
     "format_value",
+    "importance",
     "observe",
     "overview",
     "reasons",
     "rule_reasons",
+    "segments",
     "shown",
     "split_change",
     "spoken_change",

@@ -5,6 +5,7 @@ from tierwise.jobs.as_of import TablesAsOf, tables_as_of
 from tierwise.jobs.demo import DemoResult, demo
 from tierwise.jobs.explain import Explained, explain
 from tierwise.jobs.govern import GovernResult, govern
+from tierwise.jobs.models import read_model
 from tierwise.jobs.promote import PromoteResult, promote, rollback
 from tierwise.jobs.recalibrate import RecalibrateResult, recalibrate
 from tierwise.jobs.score import ScoreResult, score
@@ -30,6 +31,7 @@ __all__ = [
     "govern",
     "init",
     "promote",
+    "read_model",
     "recalibrate",
     "rollback",
     "score",

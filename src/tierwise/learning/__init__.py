@@ -3,20 +3,25 @@
 from tierwise.learning.baselines import rankings
 from tierwise.learning.boosters import AdditiveBooster, FreeBooster, TwoSidedBooster
 from tierwise.learning.calibration import Affine, CalibrationTest, calibration_test, fit_affine
+from tierwise.learning.candidates import KINDS
+from tierwise.learning.comparison import compare_calibrators
 from tierwise.learning.evaluation import NOT_USABLE, USABLE, Evaluation
 from tierwise.learning.ladder import Ladder, Rung, ladder
 from tierwise.learning.metrics import Interval, auc, average_precision, capture, deciles, measure, paired_difference
 from tierwise.learning.model import PercentileMap, PropensityModel
+from tierwise.learning.plain import declared, grouped
 from tierwise.learning.points import point_table
+from tierwise.learning.rows import Rows
 from tierwise.learning.rubric import TODAY, Held, Rubric, line_points, points, read_rubric
 from tierwise.learning.rules import fit_gap, rule_scores
 from tierwise.learning.scorecard import Scorecard
 from tierwise.learning.staged import StagedBooster
-from tierwise.learning.training import Trained, train_model
+from tierwise.learning.training import Trained, divide, train_model, train_rows
 from tierwise.learning.value import BEFORE_AMOUNTS, VALUES, Valued, ValueModel, learn_value
 
 __all__ = [
     "BEFORE_AMOUNTS",
+    "KINDS",
     "NOT_USABLE",
     "TODAY",
     "USABLE",
@@ -31,6 +36,7 @@ __all__ = [
     "Ladder",
     "PercentileMap",
     "PropensityModel",
+    "Rows",
     "Rubric",
     "Rung",
     "Scorecard",
@@ -43,9 +49,13 @@ __all__ = [
     "average_precision",
     "calibration_test",
     "capture",
+    "compare_calibrators",
     "deciles",
+    "declared",
+    "divide",
     "fit_affine",
     "fit_gap",
+    "grouped",
     "ladder",
     "learn_value",
     "line_points",
@@ -57,4 +67,5 @@ __all__ = [
     "read_rubric",
     "rule_scores",
     "train_model",
+    "train_rows",
 ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +17,8 @@ from tierwise.features.matrix import OWN_COLUMNS
 from tierwise.learning.grouping import dealt_parts
 from tierwise.learning.rows import Rows
 from tierwise.learning.splits import Division
+
+Monotone = Literal[-1, 1]
 
 FIRST_DAY = np.datetime64("2000-01-01", "us")
 """Where the days begin that stand for places in an order."""
@@ -30,6 +35,7 @@ def declared(
     horizon_days: int = 1,
     family: str | None = None,
     never_missing: Sequence[str] = (),
+    monotone: Mapping[str, Monotone] = MappingProxyType({}),
 ) -> Rows:
     """Rows of a table in which every line is an account of its own.
 
@@ -43,14 +49,15 @@ def declared(
     horizon_days : how long an outcome takes to be known; 1 where days stand for blocks.
     family : which lines go together, as those of one company; by default none do.
     never_missing : columns whose being missing may tell the outcome; learners fill them in.
+    monotone : columns along which the log-odds may only rise (1) or only fall (-1).
 
     Raises
     ------
-    ContractError : a column is not there, stands on both sides or is of no use; outcomes are not 0 and 1.
+    ContractError : a column is not there, stands on both sides or is of no use; outcomes are not 0 and 1; a text is
+        to be monotone.
     """
-    features = tuple(
-        _feature(frame, name, side, name in never_missing) for side, name in _sides(frame, fit, signal, never_missing)
-    )
+    sides = _sides(frame, fit, signal, never_missing)
+    features = _monotone([_feature(frame, name, side, name in never_missing) for side, name in sides], monotone)
     columns = {f.name: frame[f.name].to_numpy() if f.kind != "category" else _texts(frame[f.name]) for f in features}
     rows = pd.DataFrame(
         {
@@ -142,6 +149,21 @@ def _feature(frame: pd.DataFrame, name: str, side: Side, never: bool) -> Feature
             do="Make it numbers, truth values or texts",
         )
     return Feature(name, side, kind, "", f"{name}: {{value}}", missing="never" if never else "value")
+
+
+def _monotone(features: Sequence[Feature], monotone: Mapping[str, Monotone]) -> tuple[Feature, ...]:
+    kinds = {f.name: f.kind for f in features}
+    unable = [name for name in monotone if kinds.get(name, "category") == "category"]
+    if unable:
+        raise ContractError(
+            f"The log-odds were to rise or fall along {', '.join(map(repr, unable))}",
+            found="; ".join(f"'{n}' holds texts" if n in kinds else f"'{n}' is on neither side" for n in unable),
+            do="Say so of numbers and truth values only",
+        )
+    odd = [f"{name}: {sign}" for name, sign in monotone.items() if sign not in (-1, 1)]
+    if odd:
+        raise ContractError("Columns were to be monotone", found=", ".join(odd), do="Say 1 for rising, -1 for falling")
+    return tuple(replace(f, monotone=monotone[f.name]) if f.name in monotone else f for f in features)
 
 
 def _texts(column: pd.Series) -> npt.NDArray[np.object_]:
