@@ -701,3 +701,12 @@ def test_outcomes_that_turn_round_have_no_usable_model() -> None:
     only = plan(candidates=["scorecard"], folds=1)
     with pytest.raises(NoUsableModel, match="zero or below"):
         train_model(Matrix(frame[frame["as_of"] < "2024-11-01"].reset_index(drop=True), (WEB,), 90), only, threads=1)
+
+
+def test_boosters_say_nothing_of_their_own_in_any_thread(capfd: pytest.CaptureFixture[str]) -> None:
+    """Stdout is for tables and JSON; LightGBM warns there of trees that find no split."""
+    frame = pd.DataFrame({f.name: np.zeros(400) for f in NUMBERS})
+    y = np.arange(400.0) % 2
+    folds = [prepare(NUMBERS, frame, y, frame, y) for _ in range(3)]
+    judge(AdditiveBooster(NUMBERS, threads=3), folds)
+    assert capfd.readouterr() == ("", "")

@@ -78,10 +78,12 @@ class _Booster(SidesClassifier):
         """After each of ROUNDS, the log-odds of held-out rows over a start."""
         booster, frame = lightgbm.Booster(self._params(rows), data), self._frame_of(held)
         raw = np.full(len(held), -np.log(self.outcome_weight)) + start
+        asked: dict[str, Any] = {"raw_score": True, "num_threads": self.threads, "verbosity": -1}
         for begin, end in pairwise((0, *ROUNDS)):
+            booster.predict(held[:1], **asked)  # verbosity is of a thread, as last told, and this may be another one
             for _ in range(end - begin):
                 booster.update()
-            raw = raw + booster.predict(frame, raw_score=True, start_iteration=begin, num_threads=self.threads)
+            raw = raw + booster.predict(frame, start_iteration=begin, **asked)
             yield raw
 
     def _kept(self, rows: Prepared) -> Any:
