@@ -338,6 +338,7 @@ LINES_OF_ICP = """rubric:
 """
 
 
+@pytest.mark.long
 def test_a_training_of_few_outcomes_goes_on_after_a_kill_and_its_page_names_the_rubric_as_prior(tmp_path: Path) -> None:
     """The verdict is what the world allows; the page says both ways that it is provisional."""
     write_world(

@@ -304,7 +304,7 @@ def test_a_late_source_stops_demotions_and_exits_7_until_it_is_complete(made: Pa
     plain = score(expecting(folder, 8), as_of="2026-01-07", dry_run=True)
     assert plain.late == {}
     falling = set(down(plain.movements)["account_id"])
-    assert len(falling) > 2
+    assert falling
 
     expecting(folder, 2)
     before = own_parts(folder)

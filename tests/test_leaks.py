@@ -535,7 +535,8 @@ def test_training_refuses_a_leak_until_the_plan_accepts_it_and_then_every_report
     workspace = tierwise.init(tmp_path / "ws", tmp_path / "tables").workspace
     model = workspace.folder / "models" / "new_business" / "model.yaml"
     line = "    - {attribute: budget_range, kind: category, clock: slow}\n  signal:"
-    model.write_text(model.read_text().replace("  signal:", line, 1))
+    quick = "\nmodel:\n  candidates: [scorecard]\n"
+    model.write_text(model.read_text().replace("  signal:", line, 1).replace("\nmodel:\n", quick, 1))
     checked = tierwise.check(load_workspace(workspace.folder))
     assert ("missing_tells_outcome", "budget_range") in {(f.code, f.subject) for f in checked.findings}
     assert checked.blocked
