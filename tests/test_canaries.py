@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tierwise.learning.unseen as unseen
 from matrix_sample import INDUSTRY, RECENCY, SIZE, WEB, matrix, plan
 from tierwise.audit import AuditRules
+from tierwise.config.plan import Candidate
 from tierwise.errors import ContractError
 from tierwise.explain import evidence
 from tierwise.features.feature import Feature
@@ -21,7 +23,10 @@ from tierwise.features.matrix import Matrix
 from tierwise.jobs.canaries import completed, planted, planted_labels, warnings
 from tierwise.learning import auc, train_model
 from tierwise.learning.canaries import NOISE, dealt, permuted_labels, sampled, time_index, with_noise
+from tierwise.learning.encoding import Floats
 from tierwise.learning.rows import Rows, training_rows
+from tierwise.learning.search import Tried, follow
+from tierwise.learning.season_choice import SeasonTrial
 from tierwise.learning.splits import Division
 from tierwise.learning.training import divide
 from tierwise.report import TrainingPage, training_page
@@ -85,8 +90,24 @@ def test_on_days_of_their_own_accounts_are_dealt_within_the_month() -> None:
 # --- outcomes dealt to others, through the whole pipeline
 
 
+def chosen(rows: Rows, division: Division, kind: str = "scorecard", **settings: float) -> SeasonTrial:
+    """A candidate judged on the plan's own outcomes, without a season."""
+    folds = unseen.prepared(rows.where(division.earlier), division, ())
+    tried = follow(Candidate(kind=kind), settings, folds, rows.features, threads=1, seed=7)
+    return SeasonTrial(tried, False, 12, "too short")
+
+
+KIND = ("scorecard", "additive", "two_sided", "staged")
+
+
 def inside(runs: range) -> int:
-    found = [permuted_labels(*parts(lasting(seed)), threads=1, seed=seed) for seed in runs]
+    """How many of these runs, of each kind of candidate in turn, find nothing."""
+    found = []
+    for seed in runs:
+        rows, division = parts(lasting(seed))
+        trial = chosen(rows, division, KIND[seed % len(KIND)])
+        found.append(permuted_labels(rows, division, trial, threads=1, seed=seed))
+        assert found[-1]["kind"] == KIND[seed % len(KIND)]
     assert all(f["measured"] and f["test_outcomes"] > 20 for f in found)
     return sum(f["inside"] for f in found)
 
@@ -111,16 +132,68 @@ def test_a_training_that_sees_its_test_is_found_out() -> None:
         frame = made.frame.assign(**{name: r.normal(size=len(made.frame)) for name in names})
         features = tuple(Feature(name, "fit", "number", "", name + ": {value}") for name in names)
         rows, division = parts(Matrix(frame, features, 90))
-        honest = permuted_labels(rows, division, threads=1, seed=seed)
+        trial = chosen(rows, division)
+        honest = permuted_labels(rows, division, trial, threads=1, seed=seed)
         every = np.ones(len(division.earlier), dtype=bool)
         wide = [
             tuple(np.isin(np.arange(len(every)), np.flatnonzero(division.earlier)[mask]) for mask in fold)
             for fold in division.folds
         ]
-        leaky = permuted_labels(rows, Division(every, division.test, wide), threads=1, seed=seed)
+        leaky = permuted_labels(rows, Division(every, division.test, wide), trial, threads=1, seed=seed)
         found.append((honest["inside"], leaky["inside"], leaky["auc"] > leaky["high"]))
     assert sum(h for h, _, _ in found) >= 3
     assert [(inside, above) for _, inside, above in found] == [(False, True)] * 4
+
+
+def of_the_test(
+    rows: Rows, division: Division, tried: Tried, trial: SeasonTrial | None, *, threads: int, seed: int
+) -> Floats:
+    """As `unseen.on_test`, with the leak to be found: the model is fitted to the rows that it judges."""
+    test = rows.where(division.test)
+    return tried.affine(unseen.fitted(tried, test, threads, seed).decision_function(test.frame))
+
+
+@pytest.mark.parametrize("kind", KIND)
+def test_a_leak_where_the_reported_figures_are_made_is_found_out(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One patch of one function moves both: the figures look better than they are, and the canary says so."""
+    made = matrix(accounts=300, months=12, seed=3, strength=1.2)
+    asked = plan(candidates=[kind], scorecard_below=20)
+    honest = train_model(made, asked, threads=1).evaluation
+    monkeypatch.setattr(unseen, "on_test", of_the_test)
+    leaky = train_model(made, asked, threads=1).evaluation
+    assert honest.metrics[kind]["auc"]["value"] < leaky.metrics[kind]["auc"]["value"]
+    before, after = honest.canaries["permuted_labels"], leaky.canaries["permuted_labels"]
+    assert before["inside"]
+    assert not after["inside"]
+    assert after["kind"] == kind
+    assert max(after["auc"], 1 - after["auc"]) > max(before["auc"], 1 - before["auc"])
+
+
+def test_dealt_outcomes_are_searched_at_the_settings_that_were_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, division = parts(matrix(accounts=150, months=10, features=FEW))
+    trial, seen = chosen(rows, division, bins=5), []
+
+    def watched(rows: Rows, division: Division, tried: Tried, trial: SeasonTrial, **given: int) -> Floats:
+        seen.append((dict(tried.settings), trial.tried is tried))
+        return real(rows, division, tried, trial, **given)
+
+    real = unseen.on_test
+    monkeypatch.setattr(unseen, "on_test", watched)
+    permuted_labels(rows, division, trial, threads=1, seed=7)
+    ((settings, same),) = seen
+    assert settings["bins"] == 5
+    assert set(settings) == {"bins", "penalty"}
+    assert same
+
+
+def test_a_season_goes_with_them() -> None:
+    rows, division = parts(matrix(accounts=150, months=16, features=FEW))
+    trial = chosen(rows, division)
+    without = unseen.on_test(rows, division, trial.tried, trial, threads=1, seed=7)
+    seasoned = unseen.on_test(rows, division, trial.tried, replace(trial, adopted=True), threads=1, seed=7)
+    added = pd.Series(seasoned - without).groupby(rows.where(division.test).as_of)
+    assert (added.max() - added.min() < 1e-9).all()
+    assert permuted_labels(rows, division, replace(trial, adopted=True), threads=1, seed=7)["measured"]
 
 
 def test_the_auc_of_ranks_is_the_auc() -> None:
@@ -235,6 +308,22 @@ def test_of_many_rows_whole_families_are_taken_and_divided_as_they_were() -> Non
     assert few.frame[split.earlier][split.folds[0][1]]["account_id"].tolist() == now["account_id"].tolist()
 
 
+def test_families_that_are_kept_apart_stay_apart_among_few() -> None:
+    asked = plan(min_outcomes=10, family_parts=3)
+    rows = training_rows(matrix(accounts=400, months=12, features=FEW), asked)
+    few, split = sampled(rows, divide(rows, asked), 1500, 7)
+    assert split.apart is not None
+    assert split.apart.families == len(np.unique(few.families))
+    assert len(split.apart.left_out) == len(split.folds)
+    earlier, test = few.where(split.earlier), few.where(split.test)
+    assert sum(held.sum() for _, held in split.reports) == len(test.y)
+    for old, held in split.reports:
+        assert not set(earlier.families[old]) & set(test.families[held])
+    for old, held in split.folds:
+        assert not set(earlier.families[old]) & set(earlier.families[held])
+    assert permuted_labels(few, split, chosen(few, split), threads=1, seed=7)["measured"]
+
+
 def test_canaries_are_in_the_evaluation_and_the_same_again() -> None:
     made = matrix(accounts=300, months=12, features=FEW)
     trained = train_model(made, plan(), threads=1)
@@ -255,7 +344,9 @@ def page(canary: dict) -> str:
 
 def test_the_page_says_what_came_to_nothing_and_what_did_not() -> None:
     labels = {"measured": True, "inside": True, "auc": 0.51, "low": 0.45, "high": 0.55, "rows": 1, "test_rows": 1}
-    text = page({"permuted_labels": labels | {"test_outcomes": 1, "draws": 199, "learned": True}})
+    said = {"test_outcomes": 1, "draws": 199, "learned": True, "kind": "additive"}
+    text = page({"permuted_labels": labels | said})
+    assert "The chosen candidate is searched, calibrated and judged by what makes the figures above" in text
     assert "What must come to nothing, and whether it did" in text
     assert "Nothing was learned from them, as it must be." in text
     assert "Signal side, drawn by row" in text

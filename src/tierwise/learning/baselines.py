@@ -27,14 +27,31 @@ def rankings(frame: pd.DataFrame, features: Sequence[Feature], rubric: Sequence[
     found: dict[str, Floats] = {"base_rate": np.zeros(len(frame))}
     if "days_since_signal" in frame.columns:
         found["newest_activity"] = _last(-frame["days_since_signal"].to_numpy(dtype=np.float64, na_value=np.nan))
-    sizes = {f.name for f in features if f.side == "fit" and f.kind == "number"}
-    size = next((name for name in SIZES if name in sizes), None)
+    size = _size(features)
     if size is not None:
         found["largest"] = _last(frame[size].to_numpy(dtype=np.float64, na_value=np.nan))
     read = read_rubric(rubric, features)
     if read.lines:
         found["rubric"] = points(read, frame)
     return found
+
+
+def unformed(frame: pd.DataFrame, features: Sequence[Feature], rubric: Sequence[IcpPoints] = ()) -> dict[str, str]:
+    """Why each baseline that these rows do not allow cannot be formed, one sentence each without its stop."""
+    said = {}
+    if "days_since_signal" not in frame.columns:
+        said["newest_activity"] = "the rows do not say how many days ago the last signal was (days_since_signal)"
+    if _size(features) is None:
+        said["largest"] = f"no number of the fit side is called {' or '.join(SIZES)}"
+    if not read_rubric(rubric, features).lines:
+        said["rubric"] = "no line of its rubric can be read on past dates" if rubric else "icp.yaml has no rubric"
+    return said
+
+
+def _size(features: Sequence[Feature]) -> str | None:
+    """The first of SIZES that is a number of the fit side."""
+    sizes = {f.name for f in features if f.side == "fit" and f.kind == "number"}
+    return next((name for name in SIZES if name in sizes), None)
 
 
 def _last(score: Floats) -> Floats:

@@ -16,15 +16,15 @@ import pandas as pd
 from scipy.special import logit
 from scipy.stats import norm, rankdata
 
-from tierwise.config.plan import Candidate
+import tierwise.learning.unseen as unseen
 from tierwise.errors import NoUsableModel
 from tierwise.features.feature import Feature
-from tierwise.learning.calibration import fit_affine, row_log_loss
+from tierwise.learning.calibration import IDENTITY, fit_affine, row_log_loss
 from tierwise.learning.encoding import Floats
 from tierwise.learning.metrics import paired_difference
 from tierwise.learning.rows import Rows
 from tierwise.learning.search import Tried, follow
-from tierwise.learning.sides import prepare
+from tierwise.learning.season_choice import SeasonTrial
 from tierwise.learning.splits import Division, Instants, Mask
 
 MOST_ROWS = 8_000
@@ -39,24 +39,40 @@ NOISE = tuple(
 """Features that tell nothing; no column of a plan can have their names, as tierwise refuses what it wrote itself."""
 
 
-def canaries(rows: Rows, division: Division, chosen: Tried, *, threads: int, seed: int) -> dict[str, Any]:
-    """What dealt-out outcomes, noise and the date alone came to, as JSON values, each with its n."""
+def canaries(rows: Rows, division: Division, trial: SeasonTrial, *, threads: int, seed: int) -> dict[str, Any]:
+    """What dealt-out outcomes, noise and the date alone came to, as JSON values, each with its n.
+
+    trial: the chosen candidate, and whether it has a season.
+    """
     few, parts = sampled(rows, division, MOST_ROWS, seed)
     return {
-        "permuted_labels": permuted_labels(few, parts, threads=threads, seed=seed),
-        "noise": noise(few, parts, chosen, threads=threads, seed=seed),
+        "permuted_labels": permuted_labels(few, parts, trial, threads=threads, seed=seed),
+        "noise": noise(few, parts, trial.tried, threads=threads, seed=seed),
         "time_index": time_index(rows, division),
     }
 
 
 def sampled(rows: Rows, division: Division, most: int, seed: int) -> tuple[Rows, Division]:
-    """At most about so many rows, whole account families of them, divided as they were."""
+    """At most about so many rows, whole account families of them, divided as they were.
+
+    Folds and parts of the test of which no row is held out any more are gone; how many rows families kept apart left
+    out, and folds dropped, is said as of all rows.
+    """
     if len(rows.frame) <= most:
         return rows, division
     kept = family_sample(rows.families, most, seed)
-    earlier = kept[division.earlier]
-    folds = [(old[earlier], held[earlier]) for old, held in division.folds]
-    return rows.where(kept), Division(division.earlier[kept], division.test[kept], folds)
+    earlier, test = kept[division.earlier], kept[division.test]
+    places = [at for at, (_, held) in enumerate(division.folds) if held[earlier].any()]
+    folds = [(division.folds[at][0][earlier], division.folds[at][1][earlier]) for at in places]
+    apart = division.apart
+    if apart is not None:
+        apart = replace(
+            apart,
+            families=len(np.unique(rows.families[kept])),
+            reports=tuple((old[earlier], held[test]) for old, held in apart.reports if held[test].any()),
+            left_out=[apart.left_out[at] for at in places],
+        )
+    return rows.where(kept), Division(division.earlier[kept], division.test[kept], folds, apart)
 
 
 def family_sample(families: npt.NDArray[Any], most: int, seed: int) -> Mask:
@@ -95,8 +111,11 @@ def _dates(accounts: npt.NDArray[Any], as_of: Instants) -> npt.NDArray[np.int64]
     return np.asarray(frame["month"].to_numpy() * 1000 + number.to_numpy(), dtype=np.int64)
 
 
-def permuted_labels(rows: Rows, division: Division, *, threads: int, seed: int) -> dict[str, Any]:
-    """The test AUC of a scorecard that was searched, calibrated and fitted on outcomes dealt to other accounts.
+def permuted_labels(rows: Rows, division: Division, trial: SeasonTrial, *, threads: int, seed: int) -> dict[str, Any]:
+    """The test AUC of the chosen candidate, searched, calibrated and judged anew on outcomes dealt to other accounts.
+
+    What they go through is what the plan's own outcomes went through: the candidate's path over the folds, at its
+    chosen settings, and the function that makes the reported figures (`unseen.on_test`), with a season if it has one.
 
     The rows before the test and those of the test are dealt apart: else an account's lasting tendency, which is no
     leak, would be learned from the one and found in the other. The null band is that of a permutation test (Fisher
@@ -111,7 +130,7 @@ def permuted_labels(rows: Rows, division: Division, *, threads: int, seed: int) 
     said: dict[str, Any] = {"rows": len(y), "test_rows": int(division.test.sum()), "draws": DRAWS}
     known = replace(rows, frame=rows.frame.assign(outcome=y))
     try:
-        score, learned = _scored(known, division, threads, seed)
+        score, learned = _scored(known, division, trial, threads, seed)
     except NoUsableModel as no:
         return said | {"measured": False, "why": no.found or no.asked}
     test, ranks = known.where(division.test), rankdata(score)
@@ -121,19 +140,22 @@ def permuted_labels(rows: Rows, division: Division, *, threads: int, seed: int) 
     null = np.sort([_auc(ranks, dealt(test.y, own, test.as_of, rng)) for _ in range(DRAWS)])
     found, low, high = _auc(ranks, test.y), float(null[EACH_END - 1]), float(null[-EACH_END])
     figures = {"test_outcomes": int(test.y.sum()), "auc": found, "low": low, "high": high}
-    return said | figures | {"measured": True, "learned": learned, "inside": low <= found <= high}
+    return (
+        said
+        | figures
+        | {"measured": True, "kind": trial.tried.candidate.kind, "learned": learned, "inside": low <= found <= high}
+    )
 
 
-def _scored(rows: Rows, division: Division, threads: int, seed: int) -> tuple[Floats, bool]:
+def _scored(rows: Rows, division: Division, trial: SeasonTrial, threads: int, seed: int) -> tuple[Floats, bool]:
     """The test rows' log-odds, and whether the folds found anything to learn: if not, raw ones are taken."""
-    earlier, test = rows.where(division.earlier), rows.where(division.test)
-    y = earlier.y
-    folds = [
-        prepare(rows.features, earlier.frame[old], y[old], earlier.frame[held], y[held]) for old, held in division.folds
-    ]
-    tried = follow(Candidate(kind="scorecard"), {}, folds, rows.features, threads=threads, seed=seed)
-    raw = tried.estimator(rows.features, threads, seed).fit(earlier.frame, y).decision_function(test.frame)
-    return (tried.affine(raw), True) if tried.affine.usable else (raw, False)
+    chosen = trial.tried
+    folds = unseen.prepared(rows.where(division.earlier), division, chosen.prior)
+    candidate, settings = chosen.candidate, chosen.settings
+    found = follow(candidate, settings, folds, rows.features, threads=threads, seed=seed, prior=chosen.prior)
+    tried = found if found.affine.usable else replace(found, affine=IDENTITY)
+    again = replace(trial, tried=tried)
+    return unseen.on_test(rows, division, tried, again, threads=threads, seed=seed), found.affine.usable
 
 
 def _auc(ranks: Floats, y: Floats) -> float:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from tierwise.config.icp import IcpPoints
 from tierwise.features.feature import Feature
-from tierwise.learning.baselines import rankings
+from tierwise.learning.baselines import rankings, unformed
 from tierwise.learning.metrics import SHARES, Interval, Measured, measure
 from tierwise.learning.reliability import calibration_figures
 
@@ -24,6 +24,11 @@ LEAST_TEST_OUTCOMES = 10
 SURE = 0.95
 """The share of paired resamples in which a model must be ahead of a baseline."""
 AT = "capture_0.2"
+ASKED = (
+    f"average precision ahead in {100 * SURE:.0f} % of resamples by account family, AUC in half of them, and capture "
+    "of the top 20 % ahead"
+)
+"""What it takes to beat a baseline, in words."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +42,11 @@ class Evaluation:
     time log-loss and calibration. trials: every setting that was tried, in order. yardstick: the chosen one against one
     free booster, out of time. random_cv: the same model on rows drawn at random and forward in time. metrics: per
     candidate and baseline on the test slice, `{figure: {value, low, high}}`. comparisons: the chosen model less each
-    baseline. calibrators: each kind of calibrator on the chosen model's out-of-time rows, forward in time
-    (`comparison.Comparison.to_dict()`). canaries: what must come to nothing, and whether it did (`canaries.canaries`).
-    season: whether the base varies by month of the year, and why (`season_choice.SeasonTrial.to_dict`); where it does,
-    the chosen model's figures on the test slice have it, those of `candidates`, `folds` and `yardstick` do not.
+    baseline. unformed: the baselines that the rows do not allow, and why. calibrators: each kind of calibrator on the
+    chosen model's out-of-time rows, forward in time (`comparison.Comparison.to_dict()`). canaries: what must come to
+    nothing, and whether it did (`canaries.canaries`). season: whether the base varies by month of the year, and why
+    (`season_choice.SeasonTrial.to_dict`); where it does, the chosen model's figures on the test slice have it, those of
+    `candidates`, `folds` and `yardstick` do not.
     """
 
     verdict: str
@@ -60,6 +66,7 @@ class Evaluation:
     random_cv: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, Mapping[str, float]]]
     comparisons: Mapping[str, Mapping[str, Any]]
+    unformed: Mapping[str, str]
     calibration: Mapping[str, Any]
     lift: Sequence[Mapping[str, float]]
     calibrators: Mapping[str, Any]
@@ -95,6 +102,7 @@ class TestReport:
     why: str
     metrics: dict[str, dict[str, dict[str, float]]]
     comparisons: dict[str, dict[str, Any]]
+    unformed: dict[str, str]
     calibration: dict[str, Any]
     lift: list[dict[str, float]]
 
@@ -124,7 +132,9 @@ def test_report(
     verdict, why = _verdict(chosen, comparisons, outcomes)
     metrics = {name: {figure: asdict(m.interval(figure)) for figure in m.names} for name, m in measured.items()}
     calibration = calibration_figures(log_odds[chosen], y, families, base_log_odds)
-    return TestReport(verdict, why, metrics, comparisons, calibration, _lift(measured[chosen]))
+    return TestReport(
+        verdict, why, metrics, comparisons, unformed(frame, features, rubric), calibration, _lift(measured[chosen])
+    )
 
 
 def _compare(model: Measured, baseline: Measured) -> dict[str, Any]:
@@ -141,8 +151,8 @@ def _verdict(chosen: str, comparisons: Mapping[str, Mapping[str, Any]], outcomes
         return NOT_USABLE, f"only {outcomes} accounts had the outcome in the test slice: too few to tell"
     unbeaten = [name for name, found in comparisons.items() if not found["beaten"]]
     if unbeaten:
-        return NOT_USABLE, f"{chosen} does not beat {' and '.join(unbeaten)} on average precision and capture"
-    return USABLE, f"{chosen} beats {', '.join(comparisons)} on average precision and capture"
+        return NOT_USABLE, f"{chosen} does not beat {' and '.join(unbeaten)} (asked: {ASKED})"
+    return USABLE, f"{chosen} beats {', '.join(comparisons)} ({ASKED})"
 
 
 def _lift(model: Measured) -> list[dict[str, float]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+import tierwise.learning.unseen as unseen
 from tierwise.clock import instant
 from tierwise.learning.boosters import FreeBooster
 from tierwise.learning.calibration import Curve, row_log_loss
@@ -55,11 +56,6 @@ class Fits:
         """The rows whose horizon had closed when the test began."""
         return self.rows.where(self.division.earlier)
 
-    @property
-    def test(self) -> Rows:
-        """The rows that choose nothing."""
-        return self.rows.where(self.division.test)
-
     def season(self, chosen: Tried) -> SeasonTrial:
         """Whether a season helps the chosen candidate."""
         return try_season(chosen, self._fitted, self.rows, self.earlier, self.division.folds)
@@ -82,7 +78,7 @@ class Fits:
                 for name, tried in usable.items()
             }
             free = pool.submit(one._free, folds)
-            canary = pool.submit(canaries, self.rows, self.division, chosen, threads=one.threads, seed=self.seed)
+            canary = pool.submit(canaries, self.rows, self.division, trial, threads=one.threads, seed=self.seed)
         return Fitted(
             model.result().with_threads(self.threads),
             {name: test.result() for name, test in tests.items()},
@@ -92,19 +88,10 @@ class Fits:
         )
 
     def _fitted(self, tried: Tried, rows: Rows) -> SidesClassifier:
-        return tried.estimator(rows.features, self.threads, self.seed).fit(rows.frame, rows.y)
+        return unseen.fitted(tried, rows, self.threads, self.seed)
 
     def _on_test(self, tried: Tried, trial: SeasonTrial | None) -> Floats:
-        """The test rows' calibrated log-odds, by models (and seasons) of the rows before them."""
-        earlier, test = self.earlier, self.test
-        said = np.empty(len(test.y))
-        for old, now in self.division.reports:
-            learned = earlier.where(old)
-            fitted = self._fitted(tried, learned)
-            said[now] = tried.affine(fitted.decision_function(test.frame[now]))
-            if trial is not None:
-                said[now] += trial.season(fitted, learned)(test.as_of[now])
-        return said
+        return unseen.on_test(self.rows, self.division, tried, trial, threads=self.threads, seed=self.seed)
 
     def _model(self, trial: SeasonTrial, curve: Curve | None) -> PropensityModel:
         """The chosen candidate and its season, learned from all mature rows, with calibrators of out-of-time rows."""

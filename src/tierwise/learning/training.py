@@ -23,12 +23,12 @@ from tierwise.learning.evaluation import Evaluation, test_report
 from tierwise.learning.fits import Fits
 from tierwise.learning.grouping import kept_apart
 from tierwise.learning.model import PropensityModel
-from tierwise.learning.prior import prior_levels, prior_said, provisional_words
+from tierwise.learning.prior import prior_said, provisional_words
 from tierwise.learning.rows import Rows, least_behind, origin_folds, test_cut, training_rows
 from tierwise.learning.search import Tried
-from tierwise.learning.sides import Prepared, prepare
-from tierwise.learning.splits import Division, Mask, days, held_out, trained_on
+from tierwise.learning.splits import Division, days, held_out, trained_on
 from tierwise.learning.tuning import Budget, tune
+from tierwise.learning.unseen import prepared
 
 Say = Callable[[str], None]
 
@@ -111,7 +111,7 @@ def train_rows(
     earlier, test = rows.where(division.earlier), rows.where(division.test)
     provisional = rows.outcome_accounts < learning.scorecard_below
     prior = tuple(rubric) if provisional else ()
-    folds = _prepared(earlier, division, prior)
+    folds = prepared(earlier, division, prior)
     found, trials = tune(
         admitted(learning, provisional), folds, rows.features, Budget(learning.tuning, clock, journal),
         threads=threads, seed=learning.seed, say=say, prior=prior,
@@ -149,6 +149,7 @@ def train_rows(
         random_cv=fitted.random,
         metrics=report.metrics,
         comparisons=report.comparisons,
+        unformed=report.unformed,
         calibration=report.calibration,
         lift=report.lift,
         calibrators=compare_calibrators(
@@ -159,16 +160,6 @@ def train_rows(
     )
     unseen = test.frame[["account_id", "as_of", "family_id", "outcome"]].assign(propensity=expit(on_test[chosen]))
     return Trained(model, evaluation, unseen)
-
-
-def _prepared(earlier: Rows, division: Division, prior: Sequence[IcpPoints]) -> list[Prepared]:
-    """The folds, in numbers; levels that a prior names are kept."""
-    named = prior_levels(prior, earlier.features)
-    return [prepare(earlier.features, *_of(earlier, old), *_of(earlier, now), named) for old, now in division.folds]
-
-
-def _of(rows: Rows, mask: Mask) -> tuple[pd.DataFrame, Floats]:
-    return rows.frame[mask], rows.y[mask]
 
 
 def _usable(found: Mapping[str, Tried]) -> dict[str, Tried]:

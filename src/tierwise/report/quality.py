@@ -69,6 +69,10 @@ def quality_part(
         "because": in_words(w.sentence(because, 400), known),
         "better": in_words(w.sentence(better, 400), known),
         "ranks": ranks_words(found),
+        "unformed": [
+            f"{named(str(name))}: {w.sentence(why, 200)}"
+            for name, why in sorted((_mapping(evaluation.get("unformed")) or {}).items())
+        ],
         "rows": found.rows,
         "outcomes": found.outcomes,
         "accounts": found.accounts,

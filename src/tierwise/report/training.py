@@ -132,7 +132,7 @@ def canaries_part(values: TrainingPage, w: Words) -> Part | None:
         for line in records(noise.get("lines"))
     ]
     return {
-        "labels": _measured(labels, w) | {"inside": bool(labels.get("inside"))}
+        "labels": _measured(labels, w) | {"inside": bool(labels.get("inside")), "kind": clean(labels.get("kind"), 40)}
         | {name: real(labels.get(name)) for name in ("auc", "low", "high")}
         | {name: whole(labels.get(name)) for name in ("rows", "test_rows", "test_outcomes")},
         "noise": _measured(noise, w) | {"lines": lines, "judged": bool(noise.get("judged"))}
