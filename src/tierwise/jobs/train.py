@@ -26,6 +26,7 @@ from tierwise.jobs.canaries import completed, planted_labels, warnings
 from tierwise.jobs.intake import Say, check_as_of, date_or, inputs_hash, outcome_reach, silent, taken_in
 from tierwise.jobs.rules import has_model
 from tierwise.learning import USABLE, Trained, Valued, learn_value, train_model
+from tierwise.learning.candidates import check_candidates
 from tierwise.publishing import plan_lock
 from tierwise.registry import Registry, write_bundle
 from tierwise.store import Store
@@ -72,12 +73,14 @@ def train(
 
     Raises
     ------
+    ConfigError : the plan sets what a candidate may not be set to; no data are read.
     ContractError : the audit found what would leak.
     NoUsableModel : nothing can be learned, or no better than a one-line baseline (law 9); its `answer` names the page.
         Where no model is live, rules are from then on.
     """
     files = workspace.plan(plan)
     name = files.plan.plan
+    check_candidates(files.plan.model.candidates)
     with taken_in(workspace, say, now, files=files) as intake:
         tried = _tried(workspace, files, intake, as_of, say)
         said = about(files, intake, tried.findings, tried.stand)

@@ -44,6 +44,7 @@ from tierwise.errors import ConfigError, TablesRefused, UsageError
 from tierwise.features import build_matrix, history_start, outcome_table, training_grid
 from tierwise.jobs.intake import Say, silent, taken_in
 from tierwise.learning import Ladder
+from tierwise.learning.candidates import check_candidates
 from tierwise.routing import default_plays
 
 DEFAULT_PLAN = "new_business"
@@ -249,12 +250,13 @@ def check(
     Raises
     ------
     TablesRefused : the tables do not keep the contract, which is looked at also where there is no plan yet.
-    ConfigError : there is no plan.
+    ConfigError : there is no plan, or it sets what a candidate may not be set to.
     """
     if not workspace.plans:
         with taken_in(workspace, say, now):
             say("the tables keep the contract")
     files = workspace.plan(plan)
+    check_candidates(files.plan.model.candidates)
     with taken_in(workspace, say, now, files=files) as intake:
         reach = _reach(intake, files.plan.outcome)
         found = audit(intake.warehouse, files.plan, reach)

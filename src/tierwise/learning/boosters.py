@@ -161,9 +161,11 @@ class _Booster(SidesClassifier):
         return {"model.txt": _text(self.booster_)}
 
     @classmethod
-    def from_files(cls, files: Mapping[str, bytes], encoder: Encoder, threads: int = 1) -> Self:
+    def from_files(
+        cls, files: Mapping[str, bytes], encoder: Encoder, threads: int = 1, outcome_weight: float = 1.0
+    ) -> Self:
         """The estimator that `to_files` and its encoder describe."""
-        model = cls._restored(encoder, threads)
+        model = cls._restored(encoder, threads, outcome_weight)
         model._adopt(read_booster(files["model.txt"]))
         return model
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,9 +14,6 @@ from tierwise.learning.scorecard import Scorecard
 from tierwise.learning.sides import SidesClassifier
 from tierwise.learning.staged import StagedBooster
 
-OURS = ("features", "threads", "seed", "prior")
-"""What a plan does not set; nor the path parameter, which the folds find."""
-
 
 @dataclass(frozen=True)
 class Range:
@@ -28,10 +24,30 @@ class Range:
 
 
 @dataclass(frozen=True)
+class Allowed:
+    """What a plan may set a setting to: from least, or above it where that end is open, to greatest."""
+
+    least: Setting
+    greatest: Setting
+    whole: bool = False
+    above: bool = False
+
+    def __contains__(self, value: Setting) -> bool:
+        if not self.least <= value <= self.greatest or (self.above and value == self.least):
+            return False
+        return not self.whole or float(value).is_integer()
+
+    def __str__(self) -> str:
+        span = f"above {self.least:,} and up to" if self.above else f"from {self.least:,} to"
+        return f"a {'whole ' if self.whole else ''}number {span} {self.greatest:,}"
+
+
+@dataclass(frozen=True)
 class Kind:
-    """One kind of candidate: its estimator, what may be tuned, and how many trials are worth spending on it."""
+    """One kind of candidate: its estimator, what a plan may set, what may be tuned, and how many trials it is worth."""
 
     estimator: type[SidesClassifier]
+    may: Mapping[str, Allowed]
     space: Mapping[str, Range]
     most_trials: int = 1_000_000
 
@@ -43,13 +59,47 @@ _TREES = {
     "feature_fraction": Range(0.6, 1.0),
 }
 
+_WEIGHT = {"outcome_weight": Allowed(0.001, 1000)}
+_MAY = {
+    "learning_rate": Allowed(0, 1, above=True),
+    "num_leaves": Allowed(2, 131_072, whole=True),
+    "min_leaf": Allowed(1, 1_000_000, whole=True),
+    "lambda_l2": Allowed(0, 1_000_000),
+    "feature_fraction": Allowed(0, 1, above=True),
+    **_WEIGHT,
+}
+_MAY_SCORECARD = {"bins": Allowed(2, 255, whole=True), **_WEIGHT}
+_MAY_STAGED = {"fit_rounds": Allowed(1, 10_000, whole=True), **_MAY}
+
 KINDS: Mapping[str, Kind] = {
-    "scorecard": Kind(Scorecard, {"bins": Range(4, 20)}, most_trials=3),
-    "additive": Kind(AdditiveBooster, {"num_leaves": Range(2, 8), **_TREES}),
-    "two_sided": Kind(TwoSidedBooster, {"num_leaves": Range(3, 31), **_TREES}),
-    "staged": Kind(StagedBooster, {"num_leaves": Range(3, 31), "fit_rounds": Range(20, 300), **_TREES}),
+    "scorecard": Kind(Scorecard, _MAY_SCORECARD, {"bins": Range(4, 20)}, most_trials=3),
+    "additive": Kind(AdditiveBooster, _MAY, {"num_leaves": Range(2, 8), **_TREES}),
+    "two_sided": Kind(TwoSidedBooster, _MAY, {"num_leaves": Range(3, 31), **_TREES}),
+    "staged": Kind(StagedBooster, _MAY_STAGED, {"num_leaves": Range(3, 31), "fit_rounds": Range(20, 300), **_TREES}),
 }
 """Simplest first: the order in which the one-standard-error rule prefers them."""
+
+
+def check_candidates(candidates: Sequence[Candidate]) -> None:
+    """Whether each candidate can be made with what the plan sets.
+
+    Raises
+    ------
+    ConfigError : the plan sets what a kind of candidate does not have, or a value that it may not have.
+    """
+    for candidate in candidates:
+        may = KINDS[candidate.kind].may
+        bad = {name: v for name, v in candidate.settings.items() if name not in may or v not in may[name]}
+        if bad:
+            asked = ", ".join(f"{name} {value}" for name, value in bad.items())
+            words = [f"{name} may be {may[name]}" for name in bad if name in may]
+            if not may.keys() >= bad.keys():
+                words.insert(0, f"a {candidate.kind} has {', '.join(may)} to set")
+            raise ConfigError(
+                f"the candidate '{candidate.called}' was to be made with {asked}",
+                found="; ".join(words),
+                do="Mend model.candidates in model.yaml",
+            )
 
 
 def make(
@@ -67,19 +117,12 @@ def make(
 
     Raises
     ------
-    ConfigError : the plan sets what this kind of candidate does not have.
+    ConfigError : as `check_candidates` says.
     """
-    estimator = KINDS[candidate.kind].estimator
-    ours = ("self", *OURS, estimator.path_parameter)
-    known = [name for name in inspect.signature(estimator.__init__).parameters if name not in ours]
-    unknown = sorted(set(candidate.settings) - set(known))
-    if unknown:
-        raise ConfigError(
-            f"the candidate '{candidate.called}' was to be made with {', '.join(unknown)}",
-            found=f"a {candidate.kind} has {', '.join(known)} to set",
-            do="Mend model.candidates in model.yaml",
-        )
-    made = estimator(features=tuple(features), threads=threads, **{**settings, **candidate.settings})
+    check_candidates([candidate])
+    kind = KINDS[candidate.kind]
+    own = {name: int(value) if kind.may[name].whole else value for name, value in candidate.settings.items()}
+    made = kind.estimator(features=tuple(features), threads=threads, **{**settings, **own})
     given = {"seed": seed, "prior": tuple(prior)}
     made.set_params(**{name: value for name, value in given.items() if name in made.get_params()})
     return made

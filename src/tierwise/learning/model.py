@@ -189,6 +189,8 @@ class PropensityModel:
         }
         if self.season != NO_SEASON:
             spec["season"] = list(self.season.offsets)
+        if self.estimator.outcome_weight != 1:
+            spec["outcome_weight"] = float(self.estimator.outcome_weight)
         files = {"spec.json": _json(spec), "calibrator.json": _json(self._calibration())}
         return files | self.estimator.to_files()
 
@@ -221,7 +223,7 @@ class PropensityModel:
             raise BundleError("A model was to be read", found=f"its format is {spec['format']!r}, not {FORMAT!r}")
         features = tuple(Feature(**line) for line in spec["features"])
         encoder = Encoder.from_dict(features, spec["encoder"])
-        estimator = KINDS[spec["kind"]].estimator.from_files(files, encoder, threads)
+        estimator = KINDS[spec["kind"]].estimator.from_files(files, encoder, threads, _weight(spec))
         maps = {
             str(name): PercentileMap(tuple(line["at"]), tuple(line["percent"]))
             for name, line in spec["percentiles"].items()
@@ -258,6 +260,14 @@ def freeze(
     )
     found = model._of(cohort)
     return replace(model, percentiles={name: PercentileMap.learn(found[f"{name}_then"]) for name in PERCENTILES})
+
+
+def _weight(spec: Mapping[str, Any]) -> float:
+    """What a row with the outcome counted for in training; 1 where spec.json says nothing of it."""
+    weight = float(spec.get("outcome_weight", 1.0))
+    if not 0 < weight < np.inf:
+        raise ValueError(f"its outcome_weight is {weight}")
+    return weight
 
 
 def _calibrators(said: Mapping[str, Any]) -> tuple[Affine, Curve | None, Affine]:

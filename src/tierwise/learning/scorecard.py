@@ -142,10 +142,12 @@ class Scorecard(SidesClassifier):
         return {"scorecard.json": (json.dumps(said, sort_keys=True, indent=1, allow_nan=False) + "\n").encode()}
 
     @classmethod
-    def from_files(cls, files: Mapping[str, bytes], encoder: Encoder, threads: int = 1) -> Self:
+    def from_files(
+        cls, files: Mapping[str, bytes], encoder: Encoder, threads: int = 1, outcome_weight: float = 1.0
+    ) -> Self:
         """The scorecard that `to_files` and its encoder describe."""
         said = json.loads(files["scorecard.json"])
-        model = cls._restored(encoder, threads)
+        model = cls._restored(encoder, threads, outcome_weight)
         model.penalty, model.base_ = float(said["penalty"]), float(said["base"])
         by_name = {str(line["feature"]): line for line in said["tables"]}
         lines = [by_name[f.name] for f in encoder.features]

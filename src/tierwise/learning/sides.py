@@ -226,12 +226,17 @@ class SidesClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc
 
     @classmethod
     @abstractmethod
-    def from_files(cls, files: Mapping[str, bytes], encoder: Encoder, threads: int = 1) -> Self:
-        """The estimator that `to_files` and its encoder describe."""
+    def from_files(
+        cls, files: Mapping[str, bytes], encoder: Encoder, threads: int = 1, outcome_weight: float = 1.0
+    ) -> Self:
+        """The estimator that `to_files` and its encoder describe.
+
+        outcome_weight: what it was fitted with; the files do not say it.
+        """
 
     @classmethod
-    def _restored(cls, encoder: Encoder, threads: int) -> Self:
-        model = cls(features=encoder.features, threads=threads)
+    def _restored(cls, encoder: Encoder, threads: int, outcome_weight: float) -> Self:
+        model = cls(features=encoder.features, threads=threads, outcome_weight=outcome_weight)
         model.encoder_, model.classes_ = encoder, np.array([0, 1])
         model.n_features_in_ = len(encoder.features)
         return model

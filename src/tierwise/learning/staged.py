@@ -25,7 +25,10 @@ NOTHING: Mapping[str, tuple[Feature, ...]] = {
 class StagedBooster(SidesClassifier):
     """The fit side boosted alone; then the signal side on the fit side's out-of-fold log-odds as starting score.
 
-    Rows of equal fit side stand in one fold, so that no account's own outcome reaches its starting score.
+    Rows that are equal on the fit side stand in one fold. So no outcome of an account whose fit side stays as it is
+    reaches its starting score; where attributes change over time, an account's rows of another fit side may stand in
+    other folds, and their outcomes can reach it, as those of its family can. With fewer than FOLDS different fit sides,
+    and where the other folds have one class, the starting score is the base rate.
     rounds: trees of the signal side; fit_rounds: of the fit side.
     """
 
@@ -114,9 +117,11 @@ class StagedBooster(SidesClassifier):
         return {"fit.txt": self.fit_.to_files()["model.txt"], "signal.txt": self.signal_.to_files()["model.txt"]}
 
     @classmethod
-    def from_files(cls, files: Mapping[str, bytes], encoder: Encoder, threads: int = 1) -> Self:
+    def from_files(
+        cls, files: Mapping[str, bytes], encoder: Encoder, threads: int = 1, outcome_weight: float = 1.0
+    ) -> Self:
         """The estimator that `to_files` and its encoder describe."""
-        model = cls._restored(encoder, threads)
+        model = cls._restored(encoder, threads, outcome_weight)
         model.fit_, model.signal_ = model._stage("fit"), model._stage("signal")
         for stage, name in ((model.fit_, "fit.txt"), (model.signal_, "signal.txt")):
             stage._adopt(read_booster(files[name]))
