@@ -117,7 +117,8 @@ print(f"sum of {len(change.parts)} parts: {change.parts['log_odds'].sum():+.6f};
 # %% [markdown]
 # ## What would move it
 # The fewest events that people can bring about (a meeting, a demo, a contact reached) and that reach the next tier, by
-# the same model and the same policy. Where none does, what stands in between is named.
+# the same model and the same policy. It is what accounts like that did, not what an act would cause. Where none does,
+# what stands in between is named.
 
 
 # %%
@@ -129,7 +130,7 @@ def would_move(moves: WhatIf) -> None:
     for words in moves.between:
         print(f"  in between: {words}")
     if moves.nearest is not None:
-        print(f"  nearest: {moves.nearest.words}, {moves.nearest.propensity:.1%}")
+        print(f"  nearest: {moves.nearest.words}, {moves.nearest.propensity:.1%}", *moves.nearest.needs, sep="; ")
 
 
 would_move(told.moves)

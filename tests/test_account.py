@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -82,7 +83,19 @@ def test_top_reasons_are_families_with_values(workspace: Workspace) -> None:
     assert "raises: " in told
     assert not [family for family in quiet[quiet].index if f": {family}: " in told]
     assert [family for family in quiet[~quiet].index if f": {family}: " in told]
-    assert " such accounts, " in told
+    assert re.search(r" \(\d+ in \d+ of [\d,]+ such accounts opened one within 90 days, .* the average\)", told)
+    assert max(map(len, told.split("|"))) <= 200
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_a_change_since_a_date_that_is_not_before_the_run_is_refused(workspace: Workspace, days: int) -> None:
+    run = read_current(workspace.published, PLAN)
+    newest = pd.Timestamp(run.meta["as_of"])
+    since, of = (newest + pd.Timedelta(days=days)).date(), newest.date()
+    told = f"the change since {since} was asked for: the run in hand, {run.run_id}, is of {of}"
+    with pytest.raises(UsageError, match=re.escape(told)) as caught:
+        explain(workspace, accounts(workspace)[0], since=str(since))
+    assert f"Give a date before {of}" in str(caught.value)
 
 
 @pytest.mark.long

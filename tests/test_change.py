@@ -14,7 +14,7 @@ from exports import PLAN, random_export
 from matrix_sample import matrix
 from tables import as_tables
 from tierwise.data import Warehouse, as_of_view
-from tierwise.explain import Evidence, Stage, by_cause, reasons, split_change, spoken_change
+from tierwise.explain import Evidence, Observed, Stage, by_cause, reasons, split_change, spoken_change
 from tierwise.features import build_matrix, catalogue
 from tierwise.features.matrix import Matrix
 from tierwise.learning import Affine, PropensityModel, Scorecard, TwoSidedBooster
@@ -152,3 +152,25 @@ def test_words_name_the_part_that_moved_most_easily_said_and_proven() -> None:
     told = spoken_change(change, features, {"moves": rows}, found).set_index("family")
     assert told.loc["website", "words"] == "website, as a whole", "the proven part points the other way"
     assert told["proven"].to_dict() == {"": True, "website": True, "all buyer activity": False}
+
+
+@pytest.mark.parametrize(("then", "now", "words"), [
+    (0.05, 0.2, "website: pricing visits in 30 days from 2 to 7"),
+    (0.1, 0.11, "website: pricing visits in 30 days from 2 to 7"),
+    (0.2, 0.05, "website: newest from 40 to 3"),
+])  # fmt: skip
+def test_a_move_is_told_by_no_part_that_what_was_observed_speaks_against(then: float, now: float, words: str) -> None:
+    features = {f.name: f for f in catalogue(PLAN)}
+    names = ["web_pricing_visit_30d", "web_days_since"]
+    rows = (pd.Series([2.0, 40.0], names), pd.Series([7.0, 3.0], names))
+    parts = {("signal", "website", "web_pricing_visit_30d"): 0.9, ("signal", "website", "web_days_since"): 0.6}
+    cells = [
+        {"rows": 900, "accounts": 400, "outcomes": 9, "rate": r, "low": r - 0.02, "high": r + 0.02} for r in (then, now)
+    ]
+    seen = Observed(0.1, {"web_pricing_visit_30d": {"edges": [2.0], "seen": 9.0, "cells": [*cells, None]}})
+    change = split_change(Stage(0.0, {}), [("moves", Stage(0.0, parts))])
+    told = spoken_change(change, features, {"moves": rows}, observed=seen).set_index("family")
+    said = told.loc["website", "words"]
+    assert said == words if "newest" not in words else said.startswith("website: ") and "pricing" not in said
+    lone = spoken_change(change[change["feature"] != "web_days_since"], features, {"moves": rows}, observed=seen)
+    assert ("as a whole" in lone["words"].iloc[0]) == (then > now)

@@ -124,7 +124,7 @@ def test_a_waterfall_groups_what_is_small_and_refuses_the_unknown() -> None:
     assert short["step"].tolist() == ["base", *whole["step"].iloc[1:3], "other", "total"]
     rest = whole["log_odds"].iloc[3:-1]
     assert short["log_odds"].iloc[3] == pytest.approx(rest.sum())
-    assert short["words"].iloc[3] == f"{len(rest)} smaller reasons"
+    assert short["words"].iloc[3] == f"{len(rest)} further reasons, each small or not told apart from chance"
     with pytest.raises(UsageError, match=r"The reasons of account 'nobody' were asked for: it is not among the 120"):
         waterfall(said, scores, "nobody")
 

@@ -88,7 +88,8 @@ def test_what_is_not_shown_is_one_bar_and_nothing_is_lost() -> None:
     total = newest["base"] + newest["fit_log_odds"] + newest["signal_log_odds"]
     assert steps["log_odds"].iloc[:-1].sum() == pytest.approx(total, abs=1e-9)
     mine = said[(said["account_id"] == "a00003") & (said["as_of"] == newest["as_of"])]
-    assert f"{(mine['family'] != 'industry').sum()} reasons that are small, or may be chance" in set(steps["words"])
+    left = (mine["family"] != "industry").sum()
+    assert f"{left} further reasons, each small or not told apart from chance" in set(steps["words"])
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -10,9 +12,11 @@ import pytest
 from scipy.stats import binomtest
 
 from matrix_sample import FEATURES, INDUSTRY, SIZE, WEB, matrix
-from tierwise.explain import Observed, observe
+from tierwise.explain import Evidence, Observed, families, family_of, observe, reasons
 from tierwise.explain.observed import LEAST_ACCOUNTS, PRIVATE
 from tierwise.features.matrix import Matrix
+from tierwise.learning import Affine, Scorecard
+from tierwise.learning.model import freeze
 
 SAMPLE = matrix(accounts=600, months=6, strength=1.5)
 OBSERVED = observe(SAMPLE, FEATURES)
@@ -67,17 +71,18 @@ def test_few_accounts_are_neither_kept_nor_said() -> None:
 
 def _told(rate: float, low: float, high: float, accounts: int = 400) -> Observed:
     cell = {"rows": 900, "accounts": accounts, "outcomes": 9, "rate": rate, "low": low, "high": high}
-    return Observed(0.0667, {"web_30d": {"edges": [2.0], "seen": 9.0, "cells": [None, cell, None]}})
+    features = {"web_30d": {"edges": [2.0], "seen": 9.0, "cells": [None, cell, None]}}
+    return Observed(0.0667, features, "opened one within 90 days")
 
 
 @pytest.mark.parametrize(
     ("cell", "raises", "said"),
     [
-        ((0.2, 0.16, 0.24), True, "one in 5 such accounts, 3.0 times the average"),
-        ((0.1333, 0.1, 0.16), True, "one in 8 such accounts, twice the average"),
-        ((0.6, 0.5, 0.7), True, "60 in 100 such accounts, 9.0 times the average"),
-        ((0.0333, 0.02, 0.05), False, "one in 30 such accounts, half the average"),
-        ((0.0, 0.0, 0.01), False, "none of such accounts, 0.0 times the average"),
+        ((0.2, 0.16, 0.24), True, "1 in 5 of 400 such accounts opened one within 90 days, 3.0 times the average"),
+        ((0.1333, 0.1, 0.16), True, "1 in 8 of 400 such accounts opened one within 90 days, twice the average"),
+        ((0.6, 0.5, 0.7), True, "60 in 100 of 400 such accounts opened one within 90 days, 9.0 times the average"),
+        ((0.0333, 0.02, 0.05), False, "1 in 30 of 400 such accounts opened one within 90 days, half the average"),
+        ((0.0, 0.0, 0.01), False, "none of 400 such accounts opened one within 90 days"),
         ((0.2, 0.05, 0.4), True, ""),
         ((0.2, 0.16, 0.24), False, ""),
         ((0.2, 0.16, 0.24, LEAST_ACCOUNTS - 1), True, ""),
@@ -98,6 +103,61 @@ def test_rates_are_json_and_come_back() -> None:
     assert again.to_dict() == OBSERVED.to_dict()
     assert again.cell(WEB, 3.0) == OBSERVED.cell(WEB, 3.0)
     assert Observed.from_dict(None) is None
+    assert again.had == "had the outcome within 90 days"
+    assert observe(SAMPLE, FEATURES, "won one").had == "won one within 90 days"
+    old = {k: v for k, v in OBSERVED.to_dict().items() if k != "had"}
+    assert Observed.from_dict(old) == Observed(OBSERVED.base, OBSERVED.features, "had the outcome"), "an older bundle"
     known = SAMPLE.frame["web_30d"]
     assert again.seen_up_to("web_30d") == np.quantile(known[known > 0], 0.9, method="inverted_cdf")
     assert again.seen_up_to("nothing") == 0.0
+
+
+def _split(rate_of_many: float, rate_of_few: float) -> Observed:
+    """Rates of few (to 2) and of many activities on the web, each of 400 accounts, where 10 % are the average."""
+    cells = [
+        {"rows": 900, "accounts": 400, "outcomes": 9, "rate": r, "low": r - 0.02, "high": r + 0.02}
+        for r in (rate_of_few, rate_of_many)
+    ]
+    return Observed(0.1, {"web_30d": {"edges": [2.0], "seen": 9.0, "cells": [*cells, None]}})
+
+
+def test_the_sure_side_of_each_value_is_that_of_its_bin() -> None:
+    found = _split(0.2, 0.09).sides(WEB, pd.Series([0.0, 2.0, 2.5, 9.0, np.nan]))
+    assert found.tolist() == [0, 0, 1, 1, 0], "0.09 is not told apart from 0.1, and what is missing is not kept"
+    assert _split(0.05, 0.2).sides(WEB, pd.Series([1.0, 9.0])).tolist() == [1, -1]
+    assert _split(0.05, 0.2).sides(SIZE, pd.Series([1.0, 9.0])).tolist() == [0, 0]
+    for feature in FEATURES:
+        column = SAMPLE.frame[feature.name].head(200)
+        for value, side in zip(column, OBSERVED.sides(feature, column), strict=True):
+            sure = [s for s in (1, -1) if OBSERVED.words(feature, value, s > 0)]
+            assert sure == ([side] if side else []), "what is said of a value is said on its sure side alone"
+
+
+def test_a_part_that_what_was_observed_speaks_against_tells_no_family() -> None:
+    web = replace(WEB, family="website")
+    features = tuple(replace(f, family="website") if f.name == "days_since_web" else f for f in FEATURES)
+    features = tuple(web if f.name == "web_30d" else f for f in features)
+    sample = matrix(accounts=150, months=3, strength=1.5, features=features)
+    fitted = Scorecard(features).fit(sample.frame, sample.frame["outcome"])
+    made = freeze("scorecard", fitted, Affine(0.1, 0.9), sample.frame, 90, datetime(2025, 1, 1, tzinfo=UTC), 1)
+    known = sample.frame["web_30d"]
+    assert np.corrcoef(made.contributions(sample.frame)["web_30d"], known.fillna(0))[0, 1] > 0, "more of it raises"
+    proven = Evidence({f.name: 9.0 for f in features}, {(f.side, family_of(f)): 9.0 for f in features}, 100, 30)
+    plain, against = (
+        reasons(made, sample, proven, observed) for observed in (None, _split(rate_of_many=0.02, rate_of_few=0.3))
+    )
+    pd.testing.assert_frame_equal(plain.drop(columns="proven"), against.drop(columns="proven"))
+    value = pd.to_numeric(against["value"].where(against["feature"] == "web_30d"))
+    contrary = ((value > 2) & (against["log_odds"] > 0)) | ((value <= 2) & (against["log_odds"] < 0))
+    assert contrary.sum() > 50
+    assert (against.loc[contrary, "proven"] == "family").all()
+    assert (against.loc[~contrary, "proven"] == plain.loc[~contrary, "proven"]).all()
+    lines = families(against, features)
+    website = lines[lines["family"] == "website"].merge(
+        against.loc[contrary, ["account_id", "as_of"]].assign(contrary=True), how="left", on=["account_id", "as_of"]
+    )
+    told = website[website["contrary"].notna()]
+    assert "web_30d" not in set(told["feature"]), "another part tells it, or the family as a whole"
+    assert told["proven"].all()
+    assert told["feature"].isna().any()
+    assert (families(plain, features)["feature"] == "web_30d").sum() > (lines["feature"] == "web_30d").sum()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -20,7 +21,7 @@ from tierwise.features import build_matrix, catalogue
 from tierwise.features.happening import Happening, able_to, counts_of, happened
 from tierwise.features.matrix import Matrix
 from tierwise.learning import Affine, PropensityModel, Scorecard, TwoSidedBooster
-from tierwise.learning.model import freeze
+from tierwise.learning.model import PercentileMap, freeze
 from tierwise.tiers import decide
 
 PLAN = LAW_PLAN.model_copy(update={"cohort": LAW_PLAN.cohort.model_copy(update={"ended_by": ()})})
@@ -166,10 +167,10 @@ def _policy(**more: object) -> Policy:
 
 def _engine(model: PropensityModel, policy: Policy) -> Decide:
     def decided(frame: pd.DataFrame) -> pd.DataFrame:
-        scores = model.score(frame)
+        scores = model.score(frame).assign(beyond=model.beyond(frame))
         facts = frame.drop(columns="as_of").merge(scores.drop(columns="as_of"), on="account_id")
         found = decide(facts, pd.DataFrame(), policy, AS_OF)
-        return found.merge(scores[["account_id", "propensity", "fit_score", "signal_score"]], on="account_id")
+        return found.merge(scores[["account_id", "propensity", "fit_score", "signal_score", "beyond"]], on="account_id")
 
     return decided
 
@@ -260,3 +261,54 @@ def test_counts_stay_within_what_training_has_seen() -> None:
     found = what_if(row, "tier_2", PLAN, policy, _engine(model, policy), observed=Observed.from_dict(seen))
     assert (found.tried, found.ways, found.nearest) == (0, (), None)
     assert MOST_EVENTS == 3
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"status": "in_pipeline"}, "in pipeline"),
+        ({"status": "customer"}, "customer"),
+        ({"status": "not_eligible"}, "not eligible"),
+        ({"excluded_by": "legal_hold"}, "suppressed"),
+    ],
+)
+def test_what_became_known_late_of_the_date_is_said_and_not_scored_over(facts: dict[str, str], words: str) -> None:
+    model, _, observed = _world("scorecard")
+    policy = _policy()
+    found = what_if(_mine().assign(**facts), "tier_3", PLAN, policy, _engine(model, policy), observed=observed)
+    assert (found.wanted, found.ways, found.nearest, found.tried) == ("tier_2", (), None, 0)
+    said = {"customer": "a customer"}.get(words, words)
+    assert found.between == (f"by what is known today of that date it is {said}: score that date again",)
+
+
+def test_a_scenario_that_leaves_the_tiers_is_no_way() -> None:
+    model, _, observed = _world("scorecard")
+    policy = _policy()
+    engine = _engine(model, policy)
+
+    def leaving(frame: pd.DataFrame) -> pd.DataFrame:
+        made = engine(frame)
+        return made if len(frame) == 1 else made.assign(tier="in_pipeline")
+
+    row = _mine()
+    tier = str(engine(row)["tier"].iloc[0])
+    found = what_if(row, tier, PLAN, policy, leaving, observed=observed)
+    assert (found.ways, found.tried > 0) == ((), True)
+
+
+def test_nothing_is_promised_above_what_the_model_has_given_in_training() -> None:
+    model, sample, observed = _world("scorecard")
+    assert not model.beyond(sample.frame).any(), "these are the rows that it was frozen on"
+    row, policy = _mine(), _policy()
+    engine = _engine(model, policy)
+    tier = str(engine(row)["tier"].iloc[0])
+    free = what_if(row, tier, PLAN, policy, engine, observed=observed)
+    assert free.ways
+    assert all(way.propensity <= model.score(sample.frame)["propensity"].max() for way in free.ways)
+    here = model.log_odds(row)[0]
+    low = replace(model, percentiles=model.percentiles | {"account": PercentileMap((here - 9, here), (1.0, 99.0))})
+    assert not low.beyond(row).any()
+    assert low.beyond(happened(row, PLAN, MEETING)).all()
+    found = what_if(row, tier, PLAN, policy, _engine(low, policy), observed=observed)
+    assert (found.ways, found.nearest) == ((), None)
+    assert found.between == ("what reaches it scores above all that the model has given in training, and is not told",)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tierwise.cli.show import line, percent, table
 from tierwise.config import STATUSES
+from tierwise.explain import further
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +21,7 @@ CAUSES = {
     "ageing": "time alone: had nothing happened since",
     "moves": "what happened since",
 }
+SUPPRESSED = {"excluded": "an exclusion", "negative_trigger": "a negative trigger"}
 SHOWN = 5
 """So many families of a cause are shown."""
 SLIGHT = 0.005
@@ -30,11 +32,12 @@ def explained(result: Explained) -> None:
     """An account's tier and why, its steps from base to total, what changed, and what would move it."""
     row = result.row
     stands = f"has the status {_words(row['tier'])}" if row["tier"] in STATUSES else f"is in {row['tier']}"
+    stands = "is suppressed" if row["tier"] == "suppress" else stands
     line(f"{row['account_id']} {stands} since {row['tier_since']:%Y-%m-%d}. {row['why']}")
     if row["guardrails"]:
         print(f"Guardrails: {row['guardrails'].replace(';', ', ')}")
     if result.steps.empty:
-        print("It is out of the cohort, and has no propensity.")
+        print(f"It is {_outside(row)}, and has no propensity.")
     elif "log_odds" not in result.steps:
         _by_rules(row, result.steps)
     else:
@@ -43,6 +46,14 @@ def explained(result: Explained) -> None:
         _since(result)
     if result.moves is not None:
         _moves(result.moves)
+
+
+def _outside(row: dict[str, Any]) -> str:
+    """Why an account is not scored: what suppresses it, else that it is out of the cohort."""
+    if row["tier"] != "suppress":
+        return "out of the cohort"
+    by = " and ".join(f"by {SUPPRESSED[g]}" for g in row["guardrails"].split(";") if g in SUPPRESSED)
+    return f"suppressed {by}".strip()
 
 
 def _by_rules(row: dict[str, Any], steps: pd.DataFrame) -> None:
@@ -74,11 +85,17 @@ def _since(result: Explained) -> None:
         return
     if before is None or result.change is None:
         then = "not in that run" if before is None else _words(before["tier"])
-        line(
-            f"{since}: {then} to {_stood(row)}. One of the two has no propensity, so there are no log-odds to compare."
-        )
+        line(f"{since}: {then} to {_stood(row)}. {_lacks(before, row)}, so there are no log-odds to compare.")
         return
     _changed(result.change, f"{since}: {_stood(before)} to {_stood(row)}")
+
+
+def _lacks(before: dict[str, Any] | None, row: dict[str, Any]) -> str:
+    """Which of two rows has no propensity."""
+    then, now = (_propensity(r) is not None for r in (before or {}, row))
+    if not then and not now:
+        return "Neither has a propensity"
+    return "Now it has no propensity" if then else "Then it had no propensity"
 
 
 def _changed(change: Changed, title: str) -> None:
@@ -91,9 +108,12 @@ def _changed(change: Changed, title: str) -> None:
         proven = mine["proven"].astype(bool) & (mine["log_odds"].abs() >= SLIGHT)
         told = mine[proven].head(SHOWN)
         rows += [(f"  {w}", f"{v:+.3f}") for w, v in told[["words", "log_odds"]].itertuples(index=False)]
-        left = mine.drop(told.index)["log_odds"]
+        left = mine.drop(told.index)
         if len(left):
-            rows.append(("  all else, small or maybe chance", f"{left.sum():+.3f}"))
+            keys = ["cause", "side", "family"]
+            rows.append(
+                (f"  {further(len(change.parts.merge(left[keys], on=keys)))}", f"{left['log_odds'].sum():+.3f}")
+            )
     rows.append(("now", f"{change.after:+.3f}"))
     table(title, ("what changed", "log-odds"), rows, right=(1,))
     for m in change.tiers.to_dict("records"):
@@ -105,32 +125,41 @@ def _moves(moves: WhatIf) -> None:
     """What would reach the next tier, or why nothing that people do would."""
     print("\nWhat would move it")
     if not moves.wanted:
-        line("; ".join(moves.between).capitalize() + "." if moves.between else "It stands in the highest tier.")
+        line(_opened("; ".join(moves.between)) + "." if moves.between else "It stands in the highest tier.")
         return
     if moves.ways:
-        print(f"Any of these, on the day before, would have brought it to {moves.wanted}:")
+        line(
+            f"The model would have scored it {moves.wanted}, had these been seen; it is what accounts like that did, "
+            "not what an act would cause:"
+        )
         for way in moves.ways:
-            line(f"  - {way.words}: {way.tier}, at {percent(way.propensity)}{_needs(way.needs)}", indent="    ")
+            line(f"  - {way.words}: {way.tier}, scored {percent(way.propensity)}", indent="    ")
     else:
         tried = f"None of {moves.tried:,} ways tried (up to three events that people can bring about)"
         line(f"{tried if moves.tried else 'Nothing that people can bring about'} reaches {moves.wanted}.")
     for words in moves.between:
         line(f"  In between: {words}.", indent="    ")
     if moves.nearest is not None:
-        line(
-            f"  Nearest: {moves.nearest.words}, for a propensity of {percent(moves.nearest.propensity)}.", indent="    "
-        )
+        line(f"  Nearest: {moves.nearest.words}, scored {percent(moves.nearest.propensity)}.", indent="    ")
+    told = (*moves.ways, *([moves.nearest] if moves.nearest else []))
+    for need in dict.fromkeys(need for way in told for need in way.needs):
+        line(f"  Where asked for, {need}.", indent="    ")
 
 
-def _needs(needs: tuple[str, ...]) -> str:
-    return f"; {'; '.join(needs)}" if needs else ""
+def _opened(words: str) -> str:
+    """Words as a sentence opens: the first letter is raised, and names stay as they are."""
+    return words[:1].upper() + words[1:]
 
 
 def _stood(row: dict[str, Any]) -> str:
     """A tier and its propensity, where there is one."""
+    propensity = _propensity(row)
+    return _words(row["tier"]) if propensity is None else f"{_words(row['tier'])} at {percent(propensity)}"
+
+
+def _propensity(row: dict[str, Any]) -> float | None:
     propensity = row.get("propensity")
-    known = propensity is not None and propensity == propensity
-    return f"{_words(row['tier'])} at {percent(propensity)}" if known else _words(row["tier"])
+    return None if propensity is None or propensity != propensity else float(propensity)
 
 
 def _words(tier: str) -> str:

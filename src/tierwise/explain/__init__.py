@@ -8,7 +8,7 @@ from tierwise.explain.overview import overview
 from tierwise.explain.reasons import format_value, reasons
 from tierwise.explain.rules import rule_reasons, top_rules
 from tierwise.explain.views import Segments, dependence, importance, segments
-from tierwise.explain.waterfall import waterfall
+from tierwise.explain.waterfall import further, waterfall
 from tierwise.explain.whatif import Way, WhatIf, what_if
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "families",
     "family_of",
     "format_value",
+    "further",
     "importance",
     "observe",
     "overview",

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tierwise.explain.evidence import Evidence
 from tierwise.explain.families import HARD_TO_SAY
+from tierwise.explain.observed import Observed
 from tierwise.explain.reasons import format_value
 from tierwise.features.feature import Feature
 
@@ -80,17 +81,19 @@ def spoken_change(
     features: Mapping[str, Feature],
     values: Mapping[str, tuple[pd.Series, pd.Series]],
     found: Evidence | None = None,
+    observed: Observed | None = None,
 ) -> pd.DataFrame:
     """Each cause's families by falling size, told by the part that moved most: cause, side, family, log_odds, proven,
     words.
 
-    values : cause -> the matrix's rows before and after it, for the causes that move features.
+    values : cause -> the matrix's rows before and after it, for the causes that move features. observed : no part tells
+        whose observed rate surely moved the other way.
     """
     lines = []
     for (cause, side, family), parts in change.groupby(["cause", "side", "family"], sort=False):
         total = float(parts["log_odds"].sum())
         proven = found is None or not side or found.of_family(str(side), str(family))
-        words = _moved(parts, total, str(family), features, values.get(str(cause)), found)
+        words = _moved(parts, total, str(family), features, values.get(str(cause)), found, observed)
         lines.append((cause, side, family, total, proven, words))
     lines.sort(key=lambda line: (CAUSES.index(line[0]), -abs(line[3]), line[1], line[2]))
     return pd.DataFrame(lines, columns=["cause", "side", "family", "log_odds", "proven", "words"])
@@ -103,6 +106,7 @@ def _moved(
     features: Mapping[str, Feature],
     rows: tuple[pd.Series, pd.Series] | None,
     found: Evidence | None,
+    observed: Observed | None,
 ) -> str:
     """The words of one family's change: its largest part that points as the sum does, with its values."""
     if not family:
@@ -115,6 +119,8 @@ def _moved(
     for name, value in parts[["feature", "log_odds"]].itertuples(index=False):
         feature = features.get(name)
         if feature is None or value * total <= 0 or (found is not None and found.of(feature) != "part"):
+            continue
+        if observed is not None and observed.turned(feature, *(row[name] for row in rows)) * value < 0:
             continue
         before, after = (format_value(feature, row[name]) for row in rows)
         if before != after:

@@ -31,7 +31,8 @@ def families(said: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
     said: what `reasons` gives, in its order. Columns: account_id, as_of, side, family, log_odds, parts (how many),
     proven (whether the family tells at all), and of its most telling part feature, value and value_as_of; newest (days
     since the family's newest activity, NaN where nothing says). The most telling part is the largest that is proven by
-    itself and points as the family does; without one, feature and value are null.
+    itself (which no observed rate speaks against: see `reasons`) and points as the family does; without one, feature
+    and value are null.
     """
     if not len(said):
         return said.assign(parts=0, newest=np.nan, proven=True)[list(COLUMNS)]

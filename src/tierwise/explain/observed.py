@@ -25,16 +25,19 @@ LEAST_ACCOUNTS = 50
 """A rate is said of no fewer accounts."""
 NONE_SHARE = 0.05
 """Zeros are a bin of their own from this share on."""
+HAD = "had the outcome"
 CAP = 0.9
 """What counts as seen in training: up to this quantile of the values above zero."""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """Rates by bin. base: the rate of all rows. features: name -> edges or levels, and a cell for each bin."""
+    """Rates by bin. base: the rate of all rows. features: name -> edges or levels, and a cell for each bin. had: what
+    accounts with the outcome did, and within how long."""
 
     base: float
     features: Mapping[str, Mapping[str, Any]]
+    had: str = HAD
 
     def cell(self, feature: Feature, value: Any) -> Mapping[str, Any] | None:
         """The bin in which a value lies (`rows`, `accounts`, `outcomes`, `rate`, `low`, `high`), if it is kept."""
@@ -51,11 +54,29 @@ class Observed:
         the rate lies on the side to which the reason points: one feature's rate holds no other feature equal.
         """
         cell = self.cell(feature, value)
+        if cell is None or self._side(cell) != (1 if raises else -1):
+            return ""
+        said = f"{one_in(cell['rate'])} of {cell['accounts']:,} such accounts {self.had}"
+        return f"{said}, {times(cell['rate'] / self.base)} the average" if cell["rate"] > 0 else said
+
+    def sides(self, feature: Feature, column: pd.Series) -> npt.NDArray[np.int64]:
+        """Where each value's rate surely lies: 1 above the average, -1 below it, 0 where nothing is sure."""
+        kept = self.features.get(feature.name)
+        if kept is None:
+            return np.zeros(len(column), dtype=np.int64)
+        return np.array([self._side(cell) for cell in kept["cells"]], dtype=np.int64)[_places(kept, column)]
+
+    def turned(self, feature: Feature, before: Any, after: Any) -> int:
+        """Where a value's rate surely moved with it: 1 up, -1 down, 0 where the two are not told apart."""
+        first, last = self.cell(feature, before), self.cell(feature, after)
+        if first is None or last is None or min(first["accounts"], last["accounts"]) < LEAST_ACCOUNTS:
+            return 0
+        return int(last["low"] > first["high"]) - int(last["high"] < first["low"])
+
+    def _side(self, cell: Mapping[str, Any] | None) -> int:
         if cell is None or cell["accounts"] < LEAST_ACCOUNTS or cell["low"] <= self.base <= cell["high"]:
-            return ""
-        if (cell["rate"] > self.base) != raises:
-            return ""
-        return f"{one_in(cell['rate'])} such accounts, {times(cell['rate'] / self.base)} the average"
+            return 0
+        return 1 if cell["rate"] > self.base else -1
 
     def seen_up_to(self, name: str) -> float:
         """The largest value of a number that counts as seen in training; 0 where nothing above it was."""
@@ -64,16 +85,17 @@ class Observed:
 
     def to_dict(self) -> dict[str, Any]:
         """The rates as JSON values, for the bundle's meta."""
-        return {"base": self.base, "features": {name: dict(kept) for name, kept in self.features.items()}}
+        features = {name: dict(kept) for name, kept in self.features.items()}
+        return {"base": self.base, "features": features, "had": self.had}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any] | None) -> Observed | None:
         """What `to_dict` wrote; None of a bundle that holds none."""
-        return cls(float(data["base"]), data["features"]) if data else None
+        return cls(float(data["base"]), data["features"], str(data.get("had", HAD))) if data else None
 
 
-def observe(matrix: Matrix, features: Sequence[Feature]) -> Observed:
-    """Count the outcomes of eligible, mature rows by each feature's value."""
+def observe(matrix: Matrix, features: Sequence[Feature], had: str = HAD) -> Observed:
+    """Count the outcomes of eligible, mature rows by each feature's value. had: the outcome, as a verb in the past."""
     rows = matrix.eligible().mature().frame
     y = rows["outcome"].to_numpy(dtype=np.float64)
     accounts, _ = pd.factorize(rows["account_id"])
@@ -81,18 +103,19 @@ def observe(matrix: Matrix, features: Sequence[Feature]) -> Observed:
     return Observed(
         round(float(y.mean()), 6),
         {f.name: kept[f.name] | {"cells": _cells(kept[f.name], rows[f.name], y, accounts)} for f in features},
+        f"{had} within {matrix.horizon_days} days",
     )
 
 
 def one_in(rate: float) -> str:
-    """A share as people count: one in so many, or per cent where more than a third.
+    """A share as people count: 1 in so many, or per cent where more than a third.
 
     >>> one_in(0.2), one_in(0.5), one_in(0.0), one_in(0.004)
-    ('one in 5', '50 in 100', 'none of', 'one in 250')
+    ('1 in 5', '50 in 100', 'none', '1 in 250')
     """
     if rate <= 0:
-        return "none of"
-    return f"one in {round(1 / rate):,}" if rate < 0.3 else f"{round(100 * rate)} in 100"
+        return "none"
+    return f"1 in {round(1 / rate):,}" if rate < 0.3 else f"{round(100 * rate)} in 100"
 
 
 def times(ratio: float) -> str:
@@ -136,12 +159,23 @@ def _place(kept: Mapping[str, Any], value: Any) -> int:
     return len(edges) + 1 if missing else int(np.searchsorted(np.asarray(edges, dtype=np.float64), float(value)))
 
 
+def _places(kept: Mapping[str, Any], column: pd.Series) -> npt.NDArray[np.int64]:
+    """The bin of each value of a column, as `_place` has it."""
+    missing = column.isna().to_numpy()
+    if "levels" in kept:
+        place = pd.Index(kept["levels"], dtype=object).get_indexer(pd.Index(column.astype(str), dtype=object))
+        last = len(kept["levels"])
+        return np.where(missing, last + 1, np.where(place < 0, last, place))
+    edges = np.asarray(kept["edges"], dtype=np.float64)
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(missing, len(edges) + 1, np.searchsorted(edges, values))
+
+
 def _cells(
     kept: Mapping[str, Any], column: pd.Series, y: Floats, accounts: npt.NDArray[np.int64]
 ) -> list[dict[str, Any] | None]:
     """One cell a bin; None for a bin of too few accounts."""
-    codes, distinct = pd.factorize(column.astype(object), use_na_sentinel=True)
-    places = np.array([*(_place(kept, v) for v in distinct), _place(kept, None)], dtype=np.int64)[codes]
+    places = _places(kept, column)
     return [_cell(y[places == k], accounts[places == k]) for k in range(_place(kept, None) + 1)]
 
 

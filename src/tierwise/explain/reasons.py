@@ -15,6 +15,7 @@ from tierwise.features.matrix import VALUE_AS_OF
 
 if TYPE_CHECKING:
     from tierwise.explain.evidence import Evidence
+    from tierwise.explain.observed import Observed
     from tierwise.features.matrix import Matrix
     from tierwise.learning.model import PropensityModel
 
@@ -27,14 +28,17 @@ CALIBRATION = "calibration"
 CALIBRATION_WORDS = "calibration: what scores like this came to, beyond the sum of their reasons"
 
 
-def reasons(model: PropensityModel, matrix: Matrix, found: Evidence | None = None) -> pd.DataFrame:
+def reasons(
+    model: PropensityModel, matrix: Matrix, found: Evidence | None = None, observed: Observed | None = None
+) -> pd.DataFrame:
     """Every contribution that is not zero, by account, as_of and falling size.
 
     Columns: account_id, as_of, side (fit, signal, or calibration: what a calibrator that is no affine map adds), family
     (what people call it together with its like), feature, value (text, null if missing), value_as_of (a signal's is
     as_of, a tracked attribute's its last change, none for today's attributes), log_odds (calibrated), words, proven (by
-    the evidence `found` in training: `part`, where the feature and its family are seen to tell; `family`, where the
-    family alone is; empty: neither is shown). For each row of the matrix, base + the sum of log_odds = the calibrated
+    the evidence `found` in training: `part`, where the feature and its family are seen to tell, and the `observed` rate
+    of accounts of this value does not surely point the other way; `family`, where the family alone is to be named;
+    empty: neither is shown). For each row of the matrix, base + the sum of log_odds = the calibrated
     log-odds.
 
     Raises
@@ -51,10 +55,14 @@ def reasons(model: PropensityModel, matrix: Matrix, found: Evidence | None = Non
     row, which, log_odds = row[order], which[order], log_odds[order]
     values = np.empty(len(row), dtype=object)
     words = np.empty(len(row), dtype=object)
+    proven = np.array([*("part" if found is None else found.of(f) for f in features), ""], dtype=object)[which]
     for j, feature in enumerate(features):
         here = np.flatnonzero(which == j)
         if len(here):
             values[here], words[here] = _say(feature, frame[feature.name], row[here])
+        if len(here) and observed is not None:
+            against = observed.sides(feature, frame[feature.name])[row[here]] * log_odds[here] < 0
+            proven[here[against & (proven[here] == "part")]] = "family"
     words[which == len(features)] = CALIBRATION_WORDS
     sides = np.array([*(f.side for f in features), CALIBRATION], dtype=object)
     dates = np.stack(
@@ -71,9 +79,7 @@ def reasons(model: PropensityModel, matrix: Matrix, found: Evidence | None = Non
             "value_as_of": dates[which, row],
             "log_odds": log_odds,
             "words": words,
-            "proven": np.array([*("part" if found is None else found.of(f) for f in features), ""], dtype=object)[
-                which
-            ],
+            "proven": proven,
         },
         columns=list(COLUMNS),
     )

@@ -42,13 +42,25 @@ def waterfall(
     left = len(own) - int(biggest["parts"].sum())
     if left:
         rest = float(own["log_odds"].sum() - biggest["log_odds"].sum())
-        said_of = "smaller reasons" if folded is None else "reasons that are small, or may be chance"
-        lines.append((OTHER, "", f"{left} {said_of}", rest))
+        lines.append((OTHER, "", further(left), rest))
     steps = pd.DataFrame(lines, columns=["step", "side", "words", "log_odds"])
     steps["ends"] = steps["log_odds"].cumsum()
     steps["starts"] = steps["ends"].shift(fill_value=0.0)
     end = pd.DataFrame([("total", "", "log-odds", total, total, 0.0)], columns=[*steps.columns])
     return pd.concat([steps, end], ignore_index=True)[["step", "side", "words", "log_odds", "starts", "ends"]]
+
+
+def further(n: int) -> str:
+    """What remains once the reasons that are told are taken away.
+
+    >>> further(1)
+    '1 further reason, small or not told apart from chance'
+    >>> further(1200)
+    '1,200 further reasons, each small or not told apart from chance'
+    """
+    if n == 1:
+        return "1 further reason, small or not told apart from chance"
+    return f"{n:,} further reasons, each small or not told apart from chance"
 
 
 def _of(lines: pd.DataFrame, score: pd.Series) -> pd.DataFrame:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 Decide = Callable[[pd.DataFrame], pd.DataFrame]
 """Rows of a matrix, each a scenario of the one account under an id of its own -> tier, fit_band, signal_band,
-coverage, propensity, fit_score and signal_score of each, by the model and the policy that are live; capacity apart."""
+coverage, propensity, fit_score, signal_score and beyond (above all that the model gave in training) of each, by the
+model and the policy that are live; capacity apart."""
 MOST_EVENTS = 3
 MOST_TRIED = 5000
 """Events of a number are tried together only where they make no more scenarios than this."""
@@ -41,6 +42,8 @@ class Way:
     coverage: str
     needs: tuple[str, ...] = ()
     """What must be found first: a contact in a role that none is known in."""
+    beyond: bool = False
+    """Whether its propensity is above all that the model gave in training: it is not told."""
 
     @property
     def roles(self) -> frozenset[str]:
@@ -104,18 +107,29 @@ def what_if(
         return WhatIf(tier, "")
     wanted = {"tier_2": "tier_1", "tier_3": "tier_2"}.get(tier, "tier_3")
     full = _full(wanted, policy, standing or {})
-    now, ways, tried = decide(row).iloc[0], list[Way](), 0
-    if TIERS.index(now["tier"]) <= TIERS.index(wanted):
+    now, ways, tried, beyond = decide(row).iloc[0], list[Way](), 0, False
+    if now["tier"] in STATUSES or now["tier"] == "suppress":
+        late = f"by what is known today of that date it is {_LATE[now['tier']]}: score that date again"
+        return WhatIf(tier, wanted, between=(late,))
+    if _reaches(now["tier"], wanted):
         return WhatIf(tier, wanted, between=full or (f"by its scores it would be in {now['tier']} already",))
     for groups, frame in _scenarios(row, plan, observed):
         ways = _ways(groups, decide(frame), contacts or {})
         tried += len(ways)
-        reached = [w for w in ways if TIERS.index(w.tier) <= TIERS.index(wanted)]
+        reached = [w for w in ways if _reaches(w.tier, wanted) and not w.beyond]
+        beyond |= any(_reaches(w.tier, wanted) for w in ways if w.beyond)
         if reached:
             ranked = sorted(reached, key=lambda w: (len(w.needs), len(w.roles), -w.propensity))
             return WhatIf(tier, wanted, tuple(_distinct(ranked)[:SHOWN]), full, None, tried)
-    nearest = max(ways, key=lambda w: (w.signal_score, -len(w.needs)), default=None)
-    return WhatIf(tier, wanted, (), (*_between(now, ways, wanted, policy, contacts or {}), *full), nearest, tried)
+    told = (w for w in ways if not w.beyond)
+    nearest = max(told, key=lambda w: (w.signal_score, -len(w.needs)), default=None)
+    between = (_BEYOND,) if beyond else _between(now, ways, wanted, policy, contacts or {})
+    return WhatIf(tier, wanted, (), (*between, *full), nearest, tried)
+
+
+def _reaches(tier: str, wanted: str) -> bool:
+    """Whether a tier is as high as the wanted one; a status is none."""
+    return tier in TIERS and TIERS.index(tier) <= TIERS.index(wanted)
 
 
 def _scenarios(
@@ -160,10 +174,11 @@ def _seen(
 
 
 def _ways(groups: Sequence[tuple[Happening, ...]], decided: pd.DataFrame, contacts: Mapping[str, int]) -> list[Way]:
-    said = decided.sort_values("account_id", kind="stable")[["tier", "propensity", "signal_score", "coverage"]]
+    said = decided.sort_values("account_id", kind="stable")
+    columns = said[["tier", "propensity", "signal_score", "coverage", "beyond"]].itertuples(index=False, name=None)
     return [
-        Way(events, str(d.tier), float(d.propensity), float(d.signal_score), str(d.coverage), _needs(events, contacts))
-        for events, d in zip(groups, said.itertuples(index=False), strict=True)
+        Way(events, str(tier), float(p), float(signal), str(coverage), _needs(events, contacts), bool(beyond))
+        for events, (tier, p, signal, coverage, beyond) in zip(groups, columns, strict=True)
     ]
 
 
@@ -234,5 +249,12 @@ def _score(value: float) -> str:
     return str(math.floor(value))
 
 
+_LATE = {
+    "in_pipeline": "in pipeline",
+    "customer": "a customer",
+    "not_eligible": "not eligible",
+    "suppress": "suppressed",
+}
+_BEYOND = "what reaches it scores above all that the model has given in training, and is not told"
 _FIT_STAYS = "nothing people do changes who the account is"
 _COVERAGE = {"unknown": "known or not", "partial": "reached in part", "reached": "reached in every role"}

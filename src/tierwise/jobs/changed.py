@@ -12,7 +12,7 @@ import pandas as pd
 from tierwise.clock import instant
 from tierwise.config import PlanFiles
 from tierwise.data import Intake, as_of_view
-from tierwise.explain import Evidence, Stage, reasons, split_change, spoken_change
+from tierwise.explain import Evidence, Observed, Stage, reasons, split_change, spoken_change
 from tierwise.features import Matrix
 from tierwise.jobs.as_of import clocks
 from tierwise.jobs.rows import rows_on
@@ -96,7 +96,7 @@ def changed(files: PlanFiles, intake: Intake, there: Scoring, here: Scoring, tie
         if len(before.frame) and len(after.frame)
     }
     found = Evidence.from_dict(here.bundle.meta.get("evidence"))
-    told = spoken_change(parts, features, values, found)
+    told = spoken_change(parts, features, values, found, Observed.from_dict(here.bundle.meta.get("observed")))
     return Changed(there.stage.total, here.stage.total, parts, told, tiers)
 
 

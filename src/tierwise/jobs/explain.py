@@ -77,7 +77,8 @@ def explain(
 
     Raises
     ------
-    UsageError : nothing is published, no such account, no run by that date, or another plan than the model's.
+    UsageError : nothing is published, no such account, no run by that date, a date that is not before the run, or
+        another plan than the model's.
     """
     files = workspace.plan(plan)
     name = files.plan.plan
@@ -89,7 +90,7 @@ def explain(
             found=f"it is not among the {len(run.frame('tiers')):,} accounts of run {run.run_id}",
             do="Look the id up in accounts.csv; ids are compared letter by letter",
         )
-    earlier = None if since is None else _run_by(workspace, name, instant(since))
+    earlier = None if since is None else _run_by(workspace, run, instant(since))
     before = None if earlier is None else _row(earlier, account_id)
     then = None if earlier is None else instant(earlier.meta["as_of"])
     if pd.isna(row["propensity"]):
@@ -117,7 +118,15 @@ def _row(run: PublishedRun, account_id: str) -> dict[str, Any] | None:
     return None if mine.empty else {str(k): v for k, v in mine.iloc[0].to_dict().items()}
 
 
-def _run_by(workspace: Workspace, plan: str, since: datetime) -> PublishedRun:
+def _run_by(workspace: Workspace, run: PublishedRun, since: datetime) -> PublishedRun:
+    """The newest run by a date, which is before the run in hand."""
+    plan, newest = str(run.meta["plan"]), instant(run.meta["as_of"])
+    if since >= newest:
+        raise UsageError(
+            f"the change since {since.date()} was asked for",
+            found=f"the run in hand, {run.run_id}, is of {newest.date()}: nothing has been scored after it",
+            do=f"Give a date before {newest.date()}",
+        )
     with Store.open(workspace.store, create=False) as store:
         ledger = store.runs(plan)
     ledger = ledger[(ledger["as_of"] <= pd.Timestamp(since.replace(tzinfo=None))) & (ledger["kind"] != "backfill")]
@@ -176,12 +185,13 @@ def _decide(files: PlanFiles, here: Scoring, prior: pd.DataFrame) -> Decide:
     policy = files.policy.model_copy(update={"capacity": {}})
 
     def decided(frame: pd.DataFrame) -> pd.DataFrame:
-        scores = here.bundle.model.score(frame)
+        model = here.bundle.model
+        scores = model.score(frame).assign(beyond=model.beyond(frame))
         facts = frame.drop(columns="as_of").merge(scores.drop(columns="as_of"), on="account_id", validate="1:1")
         state = prior.iloc[np.zeros(len(frame), dtype=int)] if len(prior) else prior
         state = state.assign(account_id=frame["account_id"].to_numpy()) if len(state) else state
         made = decide(facts, state, policy, here.as_of, model_version=here.bundle.version)
-        return made.merge(scores[["account_id", "propensity", "fit_score", "signal_score"]], on="account_id")
+        return made.merge(scores[["account_id", "propensity", "fit_score", "signal_score", "beyond"]], on="account_id")
 
     return decided
 

@@ -180,6 +180,12 @@ def in_words(files: PlanFiles) -> str:
     }[outcome.event]
 
 
+def in_the_past(files: PlanFiles) -> str:
+    """What accounts with the plan's outcome did, as a verb in the past."""
+    done = {"opportunity_created": "opened one", "opportunity_won": "won one"}
+    return done.get(files.plan.outcome.event, "had the outcome")
+
+
 def date_or(value: str | datetime | None, otherwise: datetime) -> datetime:
     """An as_of as given, else another instant at its 00:00 UTC."""
     if value is not None:

@@ -143,8 +143,9 @@ class _Judged:
 
 def _judged(inputs: Inputs, matrix: Matrix) -> _Judged:
     if not isinstance(inputs.judge, Rules):
-        model, found = inputs.judge.model, Evidence.from_dict(inputs.judge.meta.get("evidence"))
-        return _Judged(model.score(matrix.frame), reasons(model, matrix, found))
+        model, meta = inputs.judge.model, inputs.judge.meta
+        found, seen = Evidence.from_dict(meta.get("evidence")), Observed.from_dict(meta.get("observed"))
+        return _Judged(model.score(matrix.frame), reasons(model, matrix, found, seen))
     intake, plan, stand = inputs.intake, inputs.files.plan, inputs.stand
     newest = max((stand, *intake.data_through.values()))
     frame, rubric = readable(intake.warehouse, plan, inputs.files.icp.rubric, matrix, stand, newest)

@@ -23,7 +23,7 @@ from tierwise.governance import model_card, reference
 from tierwise.jobs.answer import Answer, about, answer_values, publish_no, publish_yes
 from tierwise.jobs.beside import beside_live, judged
 from tierwise.jobs.canaries import completed, planted_labels, warnings
-from tierwise.jobs.intake import Say, check_as_of, date_or, inputs_hash, outcome_reach, silent, taken_in
+from tierwise.jobs.intake import Say, check_as_of, date_or, in_the_past, inputs_hash, outcome_reach, silent, taken_in
 from tierwise.jobs.rules import has_model
 from tierwise.learning import USABLE, Trained, Valued, learn_value, train_model
 from tierwise.learning.candidates import check_candidates
@@ -93,7 +93,7 @@ def train(
     with plan_lock(workspace.published, name, PATIENCE_SECONDS), Store.open(workspace.store) as store:
         if tried.no is not None or tried.trained is None or tried.matrix is None or tried.valued is None:
             raise _no(tried.no, publish_no(workspace, files, values, tried.stand, registry, store))
-        meta = said | _meta(tried.trained, tried.matrix, evaluation) | {"value": values["value"]}
+        meta = said | _meta(tried.trained, tried.matrix, evaluation, in_the_past(files)) | {"value": values["value"]}
         number, version = _registered(registry, files, tried, meta, beside["beside_live"])
         live = any("champion" in v.aliases for v in registry.versions(name) if v.number == number)
         values |= {"views": meta["views"]} | beside
@@ -262,8 +262,8 @@ def _how_to_accept(files: PlanFiles, blocked: list[Finding]) -> str:
     )
 
 
-def _meta(trained: Trained, matrix: Matrix, evaluation: dict[str, Any] | None) -> dict[str, Any]:
-    """What the bundle says of itself besides `about`: plain JSON values."""
+def _meta(trained: Trained, matrix: Matrix, evaluation: dict[str, Any] | None, had: str) -> dict[str, Any]:
+    """What the bundle says of itself besides `about`: plain JSON values. had: the outcome, as a verb in the past."""
     found = evidence(trained.model, matrix)
     return {
         "features": [
@@ -272,7 +272,7 @@ def _meta(trained: Trained, matrix: Matrix, evaluation: dict[str, Any] | None) -
         "evaluation": evaluation,
         "reference": _reference(trained, matrix),
         "evidence": found.to_dict(),
-        "observed": observe(matrix, trained.model.features).to_dict(),
+        "observed": observe(matrix, trained.model.features, had).to_dict(),
         "views": overview(trained.model, matrix, trained.unseen, found),
     }
 

@@ -129,6 +129,12 @@ class PropensityModel:
         """The calibrated log-odds: base + season + fit + signal + residue."""
         return self._of(frame)["total"]
 
+    def beyond(self, frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+        """Whether each row's log-odds lie above the highest of the training cohort, as calibrated then and without the
+        season: the model has given nothing as high."""
+        highest = self.percentiles["account"].at[-1:] or (np.inf,)
+        return np.asarray(np.round(self._of(frame)["account_then"], 9) > highest[0], dtype=bool)
+
     def _of(self, frame: pd.DataFrame) -> dict[str, Floats]:
         """All that rows give: `base` (with the season), `fit`, `signal`, `residue` and `total` as calibrated now, and
         `account_then`, `fit_then`, `signal_then` before any recalibration and without the season."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-import tierwise.report.words as words
+from tierwise.explain import further
 from tierwise.report.charts import Step, waterfall
 from tierwise.report.page import drawn, render
 from tierwise.report.reading import real
@@ -80,7 +80,7 @@ def steps_of(row: Mapping[str, object], reasons: pd.DataFrame, w: Words) -> list
         told = sum(len(s["parts"]) for s in shown if s["side"] == side and isinstance(s["parts"], list))
         count = len(of_side) - told
         if count or abs(left) > 5e-7:
-            rest.append(Step(f"{words.plural(count, 'further reason')}: {w(side)}", side, left))
+            rest.append(Step(f"{w.title(side)}: {further(count)}", side, left))
     return steps + rest
 
 
