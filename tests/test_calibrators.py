@@ -306,7 +306,7 @@ def test_a_probability_beside_two_constants() -> None:
     assert (bad.worse, bad.surely) == (True, True)
     assert bad.words.startswith("the probability is worse than a constant: log-loss ")
     assert "above that of the training base rate (+" in bad.words
-    assert "n = 3,000, 1,000 accounts" in bad.words
+    assert "n = 3,000, 1,000 families" in bad.words
     r = np.random.default_rng(2)
     few = worse_than_constant(r.normal(-1, 0.7, 60), (r.random(60) < 0.3) * 1.0, np.arange(60), None)
     assert (few.to_training, few.worse, few.surely) == (None, True, False)

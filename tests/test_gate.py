@@ -223,27 +223,39 @@ def test_a_person_overrules_by_name_and_reason_which_are_kept(
 def test_a_gate_that_passes_is_not_overruled(workspace: Workspace, challenge: Callable[..., int]) -> None:
     number = challenge(-0.01)
     done = tierwise.promote(workspace, by="Ada", because="just in case")
-    assert (done.number, done.overruled) == (number, "")
+    assert (done.number, done.overruled, done.unneeded) == (number, "", "Ada: just in case")
     assert registry_of(workspace).versions(PLAN)[-1].overruled == ""
     assert tierwise.rollback(workspace).gate is None
     assert tierwise.promote(workspace).number == number, "what was let pass once is let pass again"
 
 
+def verb(workspace: Workspace, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tierwise.cli", "-C", str(workspace.folder), "promote", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
 def test_the_verb_says_why_and_what_to_do(workspace: Workspace, challenge: Callable[..., int]) -> None:
     challenge(0.05)
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "tierwise.cli", "-C", str(workspace.folder), "promote", *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-
-    refused = run()
+    refused = verb(workspace)
     assert refused.returncode == 3
     assert "the gate refuses it" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert refused.stdout == ""
-    done = run("--by", "Ada", "--because", "the old one reads a lost table")
+    done = verb(workspace, "--by", "Ada", "--because", "the old one reads a lost table")
     assert done.returncode == 0, done.stderr
     assert "The gate refused, overruled by Ada: the old one reads a lost table" in done.stdout.replace("\n  ", " ")
+    assert "not needed" not in done.stdout
+
+
+def test_the_verb_says_that_a_name_and_reason_were_not_needed(
+    workspace: Workspace, challenge: Callable[..., int]
+) -> None:
+    challenge(-0.01)
+    passed = verb(workspace, "--by", "Ada", "--because", "just in case")
+    assert passed.returncode == 0, passed.stderr
+    said = " ".join(passed.stdout.split())
+    assert "The gate let it pass" in said
+    assert "Nothing was overruled, so this was not needed and is not kept: Ada: just in case." in said
 
 
 def test_a_training_beside_a_live_model_publishes_its_points_and_what_the_gate_says(workspace: Workspace) -> None:

@@ -688,10 +688,10 @@ def test_the_model_card_says_what_is_known_and_is_the_same_each_time() -> None:
     assert card == model_card(meta, evaluation(0.3))
     for line in (
         "# Model card: new_business",
-        "- verdict: usable: scorecard beats all",
+        "- verdict: usable: the scorecard beats all",
         "| trained on | 900 | 300 | 90 | 10.0% | 2025-09-01 | 2025-11-01 |",
-        "| scorecard (chosen) | 0.300 (0.292 to 0.308) | 0.700 (0.66 to 0.74) |",
-        "| recency |  | 0.600 (not known to not known) |",
+        "| Scorecard (chosen) | 0.300 (0.292 to 0.308) | 0.700 (0.66 to 0.74) |",
+        "| Recency |  | 0.600 (not known to not known) |",
         "Calibration holds on the unseen months: predicted 10.0%, observed 12.0% (n = 900, p = 0.4). Slope 1 and "
         "intercept 0 are calibrated: slope 0.98, intercept 0.01 (n = 900).",
         "The figures are of a model that had not seen the test rows; the published model was then trained again on all "
@@ -740,8 +740,7 @@ def test_the_choice_is_told_as_made_before_the_unseen_months() -> None:
         "metrics": {"scorecard": {"log_loss": {"value": 0.25}}, "two_sided": {"log_loss": {"value": 0.24}}},
     }
     assert choice_words(asked) == (
-        "chosen on the folds before these months, which choose nothing: out-of-time log-loss 0.2562 against "
-        "two_sided's 0.2571"
+        "on the folds older than these months its out-of-time log-loss is 0.2562 against two_sided's 0.2571"
     )
     assert better_unseen(asked).startswith(
         "On the unseen months two_sided did better by log-loss (0.2400 against 0.2500)"

@@ -274,7 +274,7 @@ def test_a_look_back_says_so_and_claims_no_unseen_months(run: Any) -> None:
 def test_quality_is_told_in_plain_words(run: Any, page: str) -> None:
     said = words_of(page)
     assert "Calibration holds on the unseen months: predicted 8.5%, observed 8.6% (n = 14,205, p = 0.41)." in said
-    assert "out-of-time log-loss 0.2490 against the scorecard's 0.2540." in said
+    assert "its out-of-time log-loss is 0.2490 against the scorecard's 0.2540." in said
     assert (
         "It ranks better than the ICP rubric and than the newest activity first, by average precision and by AUC."
         in said
@@ -551,7 +551,7 @@ def test_baselines_say_whether_they_were_beaten_and_intervals_come_in_three_form
     assert by_name["Newest activity first"]["cells"][0].low is None
     del evaluation["metrics"]["base_rate"]
     part = quality_part(evaluation, {}, Words({}))
-    constant = {row["words"]: row for row in part["table"]}["Always the base rate"]["cells"]
+    constant = {row["words"]: row for row in part["table"]}["Base rate"]["cells"]
     assert constant[2].value == pytest.approx(-0.085 * math.log(0.085) - 0.915 * math.log(0.915))
 
 
@@ -618,9 +618,10 @@ def test_a_training_is_printed_whole_at_80_columns(capsys: pytest.CaptureFixture
     out = capsys.readouterr().out
     said = " ".join(out.split())
     assert max(map(len, out.splitlines())) <= 80
-    assert " newest activity " in said
-    assert "two sided *" in said
-    assert "* chosen on the folds before these months, which choose nothing: out-of-time log-loss 0.2490" in said
+    assert " Newest activity " in said
+    assert "Two-sided " in said
+    assert "boosting * " in said
+    assert "* chosen: on the folds older than these months its out-of-time log-loss is 0.2490" in said
     assert "Calibration is rejected on the unseen months: predicted 8.5%, observed 8.6% (n = 14,205, p < 0.001)" in said
 
 

@@ -231,7 +231,7 @@ def test_where_no_segment_is_named_or_none_could_be_judged_that_is_said() -> Non
 
 def test_what_the_gate_says_is_shown_with_the_paired_difference(html: str) -> None:
     said = section(html, "gate")
-    assert said.startswith("Beside the live model The gate lets it pass.")
+    assert said.startswith("The gate, and the live model The gate lets it pass.")
     assert "−0.0050 −0.0089 to −0.0011 0.0020 1,200 300 accounts" in said
     refused = {"passed": False, "reasons": ["log-loss 0.5 against 0.3"]}
     said = section(training_page(page(gate=refused)), "gate")

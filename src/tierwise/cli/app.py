@@ -153,13 +153,15 @@ def _promoted(result: Any) -> None:
     if context.as_json:
         said = {"plan": result.plan, "version": result.number, "model_version": result.model_version}
         gate = None if result.gate is None else result.gate.to_dict()
-        show.emit(said | {"gate": gate, "overruled": result.overruled})
+        show.emit(said | {"gate": gate, "overruled": result.overruled, "unneeded": result.unneeded})
     else:
         what = f"Version {result.number} ({result.model_version[:12]}), trained as of {result.trained_as_of}, is live."
         print("Rules are live: tiers go by the rubric and the newest activity." if result.number is None else what)
         if result.gate is not None:
             head = f"The gate refused, overruled by {result.overruled}" if result.overruled else "The gate let it pass"
             show.line(f"{head}: {'; '.join(result.gate.reasons)}.", indent="  ")
+        if result.unneeded:
+            show.line(f"Nothing was overruled, so this was not needed and is not kept: {result.unneeded}.", indent="  ")
     context.close(0, following=context.command("score --as-of DATE"))
 
 

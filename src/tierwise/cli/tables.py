@@ -53,12 +53,13 @@ def by_owner(result: ScoreResult) -> None:
 def trained(result: TrainResult) -> None:
     """What the training says: figures of the unseen slice beside the base rate and the baselines, and calibration."""
     from tierwise.governance import better_unseen, calibration_words, choice_words
+    from tierwise.governance.names import in_words, named
 
     e = result.evaluation
     rows = []
     for name, figures in e["metrics"].items():
         cells = [_interval(figures.get(figure)) for figure in FIGURES]
-        said = name.replace("_", " ")
+        said = named(name)
         rows.append((f"{said} *" if name == e["chosen"] else said, *cells))
     test = e["test"]
     title = (
@@ -67,9 +68,9 @@ def trained(result: TrainResult) -> None:
     )
     table(title, ("", "AUC", "average precision", "log-loss"), rows, right=(1, 2, 3))
     print("In brackets: 95% intervals.")
-    line(f"* {choice_words(e)}.", indent="  ")
+    line(f"* chosen: {in_words(choice_words(e), e['metrics'])}.", indent="  ")
     for sentence in filter(None, (better_unseen(e), calibration_words(e["calibration"]))):
-        line(f"{sentence}.", indent="  ")
+        line(f"{in_words(sentence, e['metrics'])}.", indent="  ")
     print(f"Version {result.number}, {result.model_version[:12]}; card: {result.card}")
 
 
@@ -89,6 +90,8 @@ def _interval(figure: dict[str, float] | None) -> str:
 
 def no_usable_model(answer: Answer) -> None:
     """What it would take to learn, what would help, and what is published meanwhile."""
+    from tierwise.governance.names import named
+
     said = answer.values
     needs = said["needs"]
     line(
@@ -100,7 +103,7 @@ def no_usable_model(answer: Answer) -> None:
         line(f"{needs['words']}.")
     rows = [
         (
-            b["baseline"].replace("_", " "),
+            named(b["baseline"]),
             _difference(b["average_precision"]),
             _difference(b["capture_0.2"]),
             "-" if b["needed"] is None else f"{b['needed']:,}",

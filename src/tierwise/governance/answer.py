@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from tierwise.clock import grid, instant
+
 if TYPE_CHECKING:
     from tierwise.audit import Finding
+    from tierwise.clock import Every
     from tierwise.learning import Ladder
 
 FIGURES = ("average_precision", "capture_0.2")
@@ -67,7 +70,12 @@ def needs(ladder: Ladder) -> dict[str, Any]:
 
 
 def unbeaten(
-    evaluation: Mapping[str, Any] | None, pace: float = 0.0, data_through: date | None = None
+    evaluation: Mapping[str, Any] | None,
+    pace: float = 0.0,
+    data_through: date | None = None,
+    *,
+    horizon_days: int = 0,
+    every: Every = "day",
 ) -> list[dict[str, Any]]:
     """Each baseline that the chosen model did not beat: by how much, and how many more outcomes could settle it.
 
@@ -75,13 +83,14 @@ def unbeaten(
     ----------
     evaluation : `Evaluation.to_dict()`.
     pace : accounts with the outcome a day.
+    every : the grid of the plan's as-of dates.
 
     Returns
     -------
     baseline, then per figure (average precision, capture at a fifth) the model's less the baseline's: value, low,
-    high; n (accounts with the outcome on the unseen rows); needed (how many it would take for the lead in average
-    precision to be sure, if it stays as large as it is; null where there is no lead, and more of the same would not
-    help) and from (when, at the pace so far, the unseen rows hold so many).
+    high; n (accounts with the outcome on the unseen rows); needed (how many it would take for both leads to be sure,
+    if they stay as large as they are; null where one is not above 0, and more of the same would not help) and from
+    (the data_through at which, at the pace so far, a cohort after the last of so many outcomes has matured).
 
     The number: the standard error of a mean falls with the root of n, so n grows by (1.645 / z) squared, with z the
     lead over its standard error (a quarter of the 95 % interval's width, about).
@@ -96,8 +105,9 @@ def unbeaten(
         line: dict[str, Any] = {"baseline": name, "n": n}
         for figure in FIGURES:
             line[figure] = {k: (compared.get(figure) or {}).get(k) for k in ("value", "low", "high")}
-        line["needed"] = _needed(line["average_precision"], n)
-        line["from"] = _from(line["needed"], n, pace, data_through)
+        each = [_needed(line[figure], n) for figure in FIGURES]
+        line["needed"] = None if None in each else max(filter(None, each))
+        line["from"] = _from(line["needed"], n, pace, data_through, horizon_days, every)
         found.append(line)
     return found
 
@@ -114,11 +124,17 @@ def _needed(lead: Mapping[str, Any], n: int) -> int | None:
     return math.ceil(n * max((SURE_Z / z) ** 2, 1.0))
 
 
-def _from(needed: int | None, n: int, pace: float, data_through: date | None) -> str | None:
+def _from(
+    needed: int | None, n: int, pace: float, data_through: date | None, horizon_days: int, every: Every
+) -> str | None:
     if needed is None or pace <= 0 or data_through is None:
         return None
     days = math.ceil((needed - n) / pace)
-    return (data_through + timedelta(days=days)).isoformat() if 0 < days <= LONGEST_WAIT_DAYS else None
+    if not 0 < days <= LONGEST_WAIT_DAYS:
+        return None
+    there = instant(data_through + timedelta(days=days))
+    cohort = grid(every, there, there + timedelta(days=31))[0]
+    return (cohort + timedelta(days=horizon_days)).date().isoformat()
 
 
 def helps(findings: Iterable[Finding], absent: Iterable[str] = ()) -> list[dict[str, Any]]:

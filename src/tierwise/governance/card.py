@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tierwise.governance.names import in_words, named
 from tierwise.governance.words import better_unseen, calibration_words, choice_words
 
 FIGURES = ("log_loss", "brier", "auc", "average_precision", "capture_0.2")
@@ -38,11 +39,12 @@ def model_card(meta: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
 
 
 def _about(meta: Mapping[str, Any], evaluation: Mapping[str, Any]) -> list[str]:
+    chosen, known = evaluation.get("chosen"), evaluation.get("metrics") or {}
     lines = [
         ("predicts", meta.get("predicts")),
         ("horizon", _days(evaluation.get("horizon_days"))),
-        ("verdict", _joined(evaluation.get("verdict"), evaluation.get("why"))),
-        ("model", _joined(evaluation.get("chosen"), _chosen(evaluation))),
+        ("verdict", _joined(evaluation.get("verdict"), in_words(str(evaluation.get("why") or ""), known))),
+        ("model", _joined(chosen and named(str(chosen)), in_words(_chosen(evaluation), known))),
         ("base by month of the year", (evaluation.get("season") or {}).get("words")),
         ("model version", meta.get("model_version")),
         ("trained as of", meta.get("trained_as_of")),
@@ -85,7 +87,7 @@ def _figures(evaluation: Mapping[str, Any]) -> list[str]:
     rows = []
     for model in sorted(metrics, key=lambda m: (m != chosen, m)):
         figures = [_with_interval(metrics[model].get(name)) for name in names]
-        rows.append([f"{model} (chosen)" if model == chosen else model, *figures])
+        rows.append([f"{named(model)} (chosen)" if model == chosen else named(model), *figures])
     section = _section("Figures on the test rows", ["model or baseline", *names], rows)
     if not section:
         return []

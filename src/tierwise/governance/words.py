@@ -42,26 +42,34 @@ def calibration_words(
     told = f"{where}: predicted {predicted:.1%}, observed {observed:.1%} (n = {n:,}, {p_words(p_value)})"
     if p_value >= rules.calibration_alpha:
         return f"Calibration holds {told}"
-    return f"Calibration is rejected {told}; {_off(predicted, observed, found.get('slope'))}"
+    return f"Calibration is rejected {told}; {_off(predicted, observed, found.get('slope'), rules)}"
 
 
 def _mean(deciles: Sequence[Mapping[str, Any]], key: str) -> float:
     return float(sum(d[key] * d["n"] for d in deciles) / sum(d["n"] for d in deciles))
 
 
-def _off(predicted: float, observed: float, slope: Any) -> str:
-    """How a rejected calibration was off: in the mean, or else in its spread."""
+def _off(predicted: float, observed: float, slope: Any, rules: ReviewRules) -> str:
+    """How a rejected calibration was off: in its spread, where the slope is far from 1, and in the mean."""
     if observed <= 0:
         return "none of what was predicted came"
-    ratio = predicted / observed
+    level, known = _level(predicted / observed), slope is not None and slope == slope
+    if not known:
+        return level or "their mean is right, their spread is not"
+    wide = "too far apart" if slope < 1 else "too close together"
+    spread = f"low and high propensities lie {wide} (slope {slope:.2f})"
+    if not level:
+        return f"their mean is right, but {spread}"
+    return f"{spread}, and {level}" if abs(slope - 1) > rules.gate_slope_off else level
+
+
+def _level(ratio: float) -> str:
+    """How far the mean was off, from predicted / observed; "" where it is near."""
     if ratio >= NEAR:
         return f"propensities ran about {_times(ratio)} times too high"
     if ratio <= 1 / NEAR:
         return f"propensities ran about {_times(1 / ratio)} times too low"
-    if slope is None or slope != slope:
-        return "their mean is right, their spread is not"
-    wide = "too far apart" if slope < 1 else "too close together"
-    return f"their mean is right, but low and high propensities lie {wide} (slope {slope:.2f})"
+    return ""
 
 
 def _times(ratio: float) -> str:
@@ -69,13 +77,13 @@ def _times(ratio: float) -> str:
 
 
 def choice_words(evaluation: Mapping[str, Any], months: str = "these months") -> str:
-    """How the model was chosen: on folds older than the unseen months, by out-of-time log-loss; no stop."""
+    """How the model was chosen: by its out-of-time log-loss on folds older than the unseen months; no stop."""
     chosen, candidates = str(evaluation.get("chosen") or ""), evaluation.get("candidates") or {}
     losses = {str(k): v["log_loss"] for k, v in candidates.items() if v.get("log_loss") is not None}
     if chosen not in losses:
         return str(evaluation.get("chosen_because") or "")
     others = sorted((n for n in losses if n != chosen), key=lambda n: (losses[n], n))
-    told = f"chosen on the folds before {months}, which choose nothing: out-of-time log-loss {losses[chosen]:.4f}"
+    told = f"on the folds older than {months} its out-of-time log-loss is {losses[chosen]:.4f}"
     if not others:
         return told
     told += f" against {' and '.join(f'{_own(n)} {losses[n]:.4f}' for n in others)}"

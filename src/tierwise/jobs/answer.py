@@ -77,11 +77,12 @@ def answer_values(
     values = dict(said) | {
         "horizon_days": files.plan.outcome.horizon_days,
         "verdict": USABLE if no is None else NOT_USABLE,
-        "why": (evaluation or {}).get("why", "") if no is None else _why(no),
+        "why": why_of(evaluation, no),
         "do": "" if no is None else no.do,
         "evaluation": evaluation,
         "calibrator": files.plan.model.calibration,
         "views": None,
+        "reasons_measured": None,
         "beside_live": None,
         "gate": None,
         "rubric": _rubric(files),
@@ -97,12 +98,22 @@ def answer_values(
     absent = [t for t in ("activities", "contacts", "account_history") if not accepted.get(t, 0)]
     return values | {
         "needs": needs(ladder),
-        "unbeaten": unbeaten(evaluation, ladder.pace, through.date()),
+        "unbeaten": unbeaten(
+            evaluation,
+            ladder.pace,
+            through.date(),
+            horizon_days=files.plan.outcome.horizon_days,
+            every=files.plan.cohort.grid.every or "day",
+        ),
         "helps": helps(findings, absent),
     }
 
 
-def _why(no: NoUsableModel) -> str:
+def why_of(evaluation: Mapping[str, Any] | None, no: NoUsableModel | None) -> str:
+    """Why a training's verdict is what it is: as its evaluation says, or else why there is none."""
+    said = str((evaluation or {}).get("why") or "")
+    if said or no is None:
+        return said
     return f"{no.asked.rstrip('.')}: {no.found.rstrip('.')}" if no.found else no.asked.rstrip(".")
 
 

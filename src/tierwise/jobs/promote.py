@@ -22,6 +22,7 @@ class PromoteResult:
     """The version that is live now; number is None, and model_version `rubric`, where rules are.
 
     gate: what it said of the version, which a rollback does not ask. overruled: by whom and why, where it refused.
+    unneeded: who was named and why, where it let the version pass: nothing was overruled, and nothing of it is kept.
     """
 
     plan: str
@@ -30,12 +31,14 @@ class PromoteResult:
     trained_as_of: str
     gate: Gate | None = None
     overruled: str = ""
+    unneeded: str = ""
 
 
 def promote(workspace: Workspace, plan: str | None = None, *, by: str = "", because: str = "") -> PromoteResult:
     """Make the challenger the live model, if the gate lets it pass.
 
-    by, because: who overrules a gate that refuses, and why; kept with the version.
+    by, because: who overrules a gate that refuses, and why; kept with the version. Where it lets the version pass they
+    are not needed, and not kept.
 
     Raises
     ------
@@ -61,9 +64,10 @@ def promote(workspace: Workspace, plan: str | None = None, *, by: str = "", beca
                 do="Keep the live model, or train again: `tierwise train` compares with what is live now. "
                 "`tierwise promote --by NAME --because REASON` overrules the gate, and is noted",
             )
-        overruled = "" if found.passed else f"{by}: {because}"
+        named = f"{by}: {because}" if by else ""
+        overruled, unneeded = ("", named) if found.passed else (named, "")
         noted = _noted(name, registry.promote(name, overruled), registry, store)
-        return replace(noted, gate=found, overruled=overruled)
+        return replace(noted, gate=found, overruled=overruled, unneeded=unneeded)
 
 
 def rollback(workspace: Workspace, plan: str | None = None) -> PromoteResult:

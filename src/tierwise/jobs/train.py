@@ -89,6 +89,9 @@ def train(
     values["value"] = None if tried.valued is None else dict(tried.valued.report)
     registry = Registry(workspace.registry, workspace.folder / "state" / "models")
     beside = _beside(registry, files, tried, workspace.settings.threads, said["question"])
+    if beside and beside["beside_live"]["live"] is None:
+        for reason in beside["gate"]["reasons"]:
+            say(f"the gate of a first model: {reason}")
     say("publishing the answer")
     with plan_lock(workspace.published, name, PATIENCE_SECONDS), Store.open(workspace.store) as store:
         if tried.no is not None or tried.trained is None or tried.matrix is None or tried.valued is None:
@@ -96,7 +99,7 @@ def train(
         meta = said | _meta(tried.trained, tried.matrix, evaluation, in_the_past(files)) | {"value": values["value"]}
         number, version = _registered(registry, files, tried, meta, beside["beside_live"])
         live = any("champion" in v.aliases for v in registry.versions(name) if v.number == number)
-        values |= {"views": meta["views"]} | beside
+        values |= {"views": meta["views"], "reasons_measured": bool(meta["evidence"]["features"])} | beside
         answer = publish_yes(workspace, files, values, tried.stand, number, version, live=live, store=store)
     return TrainResult(
         name, tried.stand, number, live, version, meta["evaluation"], tried.findings, files.folder / "card.md",
@@ -163,7 +166,7 @@ def _beside(registry: Registry, files: PlanFiles, tried: _Tried, threads: int, q
     live = registry.live(name, threads=threads) if has_model(registry, name) else None
     found = beside_live(live, question, tried.trained, tried.matrix, files.plan)
     said = {"question": question, "evaluation": tried.trained.evaluation.to_dict()}
-    return {"beside_live": found, "gate": None if live is None else judged(live, said, found).to_dict()}
+    return {"beside_live": found, "gate": judged(live, said, found).to_dict()}
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -151,8 +151,18 @@ def _verdict(chosen: str, comparisons: Mapping[str, Mapping[str, Any]], outcomes
         return NOT_USABLE, f"only {outcomes} accounts had the outcome in the test slice: too few to tell"
     unbeaten = [name for name, found in comparisons.items() if not found["beaten"]]
     if unbeaten:
-        return NOT_USABLE, f"{chosen} does not beat {' and '.join(unbeaten)} (asked: {ASKED})"
-    return USABLE, f"{chosen} beats {', '.join(comparisons)} ({ASKED})"
+        return NOT_USABLE, f"{chosen} does not beat {listed(unbeaten)} (asked: {ASKED})"
+    return USABLE, f"{chosen} beats {listed(comparisons)} ({ASKED})"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in running text.
+
+    >>> listed("abc"), listed("a")
+    ('a, b and c', 'a')
+    """
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _lift(model: Measured) -> list[dict[str, float]]:

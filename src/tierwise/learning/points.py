@@ -101,7 +101,7 @@ def _bins(
     else:
         fill = encoder.fills[feature.name]
         greatest = (fill - 1) / 2 if feature.missing == "beyond" else np.inf
-        span = _Span(feature, column.dropna().to_numpy(dtype=np.float64), greatest)
+        span = _Span(feature, column.dropna().to_numpy(dtype=np.float64), greatest, edges)
         bounds = [-np.inf, *edges.tolist(), np.inf]
         for k, value in enumerate(values):
             low, high = bounds[k], bounds[k + 1]
@@ -111,11 +111,13 @@ def _bins(
 
 
 class _Span:
-    """How a feature's ranges are said: whole numbers by their first and last, flags by yes and no."""
+    """How a feature's ranges are said: whole numbers by first and last, flags by yes and no, days as whole ones."""
 
-    def __init__(self, feature: Feature, known: Floats, greatest: float) -> None:
+    def __init__(self, feature: Feature, known: Floats, greatest: float, edges: Floats) -> None:
         self.feature, self.greatest = feature, greatest
         self.whole = bool(len(known)) and feature.unit != "log ratio" and bool((known == np.floor(known)).all())
+        self.in_days = feature.unit.startswith("days") and not self.whole
+        self.digits = _digits(edges[edges <= greatest]) if self.in_days else None
         self.least = float(known.min()) if len(known) else -np.inf
 
     def words(self, low: float, high: float) -> str:
@@ -134,12 +136,15 @@ class _Span:
         if self.whole:
             return self._of_whole(low, high)
         first, last = self._said(low), self._said(high)
+        unit = " days" if self.in_days else ""
         if low == -np.inf:
-            return f"below {last}"
-        return f"{first} or more" if high == np.inf else f"{first} to below {last}"
+            return f"below {last}{unit}"
+        return f"{first}{unit} or more" if high == np.inf else f"{first} to below {last}{unit}"
 
     def _said(self, value: float) -> str:
-        return f"{np.exp(value):.2g}" if self.feature.unit == "log ratio" else _said(value)
+        if self.feature.unit == "log ratio":
+            return f"{np.exp(value):.2g}"
+        return _said(value) if self.digits is None or not math.isfinite(value) else f"{value:,.{self.digits}f}"
 
     def _of_whole(self, low: float, high: float) -> str:
         if high == np.inf:
@@ -149,6 +154,12 @@ class _Span:
             return "0" if self.least == last == 0 else f"up to {_said(last)}"
         first = math.ceil(low)
         return _said(last) if first >= last else f"{_said(first)} to {_said(last)}"
+
+
+def _digits(edges: Floats) -> int | None:
+    """The fewest decimals at which no edge looks like another or like 0; None where more than three are needed."""
+    found = (d for d in range(4) if len(np.unique(np.append(np.round(edges, d), 0.0))) == len(edges) + 1)
+    return next(found, None)
 
 
 def _said(value: float) -> str:

@@ -141,7 +141,7 @@ class AgainstConstants:
     def words(self) -> str:
         """What this says, as a sentence without its stop."""
         parts = [f"{_less(figure)} {name} ({figure.low:+.4f} to {figure.high:+.4f})" for name, figure in self._known()]
-        told = f"log-loss {self.log_loss:.4f}: {' and '.join(parts)}; n = {self.n:,}, {self.accounts:,} accounts"
+        told = f"log-loss {self.log_loss:.4f}: {' and '.join(parts)}; n = {self.n:,}, {self.accounts:,} families"
         if not self.worse:
             return f"the probability is better than a constant: {told}"
         sure = "" if self.surely else ", though chance may explain it"

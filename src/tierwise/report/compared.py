@@ -108,7 +108,7 @@ def _free(evaluation: Mapping[str, object], rows: list[Part]) -> Part | None:
 
 
 def gate_part(values: TrainingPage, w: Words) -> Part | None:
-    """A challenger beside the live model, and whether the gate would let it pass; None where no model was live."""
+    """Whether the gate lets the model pass and why, beside the live model where there is one."""
     said, beside = mapping(values.answer.get("gate")), mapping(values.answer.get("beside_live"))
     if not said:
         return None

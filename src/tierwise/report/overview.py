@@ -54,6 +54,7 @@ def importance_part(values: TrainingPage, w: Words) -> Part | None:
         "reasons": whole(found.get("reasons")),
         "unproven": sum(not r["proven"] for r in rows),
         "families": len(rows),
+        "measured": values.answer.get("reasons_measured") is not False,
     }
 
 
@@ -139,7 +140,7 @@ def points_part(values: TrainingPage, w: Words) -> Part | None:
 
 
 def _table(name: str, lines: list[dict[str, object]], w: Words) -> Part:
-    rows = [_line(line, w) for line in lines]
+    rows = [_line(line, w) for line in lines if whole(line.get("rows")) != 0]
     points = [int(str(r["points"])) for r in rows]
     worth = [real(line.get("log_odds")) or 0.0 for line in lines]
     span = max(worth) - min(worth)
@@ -148,8 +149,8 @@ def _table(name: str, lines: list[dict[str, object]], w: Words) -> Part:
         "side": w(str(lines[0].get("side") or "")),
         "rows": rows if len(rows) <= MOST_LINES else [],
         "lines": len(rows),
-        "least": min(points),
-        "most": max(points),
+        "least": min(points, default=0),
+        "most": max(points, default=0),
         "span": span if span > 1e-9 else 0.0,
     }
 

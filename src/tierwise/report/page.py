@@ -29,6 +29,7 @@ def _environment() -> Environment:
         "number": words.number,
         "score": words.score,
         "percent": words.percent,
+        "points": words.points,
         "p_words": p_words,
         "signed": words.signed,
         "day": words.day,

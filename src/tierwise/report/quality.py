@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 
+import tierwise.governance.names as names
 import tierwise.report.charts as charts
 import tierwise.report.words as words
 from tierwise.governance import better_unseen, calibration_words, choice_words
@@ -15,26 +15,6 @@ from tierwise.report.words import Words, clean
 
 METRIC_WORDS = {"auc": "AUC", "average_precision": "Average precision", "log_loss": "Log-loss", "brier": "Brier score"}
 
-NAMES = {
-    "icp_rubric": "ICP rubric",
-    "rubric": "ICP rubric",
-    "base_rate": "Always the base rate",
-    "two_sided": "Two-sided boosting",
-    "scorecard": "Scorecard",
-    "additive": "Additive boosting",
-    "staged": "Staged boosting",
-    "largest": "Largest accounts first",
-    "newest_activity": "Newest activity first",
-}
-IN_TEXT = {
-    "scorecard": "the scorecard",
-    "icp_rubric": "the ICP rubric",
-    "rubric": "the ICP rubric",
-    "base_rate": "any order",
-    "largest": "the largest accounts first",
-    "newest_activity": "the newest activity first",
-}
-"""The same in running text."""
 UNSEEN = "on the unseen months"
 HELD_BACK = "on the months held back in training"
 
@@ -92,7 +72,7 @@ def _mapping(value: object) -> Mapping[str, object] | None:
 
 def ranks_words(found: Quality) -> str:
     """Which one-line rankings the model beat, in plain words; "" where nothing was compared or it is not usable."""
-    beaten = [IN_TEXT.get(name, named(name)) for name in sorted(found.beaten, key=_last) if found.beaten[name]]
+    beaten = [names.in_text(clean(name, 60)) for name in sorted(found.beaten, key=_last) if found.beaten[name]]
     if not beaten or not found.usable:
         return ""
     than = ", ".join(f"than {name}" for name in beaten[:-1])
@@ -106,18 +86,13 @@ def _last(name: str) -> tuple[bool, str]:
 
 
 def named(candidate: str) -> str:
-    """A candidate's or a baseline's name as words."""
-    words_ = clean(candidate, 60).replace("_", " ").capitalize()
-    return NAMES.get(candidate, words_)
+    """A candidate's or a baseline's name as words, made fit to show."""
+    return names.named(clean(candidate, 60))
 
 
-def in_words(sentence: str, names: Iterable[str]) -> str:
+def in_words(sentence: str, known: Iterable[str]) -> str:
     """A sentence in which candidates and baselines stand by their words."""
-    for name in sorted(set(names), key=lambda name: (-len(name), name)):
-        shown = named(name)
-        shown = IN_TEXT.get(name, shown if shown[:2].isupper() else shown[:1].lower() + shown[1:])
-        sentence = re.sub(rf"\b{re.escape(name)}\b", lambda _, s=shown: s, sentence)  # type: ignore[misc]
-    return sentence
+    return names.in_words(sentence, (name for name in known if clean(name, 60) == name))
 
 
 def metric_rows(found: Quality, *, in_use: bool = True) -> list[dict[str, object]]:
@@ -181,8 +156,10 @@ def capture_part(found: Quality, unavailable: Mapping[str, str], w: Words) -> di
         y_words="Outcomes captured",
         random_words="In any order",
     )
-    fifth = min(found.lift["model"], key=lambda pair: (abs(pair[0] - 0.2), pair[0]))
-    said = (
-        f"The best {words.percent(fifth[0], 0)} of {w('accounts')} held {words.percent(fifth[1], 0)} of the outcomes."
-    )
+    share, held = min(found.lift["model"], key=lambda pair: (abs(pair[0] - 0.2), pair[0]))
+    said = f"The best {words.percent(share, 0)} of {w('accounts')} held {words.percent(held, 0)} of the outcomes"
+    if share in found.captured:
+        low, high = found.captured[share]
+        said += f" ({words.percent(low, 0)} to {words.percent(high, 0)})"
+    said += "."
     return {"missing": "", "svg": drawn(svg), "said": said, "n": found.rows, "outcomes": found.outcomes}

@@ -40,7 +40,9 @@ class Figure:
 
 @dataclass(frozen=True)
 class Quality:
-    """What the evaluation says, read once; lift is (share of rows, of outcomes), the model's own under "model"."""
+    """What the evaluation says, read once; lift is (share of rows, of outcomes), the model's own under "model", and
+    captured the 95 % interval of its outcomes, by the share of rows.
+    """
 
     rows: int | None
     outcomes: int | None
@@ -57,6 +59,7 @@ class Quality:
     beaten: Mapping[str, bool]
     calibration: Calibration | None
     lift: Mapping[str, Sequence[tuple[float, float]]]
+    captured: Mapping[float, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,7 @@ def read_quality(evaluation: Mapping[str, object]) -> Quality:
         beaten={n: bool(v["beaten"]) for n, v in comparisons if isinstance(v, Mapping) and "beaten" in v},
         calibration=read_calibration(evaluation.get("calibration")),
         lift={name: rows for name, rows in lift.items() if rows},
+        captured=_ranges(evaluation.get("lift")),
     )
 
 
@@ -167,6 +171,14 @@ def _part(evaluation: Mapping[str, object], key: str) -> Mapping[str, object]:
 def _curve(table: object) -> tuple[tuple[float, float], ...]:
     pairs = ((real(row.get("share")), real(row.get("capture"))) for row in records(table))
     return tuple((a, b) for a, b in pairs if a is not None and b is not None)
+
+
+def _ranges(table: object) -> dict[float, tuple[float, float]]:
+    keys = ("share", "capture_low", "capture_high")
+    lines = ([real(row.get(key)) for key in keys] for row in records(table))
+    return {
+        share: (low, high) for share, low, high in lines if share is not None and low is not None and high is not None
+    }
 
 
 def _captures(metrics: object) -> tuple[tuple[float, float], ...]:

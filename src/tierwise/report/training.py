@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import tierwise.report.words as words
+from tierwise.governance.names import in_text
 from tierwise.report.compared import (
     candidates_part,
     evaluation_of,
@@ -19,7 +20,7 @@ from tierwise.report.compared import (
 )
 from tierwise.report.overview import dependence_part, importance_part, points_part, segments_part
 from tierwise.report.page import render
-from tierwise.report.quality import IN_TEXT, in_words, named, quality_part
+from tierwise.report.quality import in_words, named, quality_part
 from tierwise.report.reading import figure, mapping, real, records, whole
 from tierwise.report.values import TrainingPage
 from tierwise.report.words import Words, clean
@@ -49,8 +50,17 @@ def training_dict(values: TrainingPage) -> Part:
         "usable": usable,
         "why": _in_words(said.get("why"), values, w, 600),
         "published": w.sentence(mapping(said.get("published")).get("words"), 300),
+        "warned": _warned(said, w),
         "sections": [{"name": n, "title": t, "part": p} for n, t, p in parts if p is not None],
     }
+
+
+def _warned(said: Mapping[str, object], w: Words) -> list[str]:
+    """What the gate holds against a first model that it let pass: all that it says after why it passed."""
+    gate, beside = mapping(said.get("gate")), mapping(said.get("beside_live"))
+    if not gate.get("passed") or beside.get("live") is not None:
+        return []
+    return [w.sentence(reason, 400) for reason in _list(gate.get("reasons"))[1:]]
 
 
 def _in_words(text: object, values: TrainingPage, w: Words, most: int = 400) -> str:
@@ -80,7 +90,7 @@ def _baseline(line: Mapping[str, object]) -> Part:
     name = str(line["baseline"])
     return {
         "words": named(name),
-        "in_text": IN_TEXT.get(name, named(name)),
+        "in_text": in_text(clean(name, 60)),
         "figures": [figure(line.get(key)) for key in ("average_precision", CAPTURE)],
         "n": whole(line.get("n")),
         "needed": whole(line.get("needed")),
@@ -216,7 +226,7 @@ SECTIONS: tuple[tuple[str, Callable[[Words], str], Callable[[TrainingPage, Words
     ("needs", lambda w: "What it would take", needs_part),
     ("helps", lambda w: "What would help", helps_part),
     ("evidence", lambda w: "How good it is, on months it had not seen", evidence_part),
-    ("gate", lambda w: "Beside the live model", gate_part),
+    ("gate", lambda w: "The gate, and the live model", gate_part),
     ("candidates", lambda w: "How it was chosen", candidates_part),
     ("trials", lambda w: "What was tried", trials_part),
     ("random", lambda w: "Random cross-validation", random_part),

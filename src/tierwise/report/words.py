@@ -49,6 +49,10 @@ def absent(value: object) -> bool:
     )
 
 
+_MINUS = re.compile(r"(?<![\w.,:;/−-])-(?=\d)")
+"""The sign of a number, and no hyphen within a word, a date or a range."""
+
+
 def clean(text: object, most: int = 240) -> str:
     """A text from outside, made fit to show: unseen and direction-changing characters and e-mail addresses are gone,
     it is at most `most` characters long, and a spreadsheet that opens the page does not run it as a formula.
@@ -82,7 +86,16 @@ def score(value: object) -> str:
 
 def percent(value: object, digits: int = 1) -> str:
     """A share in [0, 1] as a percentage, or a dash."""
-    return DASH if absent(value) else f"{100 * float(str(value)):.{digits}f}%"
+    return DASH if absent(value) else f"{number(100 * float(str(value)), digits)}%"
+
+
+def points(value: object, digits: int = 1) -> str:
+    """A difference of two shares in percentage points, or a dash.
+
+    >>> points(-0.0112), points(None)
+    ('−1.1 points', '–')
+    """
+    return DASH if absent(value) else f"{number(100 * float(str(value)), digits)} points"
 
 
 def signed(value: float, digits: int = 2) -> str:
@@ -170,7 +183,7 @@ class Words:
 
     def sentence(self, text: object, most: int = 240) -> str:
         """A machine-made sentence, cleaned and in the reader's words."""
-        plain = clean(text, most)
+        plain = _MINUS.sub("−", clean(text, most))
         if self._pattern is None:
             return plain
 
