@@ -84,7 +84,7 @@ def losses() -> dict[str, np.ndarray]:
         for name, prior in (("none", ()), ("right", rubric()), ("wrong", rubric(-1))):
             card = Scorecard(WORLD, prior=prior)
             path = card.path(prepare(WORLD, frame, y, unseen, later, prior_levels(prior, WORLD)))
-            every = expected_loss(path.log_odds, truth)
+            every = expected_loss(np.stack([path.at(place) for place in range(len(path.values))]), truth)
             said[name].append((float(every.min()), float(every[path.values.index(80.0)])))
     assert 50 <= np.mean(counted) < 75
     return {name: np.array(found) for name, found in said.items()}
@@ -257,7 +257,7 @@ def test_a_path_says_what_fits_at_its_values_say() -> None:
     card = Scorecard(WORLD, prior=rubric())
     path = card.path(prepare(WORLD, old, y[:900], new, y[900:], prior_levels(rubric(), WORLD)))
     alone = Scorecard(WORLD, penalty=20.0, prior=rubric()).fit(old, y[:900]).decision_function(new)
-    assert path.log_odds[path.values.index(20.0)] == pytest.approx(alone, abs=0.02)
+    assert path.at(path.values.index(20.0)) == pytest.approx(alone, abs=0.02)
 
 
 def test_a_prior_is_no_setting_of_a_plan() -> None:
