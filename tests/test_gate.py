@@ -22,9 +22,20 @@ from tierwise.config import Workspace
 from tierwise.errors import GateRefused, UsageError
 from tierwise.features.matrix import Matrix
 from tierwise.governance import PairedLoss
-from tierwise.jobs.beside import ANOTHER, HOW, ITSELF, SETTINGS, beside_live, judged, recalibrated_beside
+from tierwise.jobs.beside import (
+    ANOTHER,
+    CHOSEN_ON_THEM,
+    FROM_RUBRIC,
+    HOW,
+    ITSELF,
+    SETTINGS,
+    beside_live,
+    judged,
+    recalibrated_beside,
+)
 from tierwise.learning import Trained, train_model
-from tierwise.learning.calibration import row_log_loss
+from tierwise.learning.calibration import Affine, row_log_loss
+from tierwise.learning.season import Season
 from tierwise.registry import Bundle, Registry, write_bundle
 from tierwise.store import Store
 
@@ -87,6 +98,42 @@ def test_outcomes_that_had_not_closed_before_the_judged_rows_tell_the_compared_m
     frame.loc[between, "outcome"] = 1 - frame.loc[between, "outcome"]
     told = beside_live(live(months), "q", new, replace(WHOLE, frame=frame), ASKED)
     assert told == beside_live(live(months), "q", new, WHOLE, ASKED)
+
+
+SEASONS = [Season(tuple(sign * np.array([2.0, -2.0] * 6))) for sign in (1, -1)]
+
+
+@pytest.mark.parametrize("months", [12, 20])
+def test_a_season_of_all_rows_is_learned_again_on_the_closed_ones(months: int) -> None:
+    new, old = trained(20), live(months)
+    found = []
+    for season in SEASONS:
+        challenger = replace(new, model=replace(new.model, season=season))
+        other = replace(old, model=replace(old.model, season=season)) if months == 20 else old
+        found.append(beside_live(other, "q", challenger, WHOLE, ASKED))
+    assert found[0] == found[1], "what was learned of the judged months is gone"
+    assert found[0]["how"] == (ITSELF if months == 12 else SETTINGS)
+    none = beside_live(old, "q", new, WHOLE, ASKED)["paired"]
+    assert found[0]["paired"]["difference"] == pytest.approx(none["difference"], abs=0.02)
+
+
+def test_a_recalibration_on_the_judged_months_is_left_out_where_settings_are_compared() -> None:
+    old = live(20)
+    moved = replace(old, model=replace(old.model, recalibration=Affine(2.0, 0.5)))
+    assert beside_live(moved, "q", trained(20), WHOLE, ASKED) == beside_live(old, "q", trained(20), WHOLE, ASKED)
+
+
+def test_settings_that_started_from_a_rubric_or_were_chosen_on_the_judged_months_are_not_compared() -> None:
+    old, new = live(20), trained(20)
+    said = {"lines": 3, "of": 4, "scale": 0.01, "words": "rubric"}
+    rubric = replace(old, meta=old.meta | {"evaluation": old.meta["evaluation"] | {"prior": said}})
+    found = beside_live(rubric, "q", new, WHOLE, ASKED)
+    assert (found["paired"], found["why"]) == (None, FROM_RUBRIC)
+    assert FROM_RUBRIC in judged(rubric, {"question": "q", "evaluation": evaluation()}, found).reasons
+    late = old.meta["evaluation"]["test"] | {"first_as_of": "2030-01-01T00:00:00"}
+    ahead = replace(old, meta=old.meta | {"evaluation": old.meta["evaluation"] | {"test": late}})
+    found = beside_live(ahead, "q", new, WHOLE, ASKED)
+    assert (found["paired"], found["why"]) == (None, CHOSEN_ON_THEM)
 
 
 def test_a_live_model_that_is_wrong_everywhere_loses_by_far_more_than_chance() -> None:
@@ -155,6 +202,32 @@ def test_a_recalibrated_challenger_is_judged_by_what_it_was_worth_forward() -> N
     assert judged(bundle(), {"question": "q", "evaluation": evaluation(1e-6, 0.5)}, found).passed
     none = recalibrated_beside(bundle(), {"forward": {"n": 0, "why": "too early"}})
     assert (none["paired"], none["why"]) == (None, "too early")
+    unknown = forward | {"difference": {"value": -0.01, "low": None, "high": None}}
+    assert recalibrated_beside(bundle(), {"forward": unknown})["paired"] is None
+
+
+def test_a_recalibration_that_was_not_measured_is_refused_and_no_difference_is_said() -> None:
+    same = live(12)
+    meta = same.meta | {"recalibration": {"of": {"number": 1, "model_version": same.version}}}
+    none = recalibrated_beside(same, {"forward": {"n": 0, "why": "too early"}})
+    found = judged(same, meta, none)
+    assert not found.passed
+    assert found.reasons == ("what it is worth on later rows cannot be said yet: too early",)
+    another = judged(replace(same, version="other"), meta, beside(-0.01, of=same.version))
+    assert not another.passed
+    assert another.reasons == (f"it recalibrates {same.version[:12]}, which is no longer live",)
+
+
+@pytest.mark.parametrize(("difference", "passed"), [(-0.0005, True), (0.0005, False), (-0.01, True)])
+def test_a_recalibration_still_off_passes_where_it_is_nearer_than_the_live_model(
+    difference: float, passed: bool
+) -> None:
+    off = {"question": "q", "evaluation": evaluation(1e-6, 0.5)}
+    found = judged(bundle(), off | {"recalibration": {"of": {"model_version": "v1"}}}, beside(difference, how=""))
+    assert found.passed is passed
+    assert "far off" in found.reasons[1]
+    assert found.reasons[2].startswith("ranks are the live model's, so") is True
+    assert judged(bundle(), off, beside(difference, how="")).passed is (difference < -0.002), "learned: as before"
 
 
 # --- the verb

@@ -636,6 +636,19 @@ def test_the_gate_compares_the_same_rows_pair_by_pair() -> None:
         paired_loss(by_account.assign(outcome=by_account["outcome"].mask(by_account.index == 3)))
 
 
+def test_the_paired_error_is_by_account_family_where_that_is_known() -> None:
+    rows = rows_of(4000, 0.6)
+    by_account = paired_loss(rows)
+    assert paired_loss(rows.assign(family_id=rows["account_id"])) == by_account
+    families = rows.assign(family_id=rows["account_id"] % 40)
+    merged = paired_loss(rows.assign(account_id=families["family_id"]))
+    found = paired_loss(families)
+    assert (found.accounts, found.difference) == (2000, by_account.difference)
+    assert found.standard_error == merged.standard_error != by_account.standard_error
+    with pytest.raises(UsageError, match="1 account families"):
+        paired_loss(rows.assign(family_id="one"))
+
+
 def test_a_challenger_that_is_no_usable_model_never_passes() -> None:
     assert gate(None, {"verdict": "no usable model"}) == Gate(
         False, ("the challenger's evaluation says: no usable model",)

@@ -19,13 +19,14 @@ from scipy.special import expit, logit
 import tierwise
 from matrix_sample import matrix, plan
 from tierwise.config import Workspace
-from tierwise.errors import ContractError, GateRefused, NoUsableModel, UsageError
+from tierwise.errors import ContractError, GateRefused, LockHeld, NoUsableModel, UsageError
 from tierwise.features.matrix import Matrix
 from tierwise.governance import recalibrated_meta, recalibration_words
 from tierwise.governance.drift import SCORES, drift_table, reference
 from tierwise.learning import Affine, PropensityModel, train_model
 from tierwise.learning.calibration import IDENTITY, calibration_test
 from tierwise.learning.recalibration import LEAST_OUTCOMES, Recalibrated, recalibrate_model, unseen_from
+from tierwise.publishing import plan_lock
 from tierwise.registry import Registry, read_bundle, write_bundle
 
 PLAN = "new_business"
@@ -125,9 +126,26 @@ def test_too_few_rows_and_a_backward_slope_are_no_recalibration(model: Propensit
 
 def test_what_cannot_be_judged_forward_yet_is_said_so(model: PropensityModel) -> None:
     made = recalibrate_model(model, later(model, 0.5, 29, months=2))
-    assert made.report["forward"] == {"n": 0, "why": "no unseen rows lie 90 days after enough others to fit on"}
+    first = made.report["rows"]["first_as_of"]
+    assert made.report["forward"] == {
+        "n": 0,
+        "why": "no unseen rows lie 90 days after enough others to fit on; the first that do can be judged with "
+        f"outcomes through {(pd.Timestamp(first) + pd.Timedelta(days=180)).date()} at the earliest",
+    }
     said = recalibration_words({"of": {"number": 3}, **made.report})
     assert said[-1].startswith("What it is worth on later rows cannot be said yet: no unseen rows lie 90 days")
+
+
+def test_the_forward_check_needs_accounts_with_the_outcome_and_not_their_rows(model: PropensityModel) -> None:
+    world = later(model, 0.8, 29)
+    frame, dates = world.frame, np.unique(world.frame["as_of"])
+    likely = frame["account_id"][np.argsort(-model.log_odds(frame))].drop_duplicates().head(5)
+    few = np.where(frame["as_of"] <= dates[5], frame["account_id"].isin(likely) * 1.0, frame["outcome"])
+    old = frame["as_of"] <= dates[4]
+    assert few[old].sum() == 25 > LEAST_OUTCOMES
+    forward = recalibrate_model(model, dataclasses.replace(world, frame=frame.assign(outcome=few))).report["forward"]
+    assert forward["n"] == 0
+    assert str((pd.Timestamp(dates[6]) + pd.Timedelta(days=180)).date()) in forward["why"]
 
 
 def test_the_words_and_the_meta_say_what_was_done(model: PropensityModel) -> None:
@@ -201,13 +219,66 @@ def test_the_job_registers_a_challenger_that_changes_propensities_and_no_tier(wo
     assert moved.abs().max() > 0.001
     for name in ("account_id", "tier", "fit_score", "signal_score", "decided_by"):
         pd.testing.assert_series_equal(after.tiers[name], before.tiers[name], check_dtype=False, check_exact=True)
-    with pytest.raises(GateRefused, match=r"calibration is rejected on rows it had not seen .* slope 0\.5"):
-        tierwise.promote(workspace)
-    assert tierwise.promote(workspace, by="Ada", because="the base rate moved").overruled
+    done = tierwise.promote(workspace)
+    assert (done.number, done.overruled) == (2, "")
+    assert done.gate is not None
+    assert done.gate.paired is not None
+    assert done.gate.paired.difference < 0
     assert tierwise.score(workspace, as_of="2026-01-01").new
     assert tierwise.govern(workspace, as_of="2026-01-01").review.verdict in ("steady", "watch", "act")
     with pytest.raises(NoUsableModel, match=r"mature rows from 2025-12-30 on, which it has not seen"):
         tierwise.recalibrate(workspace, as_of="2026-01-01")
+
+
+def test_a_model_that_is_replaced_meanwhile_is_the_one_recalibrated_and_the_gate_says_so(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    registry = registry_of(workspace)
+    old = registry.live(PLAN)
+    columns = {f.name: pd.Series([None] * 3, dtype=object if f.kind == "category" else float)
+               for f in old.model.features}  # fmt: skip
+    write_bundle(old.model, pd.DataFrame(columns), old.meta | {"notes": ["another"]}, tmp_path / "other", old.value)
+    registry.register(PLAN, tmp_path / "other", {}, {})
+
+    def say(words: str) -> None:
+        if words.startswith("building"):
+            registry.promote(PLAN)
+
+    result = tierwise.recalibrate(workspace, as_of="2026-01-01", say=say)
+    assert result.report["of"] == {"number": 1, "model_version": old.version}
+    with pytest.raises(GateRefused, match=f"it recalibrates {old.version[:12]}, which is no longer live"):
+        tierwise.promote(workspace)
+
+
+def test_nothing_is_registered_or_written_while_another_run_holds_the_plan(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tierwise.jobs import recalibrate as job
+
+    monkeypatch.setattr(sys.modules[job.__module__], "PATIENCE_SECONDS", 0, raising=False)
+    card = workspace.folder / "models" / PLAN / "card.md"
+    before = card.read_bytes()
+    with plan_lock(workspace.published, PLAN), pytest.raises(LockHeld):
+        tierwise.recalibrate(workspace, as_of="2026-01-01")
+    assert len(registry_of(workspace).versions(PLAN)) == 1
+    assert card.read_bytes() == before
+
+
+def test_a_recalibration_that_cannot_be_judged_yet_is_refused_until_somebody_overrules(workspace: Workspace) -> None:
+    registry = registry_of(workspace)
+    for as_of in pd.date_range("2025-08-15", "2026-01-01", freq="10D").date.astype(str):
+        try:
+            result = tierwise.recalibrate(workspace, as_of=as_of)
+        except NoUsableModel:
+            continue
+        break
+    assert result.report["forward"]["n"] == 0
+    assert registry.challenger(PLAN).version == result.model_version
+    with pytest.raises(GateRefused) as refused:
+        tierwise.promote(workspace)
+    assert "what it is worth on later rows cannot be said yet: no unseen rows lie 90 days" in str(refused.value)
+    assert "a difference of" not in str(refused.value)
+    assert tierwise.promote(workspace, by="Ada", because="the base rate moved").overruled
 
 
 def test_the_same_tables_give_the_same_bytes(small_demo: Path, tmp_path: Path) -> None:

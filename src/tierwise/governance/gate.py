@@ -21,6 +21,8 @@ from tierwise.learning.metrics import paired_difference
 SAME_ROWS = ("rows", "accounts", "outcomes", "first_as_of", "last_as_of")
 """What two evaluations' `test` must agree on for their log-losses to be comparable."""
 
+SAME_RANKS = "ranks are the live model's, so what log-loss gains is calibration: beside it, the challenger is"
+
 
 @dataclass(frozen=True)
 class PairedLoss:
@@ -50,29 +52,31 @@ class Gate:
 def paired_loss(rows: pd.DataFrame) -> PairedLoss:
     """Both models on the same mature rows: account_id, outcome (1 or 0), champion and challenger (propensities).
 
-    The standard error is of the mean difference by row, clustered by account: rows of one account share its outcomes.
+    The standard error is of the mean difference by row, clustered by account family (`family_id`) where the rows have
+    it, else by account: rows of one account share its outcomes, and accounts of one family are not independent.
 
     Raises
     ------
-    UsageError : a row has no outcome or lacks a propensity, or there are fewer than two accounts.
+    UsageError : a row has no outcome or lacks a propensity, or there are fewer than two accounts or families.
     """
     require(rows, ("account_id", "outcome", "champion", "challenger"), "a paired comparison")
-    accounts = rows["account_id"].nunique()
+    by, called = ("family_id", "account families") if "family_id" in rows else ("account_id", "accounts")
+    accounts, groups = rows["account_id"].nunique(), rows[by].nunique()
     holes = int(rows[["outcome", "champion", "challenger"]].isna().any(axis=1).sum())
-    if holes or accounts < 2:
+    if holes or groups < 2:
         raise UsageError(
             "a paired comparison of two models",
-            found=f"{holes} of {len(rows)} rows lack an outcome or a propensity; {accounts} accounts",
-            do="Score the same mature rows of two accounts or more with both models",
+            found=f"{holes} of {len(rows)} rows lack an outcome or a propensity; {groups} {called}",
+            do=f"Score the same mature rows of two {called} or more with both models",
         )
     y = rows["outcome"].to_numpy(dtype=np.float64)
     champion, challenger = (
         row_log_loss(special.logit(np.clip(rows[name].to_numpy(dtype=np.float64), 1e-12, 1 - 1e-12)), y)
         for name in ("champion", "challenger")
     )
-    by = paired_difference(challenger, champion, rows["account_id"].to_numpy(dtype=object))
+    found = paired_difference(challenger, champion, rows[by].to_numpy(dtype=object))
     means = float(champion.mean()), float(challenger.mean())
-    return PairedLoss(*means, by.mean, by.standard_error, len(y), by.accounts)
+    return PairedLoss(*means, found.mean, found.standard_error, len(y), accounts)
 
 
 def gate(
@@ -80,6 +84,8 @@ def gate(
     challenger: Mapping[str, Any],
     rules: ReviewRules = DEFAULT_RULES,
     paired: PairedLoss | None = None,
+    *,
+    same_ranks: bool = False,
 ) -> Gate:
     """Whether a challenger may be promoted, from the two evaluations (`Evaluation.to_dict()`).
 
@@ -91,6 +97,9 @@ def gate(
 
     A challenger that `miscalibrated` names is refused all the same, unless the paired comparison says that it is better
     than the live model by more than those standard errors; a first model is let pass with that said.
+
+    same_ranks: the challenger is the live model recalibrated. What its log-loss gains is then calibration alone, and
+    one that `miscalibrated` names is refused only where its paired log-loss is not below the live model's.
     """
     verdict = challenger.get("verdict")
     if verdict != "usable":
@@ -105,6 +114,9 @@ def gate(
             f"{paired.n} rows of {paired.accounts} accounts: a difference of {paired.difference:+.4f}, "
             f"of which {limit:.4f} (paired standard error) is allowed"
         )
+        if off and same_ranks:
+            nearer = paired.difference < 0
+            return Gate(nearer, (words, *off, f"{SAME_RANKS} {'' if nearer else 'not '}nearer to calibrated"), paired)
         passed = paired.difference < -limit if off else paired.difference <= limit
         return Gate(passed, (words, *off), paired)
     compared = _by_intervals(champion, challenger, rules)

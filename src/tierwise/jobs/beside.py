@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy.special import expit
 
@@ -13,9 +14,11 @@ from tierwise.config.plan import Candidate, Plan
 from tierwise.features import Matrix
 from tierwise.governance import DEFAULT_RULES, Gate, PairedLoss, gate, paired_loss
 from tierwise.learning import PropensityModel, Trained
+from tierwise.learning.calibration import IDENTITY
 from tierwise.learning.candidates import make
 from tierwise.learning.recalibration import unseen_from
 from tierwise.learning.rows import Rows, training_rows
+from tierwise.learning.season import NO_SEASON, learn_season
 from tierwise.learning.splits import days, instants, stamp
 from tierwise.registry import Bundle
 
@@ -26,6 +29,14 @@ HOW = {
     SETTINGS: "too few rows are a horizon newer than what the live model learned from, so its settings were learned "
     "again on the rows that had closed before the unseen months, and judged on these",
 }
+FROM_RUBRIC = (
+    "the live model started from a rubric, which its version does not keep, so its settings cannot be learned again "
+    "fairly, and too few rows are a horizon newer than what it learned from"
+)
+CHOSEN_ON_THEM = (
+    "the live model's settings and calibrators were chosen on months that are among the unseen ones, and too few rows "
+    "are a horizon newer than what it learned from"
+)
 ANOTHER = "the live model answers another question (outcome, cohort or features), so there is nothing to compare"
 
 
@@ -34,8 +45,10 @@ def beside_live(live: Bundle | None, question: str, trained: Trained, matrix: Ma
 
     Where enough of the unseen months are a horizon newer than all that the live model was fitted on, it is judged on
     them itself, and the challenger's settings, learned again on the rows that had closed before them. Else the live
-    model's settings, learned again on the rows before the unseen months, are judged on these, as the challenger was. So
-    neither side has seen the outcomes that it is judged on (law 3).
+    model's settings, learned again on the rows before the unseen months, are judged on these, as the challenger was.
+    What is learned again is the estimator and, where there is one, the season; settings and calibrators are kept, which
+    were chosen on rows that had closed before the unseen months. So neither side has seen the outcomes that it is
+    judged on (law 3), and where the live model's settings cannot be had so, `why` says it.
 
     Keys: live (its version), how (a key of HOW), paired (`PairedLoss`, or None with `why`).
     """
@@ -54,6 +67,9 @@ def beside_live(live: Bundle | None, question: str, trained: Trained, matrix: Ma
     settings = _settings_of(live, trained.model)
     if settings is None or not _enough(unseen):
         return said | {"why": "there are too few rows that are new to both"}
+    unfair = _unfair(live.meta["evaluation"], unseen)
+    if unfair:
+        return said | {"why": unfair}
     again = _learned_again(settings, _closed_before(unseen, rows))
     return said | _compared(SETTINGS, unseen, expit(again.log_odds(unseen)), unseen["propensity"])
 
@@ -66,6 +82,8 @@ def recalibrated_beside(live: Bundle, report: Mapping[str, Any]) -> dict[str, An
     found, said = report["forward"], {"live": live.version, "how": "", "paired": None}
     if not found["n"]:
         return said | {"why": found["why"]}
+    if found["difference"]["low"] is None:
+        return said | {"why": "the rows judged are too few to say how sure the difference is"}
     less, (before, after) = found["difference"], (found[key]["log_loss"]["value"] for key in ("before", "after"))
     error = (less["high"] - less["low"]) / (2 * 1.959964)
     accounts = found["before"]["constant"]["accounts"]
@@ -83,10 +101,23 @@ def judged(live: Bundle | None, meta: Mapping[str, Any], beside: Mapping[str, An
     if live.meta.get("question") != meta.get("question"):
         found = gate(None, evaluation)
         return replace(found, reasons=(ANOTHER, *found.reasons[1:])) if found.passed else found
+    recalibrates = (meta.get("recalibration") or {}).get("of")
     if beside.get("live") != live.version or not beside.get("paired"):
-        return gate(live.meta["evaluation"], evaluation)
-    found = gate(live.meta["evaluation"], evaluation, paired=PairedLoss(**beside["paired"]))
+        if recalibrates:
+            return Gate(False, (_not_measured(live, recalibrates["model_version"], beside),))
+        found = gate(live.meta["evaluation"], evaluation)
+        why = beside.get("why") if beside.get("live") == live.version else ""
+        return replace(found, reasons=(*found.reasons, why)) if why else found
+    paired = PairedLoss(**beside["paired"])
+    found = gate(live.meta["evaluation"], evaluation, paired=paired, same_ranks=bool(recalibrates))
     return replace(found, reasons=(*found.reasons, HOW[beside["how"]])) if beside["how"] else found
+
+
+def _not_measured(live: Bundle, recalibrates: str, beside: Mapping[str, Any]) -> str:
+    """Why a recalibration is not compared: its evaluation is that of the model it recalibrates, and says nothing."""
+    if recalibrates != live.version:
+        return f"it recalibrates {recalibrates[:12]}, which is no longer live"
+    return f"what it is worth on later rows cannot be said yet: {beside.get('why') or 'it was not judged forward'}"
 
 
 def _enough(rows: pd.DataFrame) -> bool:
@@ -94,21 +125,35 @@ def _enough(rows: pd.DataFrame) -> bool:
     return len(rows) >= DEFAULT_RULES.least_rows and having >= DEFAULT_RULES.least_outcomes
 
 
-def _closed_before(newer: pd.DataFrame, rows: Rows) -> pd.DataFrame:
+def _unfair(evaluation: Mapping[str, Any], unseen: pd.DataFrame) -> str:
+    """Why the live model's settings cannot be judged on the unseen months; nothing where they can."""
+    if evaluation.get("prior"):
+        return FROM_RUBRIC
+    chosen_before = np.datetime64(evaluation["test"]["first_as_of"])
+    return CHOSEN_ON_THEM if chosen_before > instants(unseen["as_of"].to_numpy()).min() else ""
+
+
+def _closed_before(newer: pd.DataFrame, rows: Rows) -> Rows:
     """The rows whose horizon had closed when the first judged one began."""
     first = instants(newer["as_of"].to_numpy()).min()
-    return rows.where(rows.as_of + days(rows.horizon_days) <= first).frame
+    return rows.where(rows.as_of + days(rows.horizon_days) <= first)
 
 
-def _learned_again(model: PropensityModel, rows: pd.DataFrame) -> PropensityModel:
-    """The model with its estimator fitted on other rows; the calibrators stay."""
-    return replace(model, estimator=model.estimator.again().fit(rows, rows["outcome"]))
+def _learned_again(model: PropensityModel, rows: Rows) -> PropensityModel:
+    """The model with its estimator, and its season where it has one, learned from other rows; calibrators stay."""
+    estimator = model.estimator.again().fit(rows.frame, rows.y)
+    if model.season == NO_SEASON:
+        return replace(model, estimator=estimator)
+    expected = model.calibrator.slope * estimator.decision_function(rows.frame)
+    return replace(model, estimator=estimator, season=learn_season(expected, rows.y, rows.as_of, rows.families))
 
 
 def _settings_of(live: Bundle, challenger: PropensityModel) -> PropensityModel | None:
     """The live model with an estimator that is not fitted, of the settings that its evaluation says were chosen.
 
-    A bundle keeps what was learned, and not what it was learned with. The seed is the challenger's.
+    A bundle keeps what was learned, and not what it was learned with. The seed is the challenger's. A recalibration is
+    dropped: its rows are the newest that the model was fitted on, and settings are compared only where these reach into
+    the unseen months.
     """
     evaluation = live.meta.get("evaluation") or {}
     chosen = (evaluation.get("candidates") or {}).get(evaluation.get("chosen"))
@@ -117,9 +162,9 @@ def _settings_of(live: Bundle, challenger: PropensityModel) -> PropensityModel |
     seed = int(challenger.estimator.get_params(deep=False).get("seed", 7))
     candidate = Candidate(kind=chosen["kind"])
     made = make(candidate, live.model.features, chosen["settings"], threads=challenger.threads, seed=seed)
-    return replace(live.model, estimator=made)
+    return replace(live.model, estimator=made, recalibration=IDENTITY)
 
 
 def _compared(how: str, rows: pd.DataFrame, live: Any, challenger: Any) -> dict[str, Any]:
-    frame = rows[["account_id", "outcome"]].assign(champion=live, challenger=challenger)
+    frame = rows[["account_id", "family_id", "outcome"]].assign(champion=live, challenger=challenger)
     return {"how": how, "why": "", "paired": asdict(paired_loss(frame))}

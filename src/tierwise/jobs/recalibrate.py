@@ -24,9 +24,10 @@ from tierwise.jobs.intake import (
     silent,
     taken_in,
 )
-from tierwise.jobs.train import refuse_blocked
+from tierwise.jobs.train import PATIENCE_SECONDS, refuse_blocked
 from tierwise.learning.recalibration import recalibrate_model, unseen_from
 from tierwise.learning.reliability import base_log_odds
+from tierwise.publishing import plan_lock
 from tierwise.registry import Registry, write_bundle
 
 
@@ -59,10 +60,11 @@ def recalibrate(
     UsageError : there is no live model, or the plan asks another question than it answers.
     ContractError : the audit found what would leak.
     NoUsableModel : too few such rows, or the model ranks them no better than chance.
+    LockHeld : another run of the plan did not end in time; nothing is registered or written.
     """
     files = workspace.plan(plan)
     registry = Registry(workspace.registry, workspace.folder / "state" / "models")
-    live = registry.live(files.plan.plan, threads=workspace.settings.threads)
+    of, live = registry.live_version(files.plan.plan, threads=workspace.settings.threads)
     check_question(files, live.meta)
     with taken_in(workspace, say, now, files=files) as intake:
         reach = outcome_reach(intake, files)
@@ -77,18 +79,20 @@ def recalibrate(
         refuse_blocked(files, (*findings, *audit_matrix(matrix, files.plan)))
         inputs = inputs_hash(intake, files)
     made = recalibrate_model(live.model, matrix, base_log_odds(live.meta["evaluation"]["trained"]["base_rate"]))
-    of = next(v.number for v in registry.versions(files.plan.plan) if "champion" in v.aliases)
     named = {"number": of, "model_version": live.version}
     meta = recalibrated_meta(live.meta, named, made, stand, through, inputs)
     say("registering the model")
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        plan_lock(workspace.published, files.plan.plan, PATIENCE_SECONDS),
+        tempfile.TemporaryDirectory() as folder,
+    ):
         bundle = Path(folder) / "bundle"
         version = write_bundle(made.model, matrix.frame.tail(50), meta, bundle, live.value)
         losses = {"log_loss_before": made.report["before"]["log_loss"]["value"]}
         number = registry.register(
             files.plan.plan, bundle, losses, {"recalibrates": of}, recalibrated_beside(live, made.report)
         )
-    text = model_card(meta | {"model_version": version}, meta["evaluation"])
-    (files.folder / "card.md").write_text(text, encoding="utf-8")
+        text = model_card(meta | {"model_version": version}, meta["evaluation"])
+        (files.folder / "card.md").write_text(text, encoding="utf-8")
     said = recalibration_words(meta["recalibration"])
     return RecalibrateResult(files.plan.plan, stand, number, version, meta["recalibration"], said)

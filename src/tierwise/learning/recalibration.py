@@ -59,7 +59,8 @@ def recalibrate_model(model: PropensityModel, matrix: Matrix, base_log_odds: flo
     unseen = unseen.where(instants(unseen.frame["as_of"].to_numpy()) >= stamp(unseen_from(model)))
     frame = unseen.frame
     y = frame["outcome"].to_numpy(dtype=np.float64)
-    _enough(model, frame["account_id"].to_numpy(), y)
+    accounts = frame["account_id"].to_numpy()
+    _enough(model, accounts, y)
     families, as_of, z = frame["family_id"].to_numpy(), instants(frame["as_of"].to_numpy()), model.log_odds(frame)
     fitted, tested = _decided(z, y, families)
     if not fitted.usable:
@@ -74,18 +75,23 @@ def recalibrate_model(model: PropensityModel, matrix: Matrix, base_log_odds: flo
         trained_as_of=instant(as_of.max().astype(object)),
     )
     report = {
-        "rows": _count(frame["account_id"].to_numpy(), as_of, y),
+        "rows": _count(accounts, as_of, y),
         "before": _figures(z, y, families, base_log_odds),
         "form": "intercept" if fitted == tested.shift else "intercept and slope",
         "slope_test": asdict(tested),
         "map": asdict(fitted),
-        "forward": _forward(z, y, families, as_of, model.horizon_days, base_log_odds),
+        "forward": _forward(z, y, accounts, families, as_of, model.horizon_days, base_log_odds),
     }
     return Recalibrated(made, report)
 
 
+def _accounts(accounts: npt.NDArray[Any], y: Floats) -> tuple[int, int]:
+    """How many accounts have a row with the outcome, and how many one without."""
+    return len(np.unique(accounts[y == 1])), len(np.unique(accounts[y == 0]))
+
+
 def _enough(model: PropensityModel, accounts: npt.NDArray[Any], y: Floats) -> None:
-    having, lacking = (len(np.unique(accounts[y == value])) for value in (1.0, 0.0))
+    having, lacking = _accounts(accounts, y)
     if min(having, lacking) >= LEAST_OUTCOMES:
         return
     raise NoUsableModel(
@@ -111,6 +117,7 @@ def _figures(z: Floats, y: Floats, families: npt.NDArray[Any], base_log_odds: fl
 def _forward(
     z: Floats,
     y: Floats,
+    accounts: npt.NDArray[Any],
     families: npt.NDArray[Any],
     as_of: npt.NDArray[Any],
     horizon_days: int,
@@ -123,14 +130,13 @@ def _forward(
         if not len(part):
             continue
         old, now = as_of + days(horizon_days) <= part[0], np.flatnonzero(np.isin(as_of, part))
-        if min(y[old].sum(), old.sum() - y[old].sum()) < LEAST_OUTCOMES:
+        if min(_accounts(accounts[old], y[old])) < LEAST_OUTCOMES:
             continue
         fitted, _ = _decided(z[old], y[old], families[old])
         judged.append(now)
         after.append(fitted(z[now]))
     if not judged:
-        why = f"no unseen rows lie {horizon_days} days after enough others to fit on"
-        return {"n": 0, "why": why}
+        return {"n": 0, "why": _not_yet(accounts, y, as_of, horizon_days)}
     rows, new = np.concatenate(judged), np.concatenate(after)
     y, families, old_z = y[rows], families[rows], z[rows]
     measured = [measure(y, values, families, probability=True, seed=SEED) for values in (old_z, new)]
@@ -144,6 +150,18 @@ def _forward(
         "before": _figures(old_z, y, families, base_log_odds),
         "after": _figures(new, y, families, base_log_odds),
     }
+
+
+def _not_yet(accounts: npt.NDArray[Any], y: Floats, as_of: npt.NDArray[Any], horizon_days: int) -> str:
+    """Why nothing could be judged forward, and when the first rows a horizon after enough others have matured."""
+    until = (
+        day for day in np.unique(as_of) if min(_accounts(accounts[as_of <= day], y[as_of <= day])) >= LEAST_OUTCOMES
+    )
+    through = next(until) + days(2 * horizon_days)
+    return (
+        f"no unseen rows lie {horizon_days} days after enough others to fit on; the first that do can be judged with "
+        f"outcomes through {_day(through)} at the earliest"
+    )
 
 
 def _count(accounts: npt.NDArray[Any], as_of: npt.NDArray[Any], y: Floats) -> dict[str, Any]:

@@ -107,11 +107,15 @@ class Registry:
         UsageError : the plan has no live model.
         BundleError : what the registry holds is not what was registered.
         """
+        return self.live_version(plan, threads=threads)[1]
+
+    def live_version(self, plan: str, *, threads: int = 1) -> tuple[int, Bundle]:
+        """The champion's number and its bundle, of one look at the aliases; errors as `live`."""
         return self._load(plan, CHAMPION, threads)
 
     def challenger(self, plan: str, *, threads: int = 1) -> Bundle:
         """The challenger, downloaded and verified; errors as `live`."""
-        return self._load(plan, CHALLENGER, threads)
+        return self._load(plan, CHALLENGER, threads)[1]
 
     def of_version(self, plan: str, bundle: str, *, threads: int = 1) -> Bundle:
         """The bundle of a version (the manifest's SHA-256, as published rows name it); errors as `live`."""
@@ -207,9 +211,10 @@ class Registry:
             old = client.get_model_version(plan, str(now)).tags.get(REPLACED_TAG)
             return None if old is None else int(old)
 
-    def _load(self, plan: str, alias: str, threads: int) -> Bundle:
+    def _load(self, plan: str, alias: str, threads: int) -> tuple[int, Bundle]:
         with self._client() as client:
-            return self._read(client, plan, self._held(self._aliases(client, plan), plan, alias), threads)
+            number = self._held(self._aliases(client, plan), plan, alias)
+            return number, self._read(client, plan, number, threads)
 
     def _read(self, client: Any, plan: str, number: int, threads: int) -> Bundle:
         version = client.get_model_version(plan, str(number))
