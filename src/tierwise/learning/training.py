@@ -118,8 +118,7 @@ def train_rows(
     )  # fmt: skip
     out_of_time = earlier.at(np.concatenate([np.flatnonzero(now) for _, now in division.folds]))
     chosen, because = choose(found, out_of_time.families)
-    say(because)
-    say(f"fitting {chosen} to all rows; judging it on {len(test.y):,} newer rows, and what it must not learn")
+    say(f"{because}; fitting {chosen} to all rows, judging it on {len(test.y):,} newer ones")
     fits = Fits(rows, division, threads, learning.seed)
     trial = fits.season(found[chosen])
     best = trial.tried
@@ -152,14 +151,18 @@ def train_rows(
         unformed=report.unformed,
         calibration=report.calibration,
         lift=report.lift,
-        calibrators=compare_calibrators(
-            best.log_odds, out_of_time.y, out_of_time.families, out_of_time.as_of, gap=days(rows.horizon_days)
-        ).to_dict(),
+        calibrators=_calibrators(best, out_of_time),
         canaries=fitted.canaries,
         season=trial.to_dict(model.season),
     )
     unseen = test.frame[["account_id", "as_of", "family_id", "outcome"]].assign(propensity=expit(on_test[chosen]))
     return Trained(model, evaluation, unseen)
+
+
+def _calibrators(best: Tried, out_of_time: Rows) -> dict[str, Any]:
+    """Every kind of calibrator on the chosen candidate's out-of-time rows, forward in time."""
+    y, gap = out_of_time.y, days(out_of_time.horizon_days)
+    return compare_calibrators(best.log_odds, y, out_of_time.families, out_of_time.as_of, gap=gap).to_dict()
 
 
 def _usable(found: Mapping[str, Tried]) -> dict[str, Tried]:
