@@ -296,9 +296,9 @@ def test_scorecards_side_by_side_give_the_same_bytes_and_leave_blas_as_it_was() 
     frame, y = sample.frame, sample.frame["outcome"].to_numpy(dtype=np.float64)
     folds = [prepare(FEATURES, frame.iloc[:a], y[:a], frame.iloc[a:], y[a:]) for a in (600, 1200, 1800)]
     with threadpool_limits(2, user_api="blas"):
-        before = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+        before = blas_threads()
         one, two, three = (judge(Scorecard(FEATURES, threads=n), folds) for n in (1, 3, 3))
-        assert [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"] == before
+        assert blas_threads() == before
     assert one[1].tobytes() == two[1].tobytes() == three[1].tobytes()
     assert one[2] == two[2] == three[2]
 
@@ -701,6 +701,23 @@ def test_outcomes_that_turn_round_have_no_usable_model() -> None:
     only = plan(candidates=["scorecard"], folds=1)
     with pytest.raises(NoUsableModel, match="zero or below"):
         train_model(Matrix(frame[frame["as_of"] < "2024-11-01"].reset_index(drop=True), (WEB,), 90), only, threads=1)
+
+
+def blas_threads() -> set[int]:
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_a_training_holds_blas_to_one_thread_and_gives_the_same_whatever_it_had() -> None:
+    sample, asked = matrix(accounts=300, months=12), plan(candidates=["scorecard", "additive"], scorecard_below=2)
+    said, during = [], []
+    for limit in (1, 3):
+        with threadpool_limits(limit, user_api="blas"):
+            trained = train_model(sample, asked, threads=limit, say=lambda words: during.append(blas_threads()))
+            assert blas_threads() == {limit}
+        said.append((trained.model.to_files(), trained.evaluation.to_dict()))
+    assert during
+    assert all(found == {1} for found in during)
+    assert said[0] == said[1]
 
 
 def test_boosters_say_nothing_of_their_own_in_any_thread(capfd: pytest.CaptureFixture[str]) -> None:

@@ -37,7 +37,7 @@ def point_table(model: PropensityModel, rows: pd.DataFrame) -> pd.DataFrame | No
     """A line for the base and for each bin of each feature; None of a model whose features do not add up one by one.
 
     The base and the one line of each feature that an account falls in sum to its calibrated log-odds, but for what a
-    calibrator that is no affine map adds.
+    season, and a calibrator that is no affine map, add.
 
     rows: training rows (account_id, outcome and the features), which are counted by line.
 

@@ -23,6 +23,7 @@ from tierwise.learning.evaluation import Evaluation, test_report
 from tierwise.learning.fits import Fits
 from tierwise.learning.grouping import kept_apart
 from tierwise.learning.model import PropensityModel
+from tierwise.learning.parallel import one_blas_thread
 from tierwise.learning.prior import prior_said, provisional_words
 from tierwise.learning.rows import Rows, least_behind, origin_folds, test_cut, training_rows
 from tierwise.learning.search import Tried
@@ -96,6 +97,7 @@ def divide(rows: Rows, plan: Plan) -> Division:
     return division if parts is None else kept_apart(rows, division, parts, plan.model.seed, least_behind(plan) // 2)
 
 
+@one_blas_thread()
 def train_rows(
     rows: Rows,
     division: Division,
@@ -107,7 +109,7 @@ def train_rows(
     journal: Path | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Trained:
-    """As `train_model`, of rows that are divided already."""
+    """As `train_model`, of rows that are divided already; sums are made by one BLAS thread, whatever else goes on."""
     earlier, test = rows.where(division.earlier), rows.where(division.test)
     provisional = rows.outcome_accounts < learning.scorecard_below
     prior = tuple(rubric) if provisional else ()
@@ -121,8 +123,7 @@ def train_rows(
     say(f"{because}; fitting {chosen} to all rows, judging it on {len(test.y):,} newer ones")
     fits = Fits(rows, division, threads, learning.seed)
     trial = fits.season(found[chosen])
-    best = trial.tried
-    curve = fit_curve(learning.calibration, best.affine(best.log_odds), out_of_time.y)
+    curve = fit_curve(learning.calibration, trial.tried.affine(trial.tried.log_odds), out_of_time.y)
     fitted = fits.all(_usable(found), trial, curve, folds)
     model, on_test = fitted.model, fitted.on_test
     if curve is not None:
@@ -151,7 +152,7 @@ def train_rows(
         unformed=report.unformed,
         calibration=report.calibration,
         lift=report.lift,
-        calibrators=_calibrators(best, out_of_time),
+        calibrators=_calibrators(trial.tried, out_of_time),
         canaries=fitted.canaries,
         season=trial.to_dict(model.season),
     )
