@@ -47,7 +47,9 @@ def slow_row(rows: Rows, plan: Plan, account: dict, as_of: datetime) -> dict:
     acts = [
         a
         for a in known
-        if a["channel"] in starts and not (starts[a["channel"]] and a["occurred_at"] < starts[a["channel"]])
+        if a["kind"] not in signal.objections
+        and a["channel"] in starts
+        and not (starts[a["channel"]] and a["occurred_at"] < starts[a["channel"]])
     ]
     newest = max(s for s in starts.values() if s)
 

@@ -228,7 +228,7 @@ def test_noise_weighs_little_beside_what_tells() -> None:
     assert sum(line["share"] for line in found["lines"]) < 0.25
     assert all(line["rank"] > 1 for line in found["lines"])
     assert sum(line["shown"] for line in found["lines"]) <= 1
-    proven = evidence(trained.model, made).features
+    proven = evidence(trained.model, made).measures
     assert max(line["z"] for line in found["lines"]) < max(proven.values())
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from exports import PLAN
 from matrix_sample import EMAIL, INDUSTRY, RECENCY, REGION, SIZE, TECH, WEB, matrix
 from tierwise.explain import Evidence, evidence, families, family_of, reasons, shown, top_reasons, waterfall
+from tierwise.explain.evidence import measure_of
 from tierwise.explain.families import part_words
 from tierwise.features import catalogue
 from tierwise.features.feature import Feature
@@ -239,6 +240,87 @@ def test_evidence_is_of_accounts_and_dates_that_were_not_learned_from() -> None:
     short = sample.where(sample.frame["as_of"] < sample.frame["as_of"].min() + pd.Timedelta(days=40))
     assert not evidence(made, short).measured
     assert Evidence.from_dict(None).proves(None), "of a bundle without evidence everything stands"
+    older = found.to_dict() | {"features": {"web_30d": 9.0}}
+    del older["measures"]
+    assert Evidence.from_dict(older).of(FOLDED[4]) == "part", "a bundle of before measures says it of each feature"
+
+
+def nested(seed: int, accounts: int = 300, months: int = 10) -> Matrix:
+    """A sample in which the website's worth is shared out between two windows of one measure that hold nearly alike."""
+    named = (replace(WEB, family="website", measure="web"), replace(EMAIL, family="website", measure="mail"))
+    twin = replace(WEB, name="web_31d", window_days=31, family="website", measure="web")
+    sample = matrix(accounts=accounts, months=months, seed=seed, features=named)
+    r = np.random.default_rng(seed)
+    late = r.random(len(sample.frame)) < 0.02
+    frame = sample.frame.assign(web_31d=sample.frame["web_30d"] + late)
+    return replace(sample, frame=frame, features=(*named, twin))
+
+
+def test_windows_of_one_measure_are_proven_together() -> None:
+    sample = nested(4)
+    found = evidence(model(sample), sample)
+    assert set(found.measures) == {"web", "mail"}
+    assert found.measures["web"] > 3 > found.measures["mail"]
+    assert [found.of(f) for f in sample.features] == ["part", "family", "part"]
+
+
+def test_the_catalogue_says_which_windows_count_one_thing() -> None:
+    of: dict[str, list[Feature]] = {}
+    for feature in catalogue(PLAN):
+        of.setdefault(measure_of(feature), []).append(feature)
+    assert {f.name for f in of["web_pricing_visit"]} == {f"web_pricing_visit_{w}d" for w in (7, 30, 90, 365)}
+    assert {f.unit for f in of["web"]} == {"activities", "fading activities", "days or never"}
+    assert of["industry"] == [next(f for f in catalogue(PLAN) if f.name == "industry")]
+    for features in of.values():
+        assert len({(f.side, family_of(f)) for f in features}) == 1, "a measure lies within one family"
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**31))
+def test_a_family_is_told_by_its_greatest_measure_and_not_by_its_greatest_window(seed: int) -> None:
+    r = np.random.default_rng(seed)
+    features = tuple(replace(WEB, name=f"f{j}", family="website", measure=f"m{j % 3}") for j in range(9))
+    said = pd.DataFrame(
+        {
+            "account_id": "a",
+            "as_of": pd.Timestamp("2025-01-01"),
+            "side": "signal",
+            "family": "website",
+            "feature": [f.name for f in features],
+            "value": "1",
+            "value_as_of": pd.NaT,
+            "log_odds": r.normal(size=9),
+            "proven": r.choice(["part", "family"], 9, p=[0.8, 0.2]),
+        }
+    )
+    (line,) = families(said, features).itertuples()
+    sign = np.sign(said["log_odds"].sum())
+    worth = sign * said.groupby(said.index % 3)["log_odds"].sum()
+    for m in worth[worth > 0].sort_values(ascending=False).index:
+        able = said[(said.index % 3 == m) & (said["proven"] == "part") & (said["log_odds"] * sign > 0)]
+        if len(able):
+            assert line.feature == able.loc[able["log_odds"].abs().idxmax(), "feature"]
+            return
+    assert line.feature is None
+
+
+def test_what_is_hard_to_say_is_told_only_where_its_measure_has_nothing_else() -> None:
+    plain = replace(WEB, family="website", measure="web")
+    fading = replace(WEB, name="web_decayed_30d", unit="fading activities", family="website", measure="web")
+    said = pd.DataFrame(
+        {
+            "account_id": ["a", "a", "b"],
+            "as_of": pd.Timestamp("2025-01-01"),
+            "side": "signal",
+            "family": "website",
+            "feature": [fading.name, plain.name, fading.name],
+            "value": ["2.5", "3", "2.5"],
+            "value_as_of": pd.NaT,
+            "log_odds": [0.9, 0.1, 0.9],
+            "proven": "part",
+        }
+    )
+    assert families(said, (plain, fading))["feature"].tolist() == [plain.name, fading.name]
 
 
 def test_the_passing_of_time_proves_nothing() -> None:
@@ -249,4 +331,4 @@ def test_the_passing_of_time_proves_nothing() -> None:
     y = np.where(late & (r.random(len(month)) < 0.3), 1.0, sample.frame["outcome"])
     frame = sample.frame.assign(noise=month, outcome=y)
     timed = Matrix(frame, (*FOLDED, NOISE), 90)
-    assert abs(evidence(model(timed), timed).features["noise"]) < 1e-6
+    assert abs(evidence(model(timed), timed).measures["noise"]) < 1e-6

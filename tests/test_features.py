@@ -13,6 +13,7 @@ from exports import AGE_PLAN, AS_OF, NEGATIVE, PLAN, random_export
 from slow_features import first_known, slow_row
 from tables import as_tables
 from tierwise.clock import naive
+from tierwise.config import Plan
 from tierwise.data import Warehouse
 from tierwise.errors import ConfigError, UsageError
 from tierwise.features import build_matrix, catalogue
@@ -44,6 +45,22 @@ def test_every_feature_agrees_with_the_slow_implementation(seed: int) -> None:
             expected_rows += 1
             _compare(matrix.frame, rows, PLAN, account, as_of)
     assert len(matrix.frame) == expected_rows > 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_objection_counts_as_no_signal_in_any_channel(seed: int) -> None:
+    rows = random_export(seed, size=400)
+    signal = PLAN.features.signal.model_dump() | {"objections": ["page_view"]}
+    signal["channels"]["web"]["kinds"] = ("pricing_visit",)
+    plan = Plan.model_validate(PLAN.model_dump() | {"features": PLAN.features.model_dump() | {"signal": signal}})
+    with Warehouse.open(as_tables(rows), threads=1) as warehouse:
+        matrix, counted = (build_matrix(warehouse, p, (AS_OF,)).frame for p in (plan, PLAN))
+    for account in rows["accounts"]:
+        start = first_known(account, rows)
+        if start is not None and start < AS_OF:
+            _compare(matrix, rows, plan, account, AS_OF)
+    assert (matrix["web_365d"] < counted["web_365d"]).any()
+    assert not (matrix["web_365d"] > counted["web_365d"]).any()
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -106,6 +123,29 @@ def test_two_features_of_one_name_are_refused_by_name() -> None:
     )
     with pytest.raises(ConfigError, match="names the feature 'industry' twice"):
         catalogue(twice)
+
+
+def test_a_kind_that_is_an_objection_is_not_counted_too() -> None:
+    signal = {"channels": {"email": {"kinds": ["reply", "bounce"]}}, "objections": ["bounce"]}
+    with pytest.raises(ValueError, match="bounce: named among objections, which count as no signal, and counted too"):
+        Plan.model_validate({"plan": "odd", "features": {"signal": signal}})
+
+
+def test_a_plan_declares_features_monotone_by_name() -> None:
+    def declared(**monotone: str) -> Plan:
+        features = PLAN.features.model_dump() | {"monotone": monotone}
+        return Plan.model_validate(PLAN.model_dump() | {"features": features})
+
+    made = {f.name: f.monotone for f in catalogue(declared(web_30d="rising", web_days_since="falling"))}
+    assert {name: sign for name, sign in made.items() if sign} == {"web_30d": 1, "web_days_since": -1}
+    with pytest.raises(
+        ConfigError, match="the plan 'law' declares the feature 'industry' rising: a category has no order"
+    ):
+        catalogue(declared(industry="rising"))
+    with pytest.raises(
+        ConfigError, match="'web_31d' falling: it has none of that name; near it: web_30d, web_365d, web_7d"
+    ):
+        catalogue(declared(web_31d="falling"))
 
 
 def test_the_sql_of_the_matrix_is_what_was_read_and_agreed() -> None:

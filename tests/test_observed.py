@@ -151,7 +151,11 @@ def test_a_part_that_what_was_observed_speaks_against_tells_no_family() -> None:
     contrary = ((value > 2) & (against["log_odds"] > 0)) | ((value <= 2) & (against["log_odds"] < 0))
     assert contrary.sum() > 50
     assert (against.loc[contrary, "proven"] == "family").all()
-    assert (against.loc[~contrary, "proven"] == plain.loc[~contrary, "proven"]).all()
+    mail = pd.to_numeric(against["value"].where(against["feature"] == "email_90d"))
+    odd = ((mail == 0) & (against["log_odds"] > 0)) | ((mail > 0) & (against["log_odds"] < 0))
+    assert (against.loc[odd, "proven"] == "family").all(), "no rate bears it out"
+    same = ~contrary & ~odd
+    assert (against.loc[same, "proven"] == plain.loc[same, "proven"]).all()
     lines = families(against, features)
     website = lines[lines["family"] == "website"].merge(
         against.loc[contrary, ["account_id", "as_of"]].assign(contrary=True), how="left", on=["account_id", "as_of"]
@@ -161,3 +165,14 @@ def test_a_part_that_what_was_observed_speaks_against_tells_no_family() -> None:
     assert told["proven"].all()
     assert told["feature"].isna().any()
     assert (families(plain, features)["feature"] == "web_30d").sum() > (lines["feature"] == "web_30d").sum()
+
+
+def test_an_odd_reason_needs_a_rate_that_bears_it_out() -> None:
+    """Nothing happened, and it raises; or something did, and it lowers: told only where accounts like it say so."""
+    web = next(f for f in FEATURES if f.name == "web_30d")
+    column, log_odds = pd.Series([0.0, 0.0, 3.0, 3.0, np.nan]), np.array([0.4, -0.4, 0.4, -0.4, 0.4])
+    unsure = Observed(0.1, {})
+    assert unsure.against(web, column, log_odds).tolist() == [True, False, False, True, False]
+    assert not unsure.against(replace(web, unit="days"), column, log_odds).any(), "of days no direction is expected"
+    contrary = _split(rate_of_many=0.02, rate_of_few=0.3)
+    assert contrary.against(web, column[:4], log_odds[:4]).tolist() == [False, True, True, False]

@@ -13,9 +13,13 @@ import pandas as pd
 import pytest
 
 from matrix_sample import matrix
-from tierwise.config import load_workspace
+from tierwise.config import Plan, load_workspace
+from tierwise.config.icp import Icp
+from tierwise.config.load import PlanFiles
 from tierwise.config.plan import Candidate, Setting
+from tierwise.config.policy import Plays, Policy
 from tierwise.errors import BundleError, ConfigError
+from tierwise.jobs.intake import question
 from tierwise.jobs.train import train
 from tierwise.jobs.workspace import check
 from tierwise.learning import Affine, PropensityModel
@@ -161,3 +165,13 @@ def test_what_may_be_set_can_be_learned_with_to_its_ends(kind: str) -> None:
             made = make(Candidate(kind=kind, settings={name: value}), SAMPLE.features, {}, threads=1, seed=7)
             few: SidesClassifier = made.again(**({"rounds": 3} if "rounds" in made.get_params() else {}))
             assert np.isfinite(few.fit(SAMPLE.frame, y).decision_function(SAMPLE.frame)).all(), (name, value)
+
+
+def test_a_setting_said_as_it_is_by_default_changes_no_question(tmp_path: Path) -> None:
+    def asked(**features: object) -> str:
+        plan = Plan.model_validate({"plan": "p", "features": features})
+        return question(PlanFiles(plan, Policy(), Plays(), Icp(), tmp_path))
+
+    assert asked() == asked(signal={"objections": [], "initiators": ["buyer"]}, monotone={})
+    assert asked() != asked(signal={"objections": ["bounce"]})
+    assert asked() != asked(monotone={"web_7d": "rising"})

@@ -151,6 +151,9 @@ class Signals(Frozen):
     initiators: tuple[Literal["buyer", "seller"], ...] = ("buyer",)
     channels: dict[str, Channel] = {}
     """The channels that count as signal; activities of any other channel do not."""
+    objections: tuple[str, ...] = ()
+    """Activity kinds that say no, or nothing (an unsubscribe, a bounce): of whatever channel, they count as no signal.
+    """
     triggers: tuple[str, ...] = ()
     """Activity kinds that are dynamic signals: leadership_change, funding, product_launch, strategy_shift."""
     value_of: tuple[str, ...] = ()
@@ -164,6 +167,9 @@ class Signals(Frozen):
     def _ordered(self) -> Signals:
         if list(self.windows_days) != sorted(set(self.windows_days)):
             raise ValueError("windows_days must rise and not repeat")
+        counted = {*self.triggers, *self.value_of, *(k for c in self.channels.values() for k in c.kinds)}
+        if both := sorted(counted & set(self.objections)):
+            raise ValueError(f"{', '.join(both)}: named among objections, which count as no signal, and counted too")
         return self
 
 
@@ -172,6 +178,8 @@ class Features(Frozen):
 
     fit: tuple[Attribute, ...] = ()
     signal: Signals = Signals()
+    monotone: dict[str, Literal["rising", "falling"]] = {}
+    """Features along which the log-odds may only rise, or only fall, with the number; never categories."""
 
 
 Setting = int | float

@@ -1,9 +1,10 @@
-"""Which features tell anything: their contributions against outcomes of accounts that the model had not seen.
+"""Which measures tell anything: their contributions against outcomes of accounts that the model had not seen.
 
 A reason that is shown must be more than noise. The model's own estimator is learned again on the older rows of one half
 of the account families, and its contributions are held against the newer outcomes of the other half, and the other way
-round. With c a feature's contribution less its mean on that date, and p the probability without it, the sum of
-c (y - p) is zero in the mean for a feature that tells nothing, whatever else is true. Its z is over account families.
+round. With c a measure's contribution less its mean on that date, and p the probability without it, the sum of
+c (y - p) is zero in the mean for a measure that tells nothing, whatever else is true. Its z is over account families.
+Windows of one measure overlap, and a model may share its worth out among them in many ways: they are held together.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ Mask = npt.NDArray[np.bool_]
 
 Proof = Literal["part", "family", ""]
 CHANCE = 0.01
-"""A feature that tells nothing is proven in so many trainings (one-sided)."""
+"""A measure that tells nothing is proven in so many trainings (one-sided)."""
 LEAST_EACH = 10
 """Rows with and without the outcome that each side of a half needs."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The z of each feature, and of each (side, family); empty where there was too little history to measure."""
+    """The z of each measure, and of each (side, family); empty where there was too little history to measure."""
 
-    features: Mapping[str, float]
+    measures: Mapping[str, float]
     families: Mapping[tuple[str, str], float]
     accounts: int = 0
     outcomes: int = 0
@@ -49,17 +50,17 @@ class Evidence:
     @property
     def measured(self) -> bool:
         """Whether anything was."""
-        return bool(self.features)
+        return bool(self.measures)
 
     def proves(self, z: float | None) -> bool:
         """Whether a z is more than chance; where nothing was measured, everything stands."""
         return not self.measured or (z is not None and z > norm.ppf(1 - CHANCE))
 
     def of(self, feature: Feature) -> Proof:
-        """What is proven of a feature: it and its family, its family alone, or nothing that may be shown."""
+        """What is proven of a feature: its measure and its family, its family alone, or nothing that may be shown."""
         if not self.of_family(feature.side, family_of(feature)):
             return ""
-        return "part" if self.proves(self.features.get(feature.name)) else "family"
+        return "part" if self.proves(self.measures.get(measure_of(feature))) else "family"
 
     def of_family(self, side: str, family: str) -> bool:
         """Whether a family tells anything."""
@@ -72,18 +73,21 @@ class Evidence:
             "chance": CHANCE,
             "accounts": self.accounts,
             "outcomes": self.outcomes,
-            "features": {name: round(z, 4) for name, z in self.features.items()},
+            "measures": {name: round(z, 4) for name, z in self.measures.items()},
             "families": families,
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any] | None) -> Evidence:
-        """What `to_dict` wrote; of a bundle that holds none, nothing was measured."""
+        """What `to_dict` wrote; of a bundle that holds none, nothing was measured.
+
+        Older bundles hold the z of each feature: their features name no measure, and are one by themselves.
+        """
         if not data:
             return cls({}, {})
         families = {(str(line["side"]), str(line["family"])): float(line["z"]) for line in data["families"]}
-        features = {str(name): float(z) for name, z in data["features"].items()}
-        return cls(features, families, int(data["accounts"]), int(data["outcomes"]))
+        measures = {str(name): float(z) for name, z in (data.get("measures") or data["features"]).items()}
+        return cls(measures, families, int(data["accounts"]), int(data["outcomes"]))
 
 
 def family_of(feature: Feature) -> str:
@@ -91,8 +95,13 @@ def family_of(feature: Feature) -> str:
     return feature.family or feature.name.replace("_", " ")
 
 
+def measure_of(feature: Feature) -> str:
+    """What a feature counts together with its other windows; without a measure, it is one by itself."""
+    return feature.measure or feature.name
+
+
 def evidence(model: PropensityModel, matrix: Matrix) -> Evidence:
-    """Measure every feature and family of a model on eligible, mature rows, by models of their own."""
+    """Judge every measure and family of a model on eligible, mature rows, by models of their own."""
     return evidence_of(model.estimator, model.features, matrix)
 
 
@@ -119,15 +128,14 @@ def evidence_of(estimator: SidesClassifier, features: Sequence[Feature], matrix:
     for (_, judge), (part, base) in zip(halves, side_by_side(pieces, estimator.threads), strict=True):
         parts[judge], rest[judge] = part, base
     parts, rest, y = parts[newer], rest[newer], y[newer]
-    groups = family_groups(features)
+    measures, groups = measure_groups(features), family_groups(features)
     stratum = 2 * as_of[newer].astype("datetime64[M]").astype(np.int64) + half[newer]
     families = rows["family_id"].to_numpy()[newer]
-    wide = np.column_stack([parts, *(parts[:, columns].sum(axis=1) for columns in groups.values())])
-    z = [z_of(c, rest + parts.sum(axis=1), y, stratum, families) for c in wide.T]
-    names = [f.name for f in features]
+    sums = [parts[:, columns].sum(axis=1) for columns in (*measures.values(), *groups.values())]
+    z = [z_of(c, rest + parts.sum(axis=1), y, stratum, families) for c in sums]
     return Evidence(
-        dict(zip(names, z, strict=False)),
-        dict(zip(groups, z[len(names) :], strict=True)),
+        dict(zip(measures, z, strict=False)),
+        dict(zip(groups, z[len(measures) :], strict=True)),
         int(rows.loc[newer, "account_id"].nunique()),
         int(y.sum()),
     )
@@ -138,6 +146,14 @@ def family_groups(features: Sequence[Feature]) -> dict[tuple[str, str], list[int
     groups: dict[tuple[str, str], list[int]] = {}
     for j, feature in enumerate(features):
         groups.setdefault((feature.side, family_of(feature)), []).append(j)
+    return groups
+
+
+def measure_groups(features: Sequence[Feature]) -> dict[str, list[int]]:
+    """Measure -> the positions of its features, in the features' order."""
+    groups: dict[str, list[int]] = {}
+    for j, feature in enumerate(features):
+        groups.setdefault(measure_of(feature), []).append(j)
     return groups
 
 

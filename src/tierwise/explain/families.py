@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tierwise.explain.evidence import measure_of
 from tierwise.explain.observed import Observed
 from tierwise.explain.reasons import format_value
 from tierwise.features.catalogue import LONGEST_AGO, slug
@@ -21,7 +22,7 @@ COLUMNS = (*KEYS, "side", "family", "log_odds", "parts", "proven", "feature", "v
 SLIGHT = 0.05
 """A family of less than this share of the account's largest is not worth a line."""
 HARD_TO_SAY = ("fading activities", "log ratio", "share")
-"""Units that a part is told in only if it weighs twice as much as one that is easily said."""
+"""Units that a part is told in only if no part of its measure is easily said."""
 COUNTED = ("activities", "contacts", "events", "opportunities")
 
 
@@ -30,9 +31,9 @@ def families(said: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
 
     said: what `reasons` gives, in its order. Columns: account_id, as_of, side, family, log_odds, parts (how many),
     proven (whether the family tells at all), and of its most telling part feature, value and value_as_of; newest (days
-    since the family's newest activity, NaN where nothing says). The most telling part is the largest that is proven by
-    itself (which no observed rate speaks against: see `reasons`) and points as the family does; without one, feature
-    and value are null.
+    since the family's newest activity, NaN where nothing says). The most telling part is of the measure with the
+    largest sum that points as the family does, and there the largest that is proven (see `reasons`) and points as the
+    family does; without one, feature and value are null.
     """
     if not len(said):
         return said.assign(parts=0, newest=np.nan, proven=True)[list(COLUMNS)]
@@ -194,14 +195,19 @@ def _telling(
     said: pd.DataFrame, features: Sequence[Feature], group: npt.NDArray[np.int64], sums: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.int64]:
     """The position of each group's most telling part; -1 where there is none."""
+    named = {f.name: f for f in features}
     hard = {f.name for f in features if f.unit in HARD_TO_SAY}
-    known = {f.name for f in features}
-    log_odds = said["log_odds"].to_numpy(dtype=np.float64)
     names = said["feature"]
-    weight = np.where(names.isin(hard), 0.5, 1.0) * np.abs(log_odds)
-    able = (said["proven"].to_numpy() == "part") & (np.sign(log_odds) == np.sign(sums)[group]) & names.isin(known)
+    log_odds = said["log_odds"].to_numpy(dtype=np.float64)
+    direction = np.sign(sums)[group]
+    measures, _ = pd.factorize(names.map({name: measure_of(f) for name, f in named.items()}).fillna(names))
+    _, measure = np.unique(group * (int(measures.max()) + 1) + measures, return_inverse=True)
+    worth = np.bincount(measure, weights=log_odds)[measure] * direction
+    able = (said["proven"].to_numpy() == "part") & (log_odds * direction > 0) & (worth > 0) & names.isin(named)
     place = np.flatnonzero(able)
-    place = place[np.lexsort((place, -weight[place], group[place]))]
+    place = place[
+        np.lexsort((place, -np.abs(log_odds[place]), names.isin(hard).to_numpy()[place], -worth[place], group[place]))
+    ]
     best = np.full(len(sums), -1, dtype=np.int64)
     which, at = np.unique(group[place], return_index=True)
     best[which] = place[at]

@@ -26,6 +26,8 @@ LEAST_ACCOUNTS = 50
 NONE_SHARE = 0.05
 """Zeros are a bin of their own from this share on."""
 HAD = "had the outcome"
+OF_ACTS = ("activities", "fading activities", "contacts", "events")
+"""Units of what buyers did: more of it is expected to raise, none of it to lower."""
 CAP = 0.9
 """What counts as seen in training: up to this quantile of the values above zero."""
 
@@ -65,6 +67,16 @@ class Observed:
         if kept is None:
             return np.zeros(len(column), dtype=np.int64)
         return np.array([self._side(cell) for cell in kept["cells"]], dtype=np.int64)[_places(kept, column)]
+
+    def against(self, feature: Feature, column: pd.Series, log_odds: Floats) -> npt.NDArray[np.bool_]:
+        """Where a reason would mislead a reader: the rate of accounts of its value surely lies on the other side, or
+        the reason is odd (nothing happened, and it raises; something did, and it lowers) and no rate bears it out."""
+        sides = self.sides(feature, column) * np.sign(log_odds)
+        if feature.unit not in OF_ACTS:
+            return np.asarray(sides < 0)
+        value = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        odd = np.where(np.isnan(value), 0, np.where(value > 0, 1, -1)) * log_odds < 0
+        return np.asarray(np.where(odd, sides <= 0, sides < 0))
 
     def turned(self, feature: Feature, before: Any, after: Any) -> int:
         """Where a value's rate surely moved with it: 1 up, -1 down, 0 where the two are not told apart."""

@@ -36,8 +36,8 @@ def reasons(
     Columns: account_id, as_of, side (fit, signal, or calibration: what a calibrator that is no affine map adds), family
     (what people call it together with its like), feature, value (text, null if missing), value_as_of (a signal's is
     as_of, a tracked attribute's its last change, none for today's attributes), log_odds (calibrated), words, proven (by
-    the evidence `found` in training: `part`, where the feature and its family are seen to tell, and the `observed` rate
-    of accounts of this value does not surely point the other way; `family`, where the family alone is to be named;
+    the evidence `found` in training: `part`, where its measure and its family are seen to tell, and the `observed` rate
+    of accounts of this value does not speak against it; `family`, where the family alone is to be named;
     empty: neither is shown). For each row of the matrix, base + the sum of log_odds = the calibrated
     log-odds.
 
@@ -61,7 +61,7 @@ def reasons(
         if len(here):
             values[here], words[here] = _say(feature, frame[feature.name], row[here])
         if len(here) and observed is not None:
-            against = observed.sides(feature, frame[feature.name])[row[here]] * log_odds[here] < 0
+            against = observed.against(feature, frame[feature.name].iloc[row[here]], log_odds[here])
             proven[here[against & (proven[here] == "part")]] = "family"
     words[which == len(features)] = CALIBRATION_WORDS
     sides = np.array([*(f.side for f in features), CALIBRATION], dtype=object)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Literal
 
 from tierwise.errors import ConfigError
 from tierwise.features.feature import NOT_KNOWN, Feature, Missing
@@ -62,7 +65,24 @@ def catalogue(plan: Plan) -> tuple[Feature, ...]:
                 where=f"models/{plan.plan}/model.yaml",
             )
         seen.add(feature.name)
-    return features
+    return _monotone(features, plan)
+
+
+def _monotone(features: Sequence[Feature], plan: Plan) -> tuple[Feature, ...]:
+    """The features with the directions that the plan declares."""
+    declared, named = plan.features.monotone, {f.name: f for f in features}
+    for name, direction in declared.items():
+        if name in named and named[name].kind != "category":
+            continue
+        near = ", ".join(get_close_matches(name, named)) or "none"
+        raise ConfigError(
+            f"the plan '{plan.plan}' declares the feature '{name}' {direction}",
+            found="a category has no order" if name in named else f"it has none of that name; near it: {near}",
+            do="Name a number or a flag of the plan in features.monotone, or take the line out",
+            where=f"models/{plan.plan}/model.yaml",
+        )
+    signs: Mapping[str | None, Literal[-1, 0, 1]] = {"rising": 1, "falling": -1, None: 0}
+    return tuple(replace(f, monotone=signs[declared.get(f.name)]) for f in features)
 
 
 def fit_feature(attribute: Attribute) -> str:
@@ -156,39 +176,49 @@ def _activity(plan: Plan) -> list[Feature]:
     for measure, (channel, kind) in measures(plan).items():
         words, things, family = measure_words(channel, kind), counted(channel, kind), channel_family(channel)
         features += [
-            _number(f"{measure}_{w}d", "activities", f"{things} in {w} days", family, w) for w in signal.windows_days
+            _number(f"{measure}_{w}d", "activities", f"{things} in {w} days", family, w, measure=measure)
+            for w in signal.windows_days
         ]
         if kind is None:
             fading = f"recent {words}, halved every {{}} days"
             features += [
-                _number(f"{measure}_decayed_{h}d", "fading activities", fading.format(h), family, 4 * h)
+                _number(
+                    f"{measure}_decayed_{h}d", "fading activities", fading.format(h), family, 4 * h, measure=measure
+                )
                 for h in signal.half_lives_days
             ]
             said = f"days since the newest {words}"
-            features.append(_number(f"{measure}_days_since", "days or never", said, family, absent="none seen yet"))
+            features.append(
+                _number(f"{measure}_days_since", "days or never", said, family, absent="none seen yet", measure=measure)
+            )
     for w in trend_windows(plan):
         words = f"buyer activity of {w} days over the {w} before, one added to each"
-        features.append(_number(f"signals_trend_{w}d", "log ratio", words, ALL_ACTIVITY, 2 * w))
+        features.append(_number(f"signals_trend_{w}d", "log ratio", words, ALL_ACTIVITY, 2 * w, measure="signals"))
     for kind in signal.value_of:
         words = f"value of {spoken(kind)}"
         features += [
-            _number(f"{slug(kind)}_value_{w}d", "value", f"{words} in {w} days", words, w) for w in signal.windows_days
+            _number(
+                f"{slug(kind)}_value_{w}d", "value", f"{words} in {w} days", words, w, measure=f"{slug(kind)}_value"
+            )
+            for w in signal.windows_days
         ]
     return features
 
 
 def _number(
-    name: str, unit: str, words: str, family: str, window: int | None = None, absent: str = NOT_KNOWN
+    name: str, unit: str, words: str, family: str, window: int | None = None, absent: str = NOT_KNOWN, measure: str = ""
 ) -> Feature:
     """A number of the signal side, said as `words: value`; one that is absent is known not to be there so far."""
     missing: Missing = "value" if absent == NOT_KNOWN else "beyond"
-    return Feature(name, "signal", "number", unit, f"{words}: {{value}}", window, missing, absent, family=family)
+    return Feature(
+        name, "signal", "number", unit, f"{words}: {{value}}", window, missing, absent, family=family, measure=measure
+    )
 
 
 def _people(plan: Plan) -> list[Feature]:
     group = plan.features.signal.buying_group
     features = [
-        _number(f"contacts_{w}d", "contacts", f"contacts active in {w} days", BUYING_GROUP, w)
+        _number(f"contacts_{w}d", "contacts", f"contacts active in {w} days", BUYING_GROUP, w, measure="contacts")
         for w in contact_windows(plan)
     ]
     if not group.known:
@@ -211,7 +241,14 @@ def role_words(role: str) -> str:
 
 def _triggers(plan: Plan) -> list[Feature]:
     return [
-        _number(f"trigger_{slug(kind)}_{w}d", "events", f"{spoken(kind)} in {w} days", spoken(kind), w)
+        _number(
+            f"trigger_{slug(kind)}_{w}d",
+            "events",
+            f"{spoken(kind)} in {w} days",
+            spoken(kind),
+            w,
+            measure=f"trigger_{slug(kind)}",
+        )
         for kind in plan.features.signal.triggers
         for w in TRIGGER_WINDOWS
     ]

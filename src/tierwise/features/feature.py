@@ -33,3 +33,6 @@ class Feature:
     """Whether the log-odds may only rise (1) or only fall (-1) with a number; never of a category."""
     family: str = ""
     """What people call it together with its like ("website"); without one, a feature is a family of its own."""
+    measure: str = ""
+    """What it counts, over whatever window and however faded: features of one measure overlap, and only together do
+    they say what it is worth. Without one, a feature is a measure of its own."""

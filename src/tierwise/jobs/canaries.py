@@ -84,7 +84,7 @@ def judged_noise(trained: Trained, matrix: Matrix, seed: int) -> dict[str, Any]:
     found = evidence_of(blank, features, replace(known, frame=frame, features=features))
     shown = {f.name: found.measured and found.of(f) == "part" for f in NOISE}
     lines = [
-        line | {"z": found.features.get(line["feature"]), "shown": shown[line["feature"]]} for line in said["lines"]
+        line | {"z": found.measures.get(line["feature"]), "shown": shown[line["feature"]]} for line in said["lines"]
     ]
     return said | {"lines": lines, "judged": found.measured}
 

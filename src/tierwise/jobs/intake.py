@@ -143,9 +143,12 @@ def check_whole(recovered: Recovered) -> None:
 
 
 def question(files: PlanFiles) -> str:
-    """SHA-256 of what a model answers: outcome, cohort and features; a bundle for another is not scored with."""
+    """SHA-256 of what a model answers: outcome, cohort and features; a bundle for another is not scored with.
+
+    Only what the plan sets otherwise than by default counts: a setting that a newer version adds changes no question.
+    """
     plan = files.plan
-    said = [part.model_dump_json() for part in (plan.outcome, plan.cohort, plan.features)]
+    said = [part.model_dump_json(exclude_defaults=True) for part in (plan.outcome, plan.cohort, plan.features)]
     return hashlib.sha256("\0".join(said).encode()).hexdigest()
 
 

@@ -99,7 +99,7 @@ def train(
         meta = said | _meta(tried.trained, tried.matrix, evaluation, in_the_past(files)) | {"value": values["value"]}
         number, version = _registered(registry, files, tried, meta, beside["beside_live"])
         live = any("champion" in v.aliases for v in registry.versions(name) if v.number == number)
-        values |= {"views": meta["views"], "reasons_measured": bool(meta["evidence"]["features"])} | beside
+        values |= {"views": meta["views"], "reasons_measured": bool(meta["evidence"]["measures"])} | beside
         answer = publish_yes(workspace, files, values, tried.stand, number, version, live=live, store=store)
     return TrainResult(
         name, tried.stand, number, live, version, meta["evaluation"], tried.findings, files.folder / "card.md",

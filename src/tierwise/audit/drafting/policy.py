@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tierwise.audit.drafting.signals import OBJECTIONS
+from tierwise.audit.drafting.signals import OBJECTIONS, no_signals
+from tierwise.audit.drafting.text import scalar
 from tierwise.data import Query
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 def policy_text(warehouse: Warehouse) -> str:
     """policy.yaml, with the negative triggers that the activities hold."""
     found = warehouse.frame(Query("SELECT DISTINCT kind FROM activities WHERE kind IS NOT NULL"))["kind"]
-    objections = [k for k in OBJECTIONS if k in set(found)]
-    triggers = "\n".join(f"  - {{kind: {k}, days: 365}}" for k in objections)
+    objections = no_signals(found, OBJECTIONS)
+    triggers = "\n".join(f"  - {{kind: {scalar(k)}, days: 365}}" for k in objections)
     return f"""\
 # Tiers: scores are percentiles of the training cohort, 0 to 100. A band means "at least".
 policy: v1

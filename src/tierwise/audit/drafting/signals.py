@@ -13,12 +13,18 @@ from tierwise.audit.reach import sustained_from
 from tierwise.audit.roles import role_clock
 from tierwise.audit.shifts import Volumes, volumes
 from tierwise.data import Query
+from tierwise.features.catalogue import slug
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from tierwise.data import Warehouse
 
 TRIGGERS = ("leadership_change", "funding", "product_launch", "strategy_shift")
-OBJECTIONS = ("unsubscribe", "objection", "do_not_contact")
+OBJECTIONS = ("unsubscribe", "unsubscribed", "objection", "do_not_contact", "opt_out", "opted_out")
+"""Kinds by which somebody says that they want none of it."""
+FAILURES = ("bounce", "bounced", "dropped", "spam_report", "spamreport", "complaint")
+"""Kinds of what never arrived, or was not wanted."""
 LEAST_SHARE = 0.02
 """A kind with less of its channel's activities gets no feature of its own."""
 LATE_DAYS = 30
@@ -68,7 +74,7 @@ def channels(warehouse: Warehouse) -> tuple[list[ChannelLine], list[str]]:
             WHERE initiator = 'buyer' AND NOT list_contains($others, coalesce(kind, '')) GROUP BY channel, day
             ORDER BY channel, day
             """,
-            {"others": [*TRIGGERS, *OBJECTIONS]},
+            {"others": [*TRIGGERS, *no_signals(found["kind"])]},
         )
     )
     lines, counted = [], volumes(warehouse, ("buyer",))
@@ -79,7 +85,7 @@ def channels(warehouse: Warehouse) -> tuple[list[ChannelLine], list[str]]:
         seen = counted.shift(ours, since)
         jumps = seen is not None and seen.rises
         since = seen.at if seen is not None and seen.rises else since
-        own = found[(found["channel"] == channel) & ~found["kind"].isin([*TRIGGERS, *OBJECTIONS])]
+        own = found[(found["channel"] == channel) & ~found["kind"].isin([*TRIGGERS, *no_signals(found["kind"])])]
         kinds = [
             kind
             for kind in told_apart(own.loc[own["n"] >= LEAST_SHARE * own["n"].sum(), "kind"].dropna())
@@ -88,6 +94,15 @@ def channels(warehouse: Warehouse) -> tuple[list[ChannelLine], list[str]]:
         stray = int(rows["n"][[d < since for d in at]].sum())
         lines.append(ChannelLine(str(channel), since, stray, tuple(kinds) if len(kinds) > 1 else (), jumps))
     return lines, [k for k in TRIGGERS if k in set(found["kind"])]
+
+
+def no_signals(kinds: Iterable[str | None], among: Sequence[str] = (*OBJECTIONS, *FAILURES)) -> list[str]:
+    """The kinds that are called like an objection or a failure, in whatever letters, each once.
+
+    >>> no_signals(["SPAMREPORT", "open", "Opted out", None])
+    ['Opted out', 'SPAMREPORT']
+    """
+    return sorted({kind for kind in kinds if isinstance(kind, str) and slug(kind) in among})
 
 
 def _begins_late(counted: Volumes, mask: pd.Series, since: date) -> bool:
@@ -117,6 +132,7 @@ def value_kinds(warehouse: Warehouse) -> list[str]:
 def signal_lines(warehouse: Warehouse, begins: date, days: int) -> list[str]:
     """The lines under `signal:`."""
     lines, triggers = channels(warehouse)
+    kinds = warehouse.frame(Query("SELECT DISTINCT kind FROM touch WHERE initiator = 'buyer'"))["kind"]
     said = [_channel(line, begins) for line in lines]
     if not lines:
         said = [*comments([_no_channel(warehouse)], "      "), "      {}"]
@@ -126,6 +142,7 @@ def signal_lines(warehouse: Warehouse, begins: date, days: int) -> list[str]:
         "  signal:  # what they do; seller activity is effort, never signal",
         "    channels:  # windows that reach before tracked_from are missing, not zero",
         *said,
+        f"    objections: {listed(no_signals(kinds))}  # kinds that say no, or nothing: they count as no signal",
         f"    triggers: {listed(triggers)}",
         f"    value_of: {listed(value_kinds(warehouse))}  # kinds whose value is summed, like an amount",
         f"    windows_days: {list(wide)}  # how far back things are counted{bounded}",

@@ -80,6 +80,9 @@ def signals(signal: Signals) -> Step:
             test += f" AND t.occurred_at >= $from_{n}"
         counted.append(f"({test})")
     is_signal = " OR ".join(counted) or "FALSE"
+    if signal.objections:
+        params["objections"] = list(signal.objections)
+        is_signal = f"({is_signal}) AND NOT coalesce(list_contains($objections, t.kind), FALSE)"
     day = f"(epoch_us({{}}) - p.phase) // {DAY_US}"
     return "signals", Query(
         f"""
