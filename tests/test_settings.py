@@ -18,6 +18,7 @@ from tierwise.config.icp import Icp
 from tierwise.config.load import PlanFiles
 from tierwise.config.plan import Candidate, Setting
 from tierwise.config.policy import Plays, Policy
+from tierwise.config.yaml_lines import Document
 from tierwise.errors import BundleError, ConfigError
 from tierwise.jobs.intake import question
 from tierwise.jobs.train import train
@@ -170,7 +171,7 @@ def test_what_may_be_set_can_be_learned_with_to_its_ends(kind: str) -> None:
 def test_a_setting_said_as_it_is_by_default_changes_no_question(tmp_path: Path) -> None:
     def asked(**features: object) -> str:
         plan = Plan.model_validate({"plan": "p", "features": features})
-        return question(PlanFiles(plan, Policy(), Plays(), Icp(), tmp_path))
+        return question(PlanFiles(plan, Policy(), Plays(), Icp(), tmp_path, Document()))
 
     assert asked() == asked(signal={"objections": [], "initiators": ["buyer"]}, monotone={})
     assert asked() != asked(signal={"objections": ["bounce"]})

@@ -44,8 +44,8 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 def test_the_sections_stand_in_order_and_the_same_values_give_the_same_bytes(html: str) -> None:
     assert re.findall(r'<section id="(\w+)">', html) == [
-        "evidence", "gate", "candidates", "trials", "random", "probability", "importance", "dependence", "points",
-        "segments", "canaries", "rubric", "columns",
+        "evidence", "capacity", "gate", "candidates", "trials", "random", "probability", "importance", "dependence",
+        "points", "segments", "canaries", "rubric", "columns",
     ]  # fmt: skip
     assert training_page(page()) == html
     assert "nan" not in re.sub(r"<style>.*?</style>", "", html, flags=re.S).lower().replace("finance", "")

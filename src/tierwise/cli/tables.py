@@ -52,7 +52,7 @@ def by_owner(result: ScoreResult) -> None:
 
 def trained(result: TrainResult) -> None:
     """What the training says: figures of the unseen slice beside the base rate and the baselines, and calibration."""
-    from tierwise.governance import better_unseen, calibration_words, choice_words
+    from tierwise.governance import better_unseen, calibration_words, capacity_words, choice_words
     from tierwise.governance.names import in_words, named
 
     e = result.evaluation
@@ -69,7 +69,7 @@ def trained(result: TrainResult) -> None:
     table(title, ("", "AUC", "average precision", "log-loss"), rows, right=(1, 2, 3))
     print("In brackets: 95% intervals.")
     line(f"* chosen: {in_words(choice_words(e), e['metrics'])}.", indent="  ")
-    for sentence in filter(None, (better_unseen(e), calibration_words(e["calibration"]))):
+    for sentence in filter(None, (better_unseen(e), calibration_words(e["calibration"]), *capacity_words(e))):
         line(f"{in_words(sentence, e['metrics'])}.", indent="  ")
     print(f"Version {result.number}, {result.model_version[:12]}; card: {result.card}")
 

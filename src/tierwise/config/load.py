@@ -8,7 +8,7 @@ import re
 import types
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -46,13 +46,18 @@ Loc = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class PlanFiles:
-    """One plan with the files beside it; `folder` is models/<plan>."""
+    """One plan with the files beside it; `folder` is models/<plan>, `written` its model.yaml as it was read."""
 
     plan: Plan
     policy: Policy
     plays: Plays
     icp: Icp
     folder: Path
+    written: Document = field(repr=False, compare=False)
+
+    def where(self, *path: str | int) -> str:
+        """The file and line of a path of model.yaml, or of the nearest part of it: `models/main/model.yaml:12`."""
+        return f"models/{self.folder.name}/model.yaml:{self.written.line(path)}"
 
 
 @dataclass(frozen=True)
@@ -269,6 +274,8 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plan_files(folder: Path, name: str, environ: Mapping[str, str], faults: list[str]) -> PlanFiles | None:
+    documents: dict[str, Document] = {}
+
     def one(model: type[M], stem: str) -> M | None:
         file = f"models/{name}/{stem}.yaml"
         path = folder / file
@@ -277,6 +284,7 @@ def _plan_files(folder: Path, name: str, environ: Mapping[str, str], faults: lis
         document = _read(path, file, faults)
         if document is None:
             return None
+        documents[stem] = document
         says = document.value.get("plan") if isinstance(document.value, dict) else None
         if stem == "model" and isinstance(says, str) and says != name:
             document.faults.append(Fault(document.line(("plan",)), ("plan",), f"says '{says}' in the folder '{name}'"))
@@ -291,7 +299,7 @@ def _plan_files(folder: Path, name: str, environ: Mapping[str, str], faults: lis
     plays, icp = one(Plays, "plays"), one(Icp, "icp")
     if plan is None or policy is None or plays is None or icp is None:
         return None
-    return PlanFiles(plan, policy, plays, icp, folder / "models" / name)
+    return PlanFiles(plan, policy, plays, icp, folder / "models" / name, documents["model"])
 
 
 def _model(model: type[M], document: Document, file: str, environ: Mapping[str, str], faults: list[str]) -> M | None:

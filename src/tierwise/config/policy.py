@@ -148,6 +148,7 @@ class Policy(Frozen):
     time_in_tier: TimeInTier = TimeInTier()
     negative_triggers: tuple[NegativeTrigger, ...] = ()
     capacity: dict[Literal["tier_1", "tier_2"], Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    """How many accounts the team can work in a tier at one as_of; a tier without a number has room for all."""
 
     @model_validator(mode="after")
     def _rows_make_sense(self) -> Policy:
@@ -164,6 +165,18 @@ class Policy(Frozen):
             if r.tier == "tier_1" and FIT_BANDS.index(r.fit) < FIT_BANDS.index(self.minimum_fit):
                 raise ValueError(f"row {r.row} asks for less fit than minimum_fit")
         return self
+
+    @property
+    def workable(self) -> dict[str, int]:
+        """How many accounts the team can work at one as_of, down to each tier; up to the first that states no capacity.
+
+        >>> Policy(capacity={"tier_1": 50, "tier_2": 200}).workable, Policy(capacity={"tier_2": 200}).workable
+        ({'tier_1': 50, 'tier_2': 250}, {})
+        """
+        first, second = self.capacity.get("tier_1"), self.capacity.get("tier_2")
+        if first is None:
+            return {}
+        return {"tier_1": first} if second is None else {"tier_1": first, "tier_2": first + second}
 
     def version(self) -> str:
         """The policy's name and 8 hex digits of its content's SHA-256: another one when any rule changes."""

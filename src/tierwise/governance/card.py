@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tierwise.governance.names import in_words, named
@@ -172,15 +172,23 @@ def _views(meta: Mapping[str, Any]) -> list[str]:
 
 
 def _lift(evaluation: Mapping[str, Any]) -> list[str]:
+    figures, ends = (("capture", _share), ("lift", _decimal)), ("", "_low", "_high")
     rows = [
         [
             _share(line.get("share")),
-            f"{_share(line.get('capture'))} ({_share(line.get('capture_low'))} to {_share(line.get('capture_high'))})",
-            f"{_decimal(line.get('lift'))} ({_decimal(line.get('lift_low'))} to {_decimal(line.get('lift_high'))})",
+            *(_range(words, *(line.get(f"{key}{end}") for end in ends)) for key, words in figures),
         ]
         for line in evaluation.get("lift") or ()
     ]
+    for line in (evaluation.get("capacity") or {}).get("lines") or ():
+        head = f"{_number(line['room'])} on each as-of date (the capacity down to {line['name']})"
+        model = [_range(words, *(line["model"][key][e] for e in ("value", "low", "high"))) for key, words in figures]
+        rows.append([head, *model])
     return _section("Capture and lift", ["best share of accounts", "capture of outcomes", "lift"], rows)
+
+
+def _range(words: Callable[[Any], str], value: Any, low: Any, high: Any) -> str:
+    return f"{words(value)} ({words(low)} to {words(high)})"
 
 
 def _refused(meta: Mapping[str, Any]) -> list[str]:

@@ -122,3 +122,30 @@ def better_unseen(evaluation: Mapping[str, Any]) -> str:
         return ""
     by = " and ".join([", ".join(ahead[:-1]), ahead[-1]] if len(ahead) > 1 else ahead)
     return f"On the unseen months {other} did better by {by}, but they choose nothing"
+
+
+def capacity_words(evaluation: Mapping[str, Any]) -> list[str]:
+    """What the best accounts held, as many as the team can work; a sentence for each stated capacity, without stops."""
+    found = evaluation.get("capacity") or {}
+    lines = found.get("lines") or []
+    return [_at_capacity(line, [other["name"] for other in lines[: n + 1]], found) for n, line in enumerate(lines)]
+
+
+def _at_capacity(line: Mapping[str, Any], tiers: Sequence[str], found: Mapping[str, Any]) -> str:
+    head = f"At the capacity of {' and '.join(tiers)}, {line['room']:,} accounts on each as-of date (n = {line['n']:,})"
+    told = f"{head}: {_held(line['model'])}; {line['best']} has {_held(line['baselines'][line['best']])}"
+    if not line["full"]:
+        return told
+    dates = "every date" if line["full"] == found["as_ofs"] else f"{line['full']:,} of {found['as_ofs']:,} dates"
+    return f"{told}; on {dates} that is room for every account, and no order is better than another"
+
+
+def _held(figures: Mapping[str, Mapping[str, Any]]) -> str:
+    """Lift and capture with their intervals."""
+    lift, capture = figures["lift"], figures["capture"]
+    ends = ("value", "low", "high")
+    if None in [figure[end] for figure in (lift, capture) for end in ends]:
+        return "a lift that is not known"
+    of, low, high = (f"{lift[end]:.2f}" for end in ends)
+    share, least, most = (f"{capture[end]:.1%}" for end in ends)
+    return f"lift {of} ({low} to {high}), capture {share} ({least} to {most})"

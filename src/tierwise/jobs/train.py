@@ -80,7 +80,7 @@ def train(
     """
     files = workspace.plan(plan)
     name = files.plan.plan
-    check_candidates(files.plan.model.candidates)
+    check_candidates(files.plan.model.candidates, files.where)
     with taken_in(workspace, say, now, files=files) as intake:
         tried = _tried(workspace, files, intake, as_of, say)
         said = about(files, intake, tried.findings, tried.stand)
@@ -138,7 +138,8 @@ def _tried(workspace: Workspace, files: PlanFiles, intake: Intake, as_of: str | 
         with _journal(workspace, files, intake, stand) as journal:
             trained = train_model(
                 matrix, files.plan,
-                threads=workspace.settings.threads, rubric=files.icp.rubric, say=say, journal=journal,
+                threads=workspace.settings.threads, rubric=files.icp.rubric, capacity=files.policy.workable, say=say,
+                journal=journal,
             )  # fmt: skip
     except NoUsableModel as no:
         return _Tried(stand, findings, no, matrix)

@@ -256,7 +256,7 @@ def check(
         with taken_in(workspace, say, now):
             say("the tables keep the contract")
     files = workspace.plan(plan)
-    check_candidates(files.plan.model.candidates)
+    check_candidates(files.plan.model.candidates, files.where)
     with taken_in(workspace, say, now, files=files) as intake:
         reach = _reach(intake, files.plan.outcome)
         found = audit(intake.warehouse, files.plan, reach)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tierwise.config.icp import IcpPoints
@@ -80,14 +80,16 @@ KINDS: Mapping[str, Kind] = {
 """Simplest first: the order in which the one-standard-error rule prefers them."""
 
 
-def check_candidates(candidates: Sequence[Candidate]) -> None:
+def check_candidates(candidates: Sequence[Candidate], where: Callable[..., str] = lambda *path: "") -> None:
     """Whether each candidate can be made with what the plan sets.
+
+    where: the file and line of a path of the plan, as ("model", "candidates", 0, "settings", "bins").
 
     Raises
     ------
     ConfigError : the plan sets what a kind of candidate does not have, or a value that it may not have.
     """
-    for candidate in candidates:
+    for n, candidate in enumerate(candidates):
         may = KINDS[candidate.kind].may
         bad = {name: v for name, v in candidate.settings.items() if name not in may or v not in may[name]}
         if bad:
@@ -99,6 +101,7 @@ def check_candidates(candidates: Sequence[Candidate]) -> None:
                 f"the candidate '{candidate.called}' was to be made with {asked}",
                 found="; ".join(words),
                 do="Mend model.candidates in model.yaml",
+                where=where("model", "candidates", n, "settings", next(iter(bad))),
             )
 
 

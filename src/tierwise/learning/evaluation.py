@@ -14,8 +14,10 @@ import pandas as pd
 from tierwise.config.icp import IcpPoints
 from tierwise.features.feature import Feature
 from tierwise.learning.baselines import rankings, unformed
+from tierwise.learning.capacity import at_capacity
 from tierwise.learning.metrics import SHARES, Interval, Measured, measure
 from tierwise.learning.reliability import calibration_figures
+from tierwise.learning.splits import instants
 
 Floats = npt.NDArray[np.float64]
 
@@ -46,7 +48,8 @@ class Evaluation:
     chosen model's out-of-time rows, forward in time (`comparison.Comparison.to_dict()`). canaries: what must come to
     nothing, and whether it did (`canaries.canaries`). season: whether the base varies by month of the year, and why
     (`season_choice.SeasonTrial.to_dict`); where it does, the chosen model's figures on the test slice have it, those of
-    `candidates`, `folds` and `yardstick` do not.
+    `candidates`, `folds` and `yardstick` do not. capacity: what the best rows of each as_of hold, so many as the team
+    can work (`capacity.at_capacity`); without a line where no capacity is stated.
     """
 
     verdict: str
@@ -72,6 +75,7 @@ class Evaluation:
     calibrators: Mapping[str, Any]
     canaries: Mapping[str, Any]
     season: Mapping[str, Any]
+    capacity: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         """The evaluation as JSON values: floats rounded to 6 digits, what cannot be said as null."""
@@ -105,6 +109,7 @@ class TestReport:
     unformed: dict[str, str]
     calibration: dict[str, Any]
     lift: list[dict[str, float]]
+    capacity: dict[str, Any]
 
 
 def test_report(
@@ -116,8 +121,12 @@ def test_report(
     base_log_odds: float,
     seed: int,
     rubric: Sequence[IcpPoints],
+    capacity: Mapping[str, int],
 ) -> TestReport:
-    """Measure every candidate (calibrated log-odds by name) and baseline on the test rows, and judge the chosen one."""
+    """Measure every candidate (calibrated log-odds by name) and baseline on the test rows, and judge the chosen one.
+
+    capacity: by name, how many accounts of one as_of can be worked.
+    """
     families = frame["family_id"].to_numpy()
     measured = {
         name: measure(y, values, families, probability=True, seed=seed) for name, values in sorted(log_odds.items())
@@ -132,9 +141,10 @@ def test_report(
     verdict, why = _verdict(chosen, comparisons, outcomes)
     metrics = {name: {figure: asdict(m.interval(figure)) for figure in m.names} for name, m in measured.items()}
     calibration = calibration_figures(log_odds[chosen], y, families, base_log_odds)
-    return TestReport(
-        verdict, why, metrics, comparisons, unformed(frame, features, rubric), calibration, _lift(measured[chosen])
-    )
+    as_of = instants(frame["as_of"].to_numpy())
+    worked = at_capacity(y, log_odds[chosen], baselines, as_of, families, capacity, seed=seed)
+    cannot, lift = unformed(frame, features, rubric), _lift(measured[chosen])
+    return TestReport(verdict, why, metrics, comparisons, cannot, calibration, lift, worked)
 
 
 def _compare(model: Measured, baseline: Measured) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ def train_model(
     *,
     threads: int,
     rubric: Sequence[IcpPoints] = (),
+    capacity: Mapping[str, int] = {},
     say: Say = silent,
     journal: Path | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -67,6 +68,7 @@ def train_model(
     the simplest within one paired standard error (by account family) of the best is chosen. The test slice chooses
     nothing. The model that comes back is refitted on all mature rows.
 
+    capacity: by name, how many accounts of one as_of the team can work; lift and capture are reported at it too.
     journal: where finished trials of the search are kept, so that one that was killed goes on.
 
     Raises
@@ -76,7 +78,7 @@ def train_model(
     rows = training_rows(matrix, plan)
     return train_rows(
         rows, divide(rows, plan), plan.model,
-        threads=threads, rubric=rubric, say=say, journal=journal, clock=clock,
+        threads=threads, rubric=rubric, capacity=capacity, say=say, journal=journal, clock=clock,
     )  # fmt: skip
 
 
@@ -105,6 +107,7 @@ def train_rows(
     *,
     threads: int,
     rubric: Sequence[IcpPoints] = (),
+    capacity: Mapping[str, int] = {},
     say: Say = silent,
     journal: Path | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -130,10 +133,11 @@ def train_rows(
         on_test[chosen] = curve(on_test[chosen])
     said = prior_said(prior, rows.features, model.estimator)
     few = provisional_words(rows.outcome_accounts, learning.scorecard_below, said) if provisional else ""
-    report = test_report(test.frame, test.y, on_test, chosen, rows.features, _base(earlier.y), learning.seed, rubric)
+    report = test_report(
+        test.frame, test.y, on_test, chosen, rows.features, _base(earlier.y), learning.seed, rubric, capacity
+    )
     evaluation = Evaluation(
-        verdict=report.verdict,
-        why="; ".join(filter(None, (report.why, few))),
+        **vars(replace(report, why="; ".join(filter(None, (report.why, few))))),
         chosen=chosen,
         chosen_because=because,
         provisional=provisional,
@@ -147,11 +151,6 @@ def train_rows(
         trials=trials,
         yardstick=yardstick(found[chosen].losses, fitted.free, out_of_time.families),
         random_cv=fitted.random,
-        metrics=report.metrics,
-        comparisons=report.comparisons,
-        unformed=report.unformed,
-        calibration=report.calibration,
-        lift=report.lift,
         calibrators=_calibrators(trial.tried, out_of_time),
         canaries=fitted.canaries,
         season=trial.to_dict(model.season),

@@ -128,6 +128,44 @@ def gate_part(values: TrainingPage, w: Words) -> Part | None:
     }
 
 
+def capacity_part(values: TrainingPage, w: Words) -> Part | None:
+    """What the best accounts of each date held, as many as the team can work, beside the best one-line baseline."""
+    found = (evaluation_of(values) or {}).get("capacity")
+    if not isinstance(found, Mapping):
+        return None
+    lines = records(found.get("lines"))
+    tiers = [w.short(line.get("name")) for line in lines]
+    rows, outcomes = whole(found.get("rows")) or 0, whole(found.get("outcomes")) or 0
+    return {
+        "lines": [_worked(line) | {"tiers": " and ".join(tiers[: n + 1])} for n, line in enumerate(lines)],
+        "plan": clean(values.answer.get("plan"), 60),
+        "rows": rows,
+        "outcomes": outcomes,
+        "base_rate": outcomes / rows if rows else None,
+        "dates": whole(found.get("as_ofs")),
+        "fewest": whole(found.get("fewest")),
+        "most": whole(found.get("most")),
+    }
+
+
+def _worked(line: Mapping[str, object]) -> Part:
+    """One capacity: the model's figures, the best baseline's, and the model's less those."""
+    best = str(line.get("best") or "")
+    rankings = (line.get("model"), mapping(line.get("baselines")).get(best), line.get("less"))
+    model, baseline, less = (
+        {key: figure(mapping(found).get(key)) for key in ("precision", "lift", "capture")} for found in rankings
+    )
+    return {
+        "room": whole(line.get("room")),
+        "n": whole(line.get("n")),
+        "full": whole(line.get("full")),
+        "model": model,
+        "best": named(best),
+        "baseline": baseline,
+        "less": less,
+    }
+
+
 def random_part(values: TrainingPage, w: Words) -> Part | None:
     """The same model judged on rows drawn at random and forward in time: how much the former flatters."""
     found = mapping((evaluation_of(values) or {}).get("random_cv"))

@@ -12,6 +12,7 @@ import tierwise.report.words as words
 from tierwise.governance.names import in_text
 from tierwise.report.compared import (
     candidates_part,
+    capacity_part,
     evaluation_of,
     gate_part,
     probability_part,
@@ -226,6 +227,7 @@ SECTIONS: tuple[tuple[str, Callable[[Words], str], Callable[[TrainingPage, Words
     ("needs", lambda w: "What it would take", needs_part),
     ("helps", lambda w: "What would help", helps_part),
     ("evidence", lambda w: "How good it is, on months it had not seen", evidence_part),
+    ("capacity", lambda w: "At the team's capacity", capacity_part),
     ("gate", lambda w: "The gate, and the live model", gate_part),
     ("candidates", lambda w: "How it was chosen", candidates_part),
     ("trials", lambda w: "What was tried", trials_part),

@@ -34,5 +34,6 @@ rows:  # the first row whose bands are all reached names the tier
 stale: {{after_days: 120, within_days: 365}}
 surge: {{ratio: 3, least_activities: 5, least_contacts: 2, least_channels: 2, days: 21, cool_down_days: 60}}
 time_in_tier: {{stay_margin: 10, minimum_stay_days: 28}}
+# capacity: {{tier_1: 50, tier_2: 200}}  # accounts the team can work in a tier at one as-of date; none: room for all
 negative_triggers:{" []" if not objections else chr(10) + triggers}
 """
