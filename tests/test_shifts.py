@@ -83,6 +83,8 @@ PLANTED = {
     "begun": (begun, "tracking_shift", "intent"),
     "kind": (lambda f, s: begun(f, s, "kind", "pricing_visit"), "tracking_shift", "pricing_visit"),
     "multiplied": (multiplied, "tracking_shift", "email"),
+    "stopped": (lambda f, s: stopped(f, s), "tracking_lost", "intent"),
+    "kind_stopped": (lambda f, s: stopped(f, s, "kind", "pricing_visit"), "tracking_lost", "pricing_visit"),
     "renamed": (renamed, "stages_changed", "Validation"),
     "renamed_slowly": (lambda f, s: renamed(f, s, 30), "stages_changed", "Validation"),
 }
@@ -147,17 +149,33 @@ def test_the_line_to_add_is_said_and_settles_it(plant: Callable) -> None:
     assert [f.severity for f in accepted([found], [because])] == ["warns"]
 
 
-@pytest.mark.parametrize("kind", ["begun", "kind", "multiplied"])
+@pytest.mark.parametrize("kind", ["begun", "kind", "multiplied", "stopped", "kind_stopped"])
 def test_the_plan_that_init_drafts_on_shifted_data_passes(kind: str) -> None:
     shifted = PLANTED[kind][0](tables(1), 1)
-    assert [f for f in shifts(shifted, drafted(shifted)) if f.severity == "blocks"] == []
+    plan = drafted(shifted)
+    assert [f for f in shifts(shifted, plan) if f.severity == "blocks"] == []
+    assert ("intent" in plan.features.signal.channels) == (kind != "stopped")
 
 
-def test_a_channel_that_falls_silent_warns() -> None:
-    at = middle(0)
-    frames = without(tables(0), lambda a: (a["channel"] == "intent") & (a["occurred_at"] >= at))
+def stopped(frames: dict[str, pd.DataFrame], seed: int, column: str = "channel", name: str = "intent") -> dict:
+    at = middle(seed)
+    return without(frames, lambda a: (a[column] == name) & (a["occurred_at"] >= at))
+
+
+def test_a_channel_that_only_falls_warns() -> None:
+    at, r = middle(0), np.random.default_rng(0)
+    quiet = without(
+        tables(0), lambda a: (a["channel"] == "email") & (a["occurred_at"] >= at) & (r.random(len(a)) > 1 / 7)
+    )
+    (found,) = [f for f in shifts(quiet, drafted_of(0)) if f.subject == "email"]
+    assert (found.code, found.severity) == ("tracking_lost", "warns")
+    assert "its volume falls on" in found.found
+
+
+def test_a_channel_that_falls_silent_refuses_training_by_name() -> None:
+    frames = stopped(tables(0), 0)
     (found,) = shifts(frames, drafted_of(0))
-    assert (found.code, found.severity, found.subject) == ("tracking_lost", "warns", "intent")
+    assert (found.code, found.severity, found.subject) == ("tracking_lost", "blocks", "intent")
     assert "its volume stops on" in found.found
     assert "a source that went silent looks like quiet buyers" in found.do
 

@@ -49,6 +49,11 @@ class Shift:
         """Whether there is more after than before."""
         return self.after > self.before
 
+    @property
+    def stops(self) -> bool:
+        """Whether there is nothing after."""
+        return self.after == 0
+
 
 def of_shifts(warehouse: Warehouse, plan: Plan, data_through: datetime) -> list[Finding]:
     """Changes of stages or tracking that the plan does not date."""
@@ -159,7 +164,7 @@ def _tracking(warehouse: Warehouse, plan: Plan, data_through: datetime) -> list[
 
 def _said(what: str, seen: Shift) -> str:
     level = f"from {seen.before:g} to {seen.after:g} activities in {BIN_DAYS} days"
-    word = "begins" if not seen.before else "jumps" if seen.rises else "falls" if seen.after else "stops"
+    word = "begins" if not seen.before else "jumps" if seen.rises else "stops" if seen.stops else "falls"
     return f"{what} {word} on {seen.at}: {level}, which the other activities do not"
 
 
@@ -181,8 +186,17 @@ def _kind(channel: str, kind: str, seen: Shift) -> Finding:
 
 
 def _lost(subject: str, asked: str, seen: Shift, out: str) -> Finding:
+    """What stops refuses training, as later rows cannot show it; what only falls may be the buyers' doing."""
     do = f"Find out whether it is still tracked: a source that went silent looks like quiet buyers; else {out}"
-    return Finding("tracking_lost", "warns", subject, asked, _said("its volume", seen), do, _figures(seen))
+    return Finding(
+        "tracking_lost",
+        "blocks" if seen.stops else "warns",
+        subject,
+        asked,
+        _said("its volume", seen),
+        do,
+        _figures(seen),
+    )
 
 
 def _triggers(counted: Volumes, signal: Signals) -> list[Finding]:

@@ -46,6 +46,8 @@ class ChannelLine:
     kinds: tuple[str, ...]
     jumps: bool = False
     """Whether it was there before `since`, at a fraction of its volume."""
+    stopped: date | None = None
+    """Since when there is none of it any more, while the other channels go on."""
 
 
 def windows(days: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -89,10 +91,11 @@ def channels(warehouse: Warehouse) -> tuple[list[ChannelLine], list[str]]:
         kinds = [
             kind
             for kind in told_apart(own.loc[own["n"] >= LEAST_SHARE * own["n"].sum(), "kind"].dropna())
-            if not _begins_late(counted, ours & (counted.frame["kind"] == kind), since)
+            if not _shifts(counted, ours & (counted.frame["kind"] == kind), since)
         ]
+        stopped = seen.at if seen is not None and seen.stops else None
         stray = int(rows["n"][[d < since for d in at]].sum())
-        lines.append(ChannelLine(str(channel), since, stray, tuple(kinds) if len(kinds) > 1 else (), jumps))
+        lines.append(ChannelLine(str(channel), since, stray, tuple(kinds) if len(kinds) > 1 else (), jumps, stopped))
     return lines, [k for k in TRIGGERS if k in set(found["kind"])]
 
 
@@ -105,10 +108,10 @@ def no_signals(kinds: Iterable[str | None], among: Sequence[str] = (*OBJECTIONS,
     return sorted({kind for kind in kinds if isinstance(kind, str) and slug(kind) in among})
 
 
-def _begins_late(counted: Volumes, mask: pd.Series, since: date) -> bool:
-    """Whether a kind begins, or jumps, after its channel does: no date could be said of it."""
+def _shifts(counted: Volumes, mask: pd.Series, since: date) -> bool:
+    """Whether a kind begins, or jumps, after its channel does, or stops: no date could be said of it."""
     seen = counted.shift(mask, since)
-    return seen is not None and seen.rises
+    return seen is not None and (seen.rises or seen.stops)
 
 
 def value_kinds(warehouse: Warehouse) -> list[str]:
@@ -135,7 +138,9 @@ def signal_lines(warehouse: Warehouse, begins: date, days: int) -> list[str]:
     kinds = warehouse.frame(Query("SELECT DISTINCT kind FROM touch WHERE initiator = 'buyer'"))["kind"]
     said = [_channel(line, begins) for line in lines]
     if not lines:
-        said = [*comments([_no_channel(warehouse)], "      "), "      {}"]
+        said = comments([_no_channel(warehouse)], "      ")
+    if all(line.stopped for line in lines):
+        said = [*said, "      {}"]
     wide, halves = windows(days)
     bounded = "" if (wide, halves) == (WINDOWS, HALF_LIVES) else f": a history of {days} days bears no longer ones"
     return [
@@ -152,6 +157,8 @@ def signal_lines(warehouse: Warehouse, begins: date, days: int) -> list[str]:
 
 
 def _channel(line: ChannelLine, begins: date) -> str:
+    if line.stopped is not None:
+        return f"      # {scalar(line.name)} is left out: there is none since {line.stopped}; is it still exported?"
     listing = f", kinds: {listed(line.kinds)}" if line.kinds else ""
     said = []
     if line.since - begins > timedelta(days=LATE_DAYS):
