@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
 import numpy as np
 import pandas as pd
 
 from tierwise.config.plan import Plan
 from tierwise.features.feature import Feature
 from tierwise.features.matrix import Matrix
+from tierwise.learning import Affine, PropensityModel, Scorecard, point_table
 
 INDUSTRY = Feature("industry", "fit", "category", "", "industry is {value}", missing="never")
 REGION = Feature("region", "fit", "category", "", "region is {value}")
@@ -22,6 +26,21 @@ FEATURES = (INDUSTRY, REGION, SIZE, TECH, WEB, RECENCY, EMAIL)
 def plan(**model: object) -> Plan:
     """A plan whose model section is given."""
     return Plan.model_validate({"plan": "sample", "model": {"folds": 3, **model}})
+
+
+def point_lines(card: Scorecard, rows: pd.DataFrame) -> pd.DataFrame:
+    """A scorecard's point table without its base, uncalibrated; rows of no account are one account each."""
+    named = pd.DataFrame({"account_id": np.arange(len(rows)).astype(str), "outcome": 0.0}, index=rows.index)
+    model = PropensityModel("scorecard", card, Affine(0.0, 1.0), {}, 90, datetime(2025, 1, 1, tzinfo=UTC))
+    lines = point_table(model, rows.assign(**named[named.columns.difference(rows.columns)]))
+    assert lines is not None
+    return lines.iloc[1:]
+
+
+def side_sums(contributions: pd.DataFrame, features: Sequence[Feature]) -> tuple[np.ndarray, np.ndarray]:
+    """The sums of the fit side's and of the signal side's contributions, row by row."""
+    parts, signal = contributions.to_numpy(dtype=np.float64), np.array([f.side == "signal" for f in features])
+    return parts[:, ~signal].sum(axis=1), parts[:, signal].sum(axis=1)
 
 
 def matrix(

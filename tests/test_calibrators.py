@@ -18,7 +18,7 @@ from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from matrix_sample import matrix, plan
+from matrix_sample import matrix, plan, side_sums
 from scored_rows import SETTINGS, rejections
 from tierwise.config import parse_plan
 from tierwise.errors import BundleError, ConfigError, UsageError
@@ -37,11 +37,12 @@ from tierwise.learning.calibration import (
     fit_calibrator,
     fit_intercept,
     from_dict,
+    row_log_loss,
     slope_test,
     to_dict,
 )
-from tierwise.learning.comparison import compare_calibrators, judge_calibrators
-from tierwise.learning.model import freeze, side_sums
+from tierwise.learning.comparison import compare_calibrators
+from tierwise.learning.model import freeze
 from tierwise.learning.reliability import base_log_odds, ece, worse_than_constant
 from tierwise.report.accounts import steps_of
 from tierwise.report.words import Words
@@ -239,14 +240,15 @@ def test_nothing_is_judged_by_what_was_fitted_later_or_within_the_gap() -> None:
         assert moved.n * moved.scores[name].log_loss.value == pytest.approx(share + last)
     gapped = compare_calibrators(z, y, np.arange(4000), order, gap=3)
     assert gapped.n == 2000 < whole.n
-    first = judge_calibrators(
-        z[order <= 1], y[order <= 1], z[np.isin(order, [4, 5])], y[np.isin(order, [4, 5])], np.arange(1000)
-    )
-    assert set(first.scores) == set(whole.scores)
+    judged = [(order <= 1, np.isin(order, [4, 5])), (order <= 3, np.isin(order, [6, 7]))]
+    for name in ("affine", "isotonic"):
+        losses = [row_log_loss(fit_calibrator(name, z[old], y[old])(z[now]), y[now]) for old, now in judged]
+        assert gapped.scores[name].log_loss.value == pytest.approx(np.concatenate(losses).mean())
     none = compare_calibrators(z, y, np.arange(4000), order, gap=99)
     assert (none.n, none.scores) == (0, {})
     assert none.why == "no rows are late enough to be judged by what was fitted before them"
-    assert "fewer than 10 rows" in judge_calibrators(z[:9], y[:9], z, y, order).why
+    few = compare_calibrators(z[:18], y[:18], np.arange(18), np.arange(18) // 9)
+    assert (few.n, few.why) == (0, none.why), "nine rows are too few to fit on"
 
 
 # --- the error and its null

@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 import tierwise
-from matrix_sample import matrix, plan
+from matrix_sample import matrix, plan, point_lines
 from test_rubric import FEATURES, LINES, VALUES, framed, line
 from tierwise.config.icp import IcpPoints
 from tierwise.config.plan import Candidate
@@ -179,7 +179,7 @@ def test_levels_and_edges_that_the_rubric_names_have_bins_of_their_own_however_r
     prior = (line("industry", 30, equals=("rare", "never seen")), line("employee_count", 5, equals=("250",)))
     plain, card = Scorecard(WORLD).fit(frame, y), Scorecard(WORLD, prior=(*rubric(), *prior)).fit(frame, y)
     assert not {"rare", "never seen"} & set(plain.encoder_.levels["industry"])
-    said = card.points().set_index("bin")
+    said = point_lines(card, frame).set_index("bin")
     assert said.loc["never seen", "log_odds"] - said.loc["any other", "log_odds"] == pytest.approx(30 * card.scale_)
     assert {"250", "rare"} <= set(said.index)
     assert {200.0, 2000.0} <= set(card.bins_[1].edges)
@@ -242,7 +242,7 @@ def test_contributions_sum_exactly_and_files_restore_every_bit() -> None:
     encoder = Encoder.from_dict(WORLD, json.loads(json.dumps(card.encoder_.to_dict())))
     again = Scorecard.from_files(card.to_files(), encoder)
     assert np.array_equal(again.decision_function(frame), card.decision_function(frame))
-    pd.testing.assert_frame_equal(again.points(), card.points())
+    pd.testing.assert_frame_equal(point_lines(again, frame), point_lines(card, frame))
 
 
 def test_the_same_rows_give_the_same_bytes_whatever_the_threads() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from matrix_sample import EMAIL, FEATURES, INDUSTRY, SIZE, TECH, WEB, matrix
 from tierwise.errors import UsageError
-from tierwise.explain import format_value, reasons, top_reasons, waterfall
+from tierwise.explain import format_value, further, reasons, top_reasons, waterfall
 from tierwise.features.feature import Feature
 from tierwise.features.matrix import Matrix
 from tierwise.learning import Affine, PropensityModel, Scorecard, TwoSidedBooster
@@ -124,7 +124,7 @@ def test_a_waterfall_groups_what_is_small_and_refuses_the_unknown() -> None:
     assert short["step"].tolist() == ["base", *whole["step"].iloc[1:3], "other", "total"]
     rest = whole["log_odds"].iloc[3:-1]
     assert short["log_odds"].iloc[3] == pytest.approx(rest.sum())
-    assert short["words"].iloc[3] == f"{len(rest)} further reasons, each small or not told apart from chance"
+    assert short["words"].iloc[3] == further(len(rest), rest.sum())
     with pytest.raises(UsageError, match=r"The reasons of account 'nobody' were asked for: it is not among the 120"):
         waterfall(said, scores, "nobody")
 

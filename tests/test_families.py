@@ -90,7 +90,9 @@ def test_what_is_not_shown_is_one_bar_and_nothing_is_lost() -> None:
     assert steps["log_odds"].iloc[:-1].sum() == pytest.approx(total, abs=1e-9)
     mine = said[(said["account_id"] == "a00003") & (said["as_of"] == newest["as_of"])]
     left = (mine["family"] != "industry").sum()
-    assert f"{left} further reasons, each small or not told apart from chance" in set(steps["words"])
+    (other,) = steps[steps["step"] == "other"].to_dict("records")
+    way = "raises" if other["log_odds"] > 0 else "lowers"
+    assert other["words"] == f"{left} small or unsure signs together: {way}"
 
 
 @pytest.mark.parametrize(

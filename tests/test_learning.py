@@ -25,7 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from matrix_sample import EMAIL, FEATURES, INDUSTRY, RECENCY, REGION, SIZE, WEB, matrix, plan
+from matrix_sample import EMAIL, FEATURES, INDUSTRY, RECENCY, REGION, SIZE, WEB, matrix, plan, point_lines
 from tierwise.clock import grid, instant
 from tierwise.config.plan import Candidate
 from tierwise.errors import BundleError, NoUsableModel
@@ -125,7 +125,7 @@ def test_what_has_not_happened_so_far_stands_beyond_the_greatest_number(kind: st
     assert never < now - 1
     assert never == pytest.approx(long_ago, abs=0.6)
     if isinstance(made, Scorecard):
-        assert made.points()["bin"].iloc[-1] == "none seen yet"
+        assert point_lines(made, seen)["bin"].iloc[-1] == "none seen yet"
 
 
 # --- the learners -----------------------------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ def test_the_scorecard_solves_what_it_says() -> None:
 def test_points_are_the_whole_scorecard() -> None:
     sample = matrix(accounts=200, months=6)
     made = Scorecard(FEATURES).fit(sample.frame, sample.frame["outcome"])
-    points = made.points()
+    points = point_lines(made, sample.frame)
     assert set(points["feature"]) == {f.name for f in FEATURES}
     size = points[points["feature"] == "employee_count"]
     value = float(sample.frame["employee_count"].dropna().iloc[0])

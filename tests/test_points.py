@@ -13,10 +13,11 @@ import pytest
 
 from matrix_sample import EMAIL, FEATURES, INDUSTRY, RECENCY, REGION, SIZE, TECH, WEB, matrix
 from tierwise.explain import Evidence
-from tierwise.explain.overview import LEVELS, newest_rows, overview, records, top_features
+from tierwise.explain.overview import LEVELS, newest_rows, overview, top_features
 from tierwise.features.feature import Feature
 from tierwise.learning import AdditiveBooster, Affine, PropensityModel, Scorecard, TwoSidedBooster, point_table
 from tierwise.learning.model import freeze
+from tierwise.plain import plain
 from tierwise.publishing import points_csv
 
 BEYOND = replace(RECENCY, missing="beyond", absent="never", unit="days or never")
@@ -62,7 +63,7 @@ def test_the_base_and_one_line_a_feature_sum_to_the_log_odds_of_rows_old_and_new
     table = point_table(made, rows)
     assert table is not None
     read = pd.read_csv(
-        io.BytesIO(points_csv(records(table))), keep_default_na=False, na_values={"at_least": [""], "below": [""]}
+        io.BytesIO(points_csv(plain(table))), keep_default_na=False, na_values={"at_least": [""], "below": [""]}
     )
     read["level"] = read["level"].where((read["level"] != "") | (read["bin"] == "(empty)"), np.nan)
     new = rows.head(80).copy()
@@ -149,7 +150,7 @@ def test_a_level_is_no_formula_in_a_spreadsheet(name: str) -> None:
     rows["industry"] = rows["industry"].replace("i2", name)
     table = point_table(model("scorecard", rows), rows)
     assert table is not None
-    text = points_csv(records(table)).decode("utf-8-sig")
+    text = points_csv(plain(table)).decode("utf-8-sig")
     read = list(csv.DictReader(io.StringIO(text)))
     cells = {line["bin"] for line in read} | {line["level"] for line in read}
     assert {c.replace("'", "") for c in cells} >= {name.replace("'", "")}

@@ -428,9 +428,11 @@ def test_a_waterfall_adds_up_to_the_log_odds(run: Any) -> None:
 def test_a_residue_of_the_sides_is_a_bar_of_its_own() -> None:
     row = {"fit_log_odds": 1.0, "signal_log_odds": 0.5}
     reasons = pd.DataFrame({"side": ["fit"], "feature": ["x"], "words": ["X"], "log_odds": [0.4]})
-    reasons = reasons.assign(family="x", proven="part")
+    reasons = reasons.assign(account_id="a1", as_of=pd.Timestamp("2026-11-01"), family="x", proven="part")
+    reasons = reasons.assign(value="1", value_as_of=pd.NaT)
     steps = steps_of(row, reasons, Words({}))
     assert [(s.side, round(s.log_odds, 9)) for s in steps] == [("fit", 0.4), ("fit", 0.6), ("signal", 0.5)]
+    assert [s.words for s in steps[1:]] == ["Fit, what no reason names: raises", "Signal, what no reason names: raises"]
 
 
 GOLDEN = (
@@ -646,6 +648,7 @@ def test_an_account_is_compared_with_the_run_it_names(capsys: pytest.CaptureFixt
         "propensity": 0.677,
     }  # fmt: skip
     steps = pd.DataFrame({"words": ["5 visits", "total"], "side": ["signal", ""], "log_odds": [1.0, 0.7], "ends": 0.7})
+    steps["step"] = ["visits", "total"]
     line = {"cause": "moves", "side": "signal", "family": "web", "log_odds": 0.9, "proven": True, "words": "5 visits"}
     moved = {"as_of": datetime(2025, 11, 1), "previous_tier": "tier_2", "tier": "tier_1", "cause": "data"}
     nothing = pd.DataFrame()

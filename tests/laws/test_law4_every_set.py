@@ -18,11 +18,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 from candidates import DATA, SETS
 from contest.case import Absent, Case
+from matrix_sample import point_lines, side_sums
 from tierwise.features.feature import Feature
 from tierwise.learning import Affine, FreeBooster, Scorecard
 from tierwise.learning.boosters import column_names
 from tierwise.learning.candidates import KINDS
-from tierwise.learning.model import freeze, side_sums
+from tierwise.learning.model import freeze
 from tierwise.learning.sides import SidesClassifier
 from tierwise.learning.staged import StagedBooster
 
@@ -51,7 +52,7 @@ def cases() -> Cases:
 
 def by_hand(card: Scorecard, rows: pd.DataFrame) -> np.ndarray:
     """A scorecard's contributions, read off its printed points: each raw value in the one line that holds it."""
-    lines, found = card.points(), np.full((len(rows), len(card.encoder_.features)), np.nan)
+    lines, found = point_lines(card, rows), np.full((len(rows), len(card.encoder_.features)), np.nan)
     for j, feature in enumerate(card.encoder_.features):
         own, values = lines[lines["feature"] == feature.name], filled(card, feature, rows[feature.name])
         for line in own.itertuples():

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logit
 
-from matrix_sample import EMAIL, FEATURES, RECENCY, SIZE, TECH, WEB, matrix
+from matrix_sample import EMAIL, FEATURES, RECENCY, SIZE, TECH, WEB, matrix, side_sums
 from tierwise.explain import reasons, waterfall
 from tierwise.features.feature import Feature
 from tierwise.features.matrix import Matrix
 from tierwise.learning import Affine, PropensityModel, Scorecard, TwoSidedBooster
 from tierwise.learning.binning import MISSING, codes_of
 from tierwise.learning.candidates import KINDS
-from tierwise.learning.model import freeze, side_sums
+from tierwise.learning.model import freeze
 
 NUMBERS = (SIZE, TECH, WEB, RECENCY, EMAIL)
 

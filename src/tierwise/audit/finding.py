@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from tierwise.audit.people import PEOPLE, PHONES
+from tierwise.plain import plain
 
 if TYPE_CHECKING:
     from tierwise.config.plan import Acceptance
@@ -40,9 +40,8 @@ class Finding:
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as plain JSON values; a figure that is not a number is null."""
-        figures = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in self.figures.items()}
         named = ("code", "severity", "subject", "asked", "found", "do", "refuses")
-        return {**{name: getattr(self, name) for name in named}, "figures": figures}
+        return {**{name: getattr(self, name) for name in named}, "figures": plain(self.figures)}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tierwise.cli.show import line, percent, table
 from tierwise.config import STATUSES
 from tierwise.explain import further
+from tierwise.explain.waterfall import OTHER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,6 +74,8 @@ def _steps(result: Explained) -> None:
     title = f"Will it {result.predicts}?" if result.predicts else "From an average account to this one"
     table(title, ("reason", "side", "log-odds", "sum"), rows, right=(2, 3))
     print("Log-odds: +0.69 doubles the odds.")
+    if OTHER in set(result.steps["step"]):
+        line("Small or unsure signs: reasons that are each small, or not told apart from chance.")
 
 
 def _since(result: Explained) -> None:
@@ -111,9 +114,8 @@ def _changed(change: Changed, title: str) -> None:
         left = mine.drop(told.index)
         if len(left):
             keys = ["cause", "side", "family"]
-            rows.append(
-                (f"  {further(len(change.parts.merge(left[keys], on=keys)))}", f"{left['log_odds'].sum():+.3f}")
-            )
+            rest = float(left["log_odds"].sum())
+            rows.append((f"  {further(len(change.parts.merge(left[keys], on=keys)), rest)}", f"{rest:+.3f}"))
     rows.append(("now", f"{change.after:+.3f}"))
     table(title, ("what changed", "log-odds"), rows, right=(1,))
     for m in change.tiers.to_dict("records"):

@@ -17,16 +17,9 @@ def say(message: str) -> None:
 
 def emit(values: Mapping[str, Any]) -> None:
     """One JSON object, on stdout."""
-    print(json.dumps(_plain(values), indent=1, default=str, allow_nan=False))
+    from tierwise.plain import plain
 
-
-def _plain(value: Any) -> Any:
-    """A value as JSON knows it: what is not a number is null."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return None if value != value else value
+    print(json.dumps(plain(values, stamp=str), indent=1, allow_nan=False))
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> None:

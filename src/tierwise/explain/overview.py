@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from tierwise.explain.evidence import Evidence, family_of
 from tierwise.explain.reasons import reasons
 from tierwise.explain.views import dependence, importance, segments
 from tierwise.learning.points import OTHER, point_table
+from tierwise.plain import plain
 
 if TYPE_CHECKING:
     from tierwise.features.matrix import Matrix
@@ -41,8 +41,8 @@ def overview(model: PropensityModel, matrix: Matrix, unseen: pd.DataFrame, found
     return {
         "accounts": len(newest.frame),
         "reasons": REASONS,
-        "importance": records(counts.drop(columns="rows")),
-        "points": None if points is None else records(points),
+        "importance": plain(counts.drop(columns="rows")),
+        "points": None if points is None else plain(points),
         "base": model.base,
         "curved": model.curve is not None,
         "dependence": [_bent(model, newest, name) for name in top_features(model, newest, found)],
@@ -75,12 +75,12 @@ def _bent(model: PropensityModel, rows: Matrix, name: str) -> dict[str, Any]:
     said = {"feature": name, "side": feature.side, "family": family_of(feature), "words": feature.words}
     said |= {"kind": feature.kind, "unit": feature.unit, "absent": feature.absent}
     if feature.kind != "category":
-        return said | {"lines": records(dependence(model, rows, name)), "more": 0}
+        return said | {"lines": plain(dependence(model, rows, name)), "more": 0}
     column, known = rows.frame[name], model.estimator.encoder_.levels[name]
     pooled = column.where(column.isin(known) | column.isna(), OTHER)
     view = dependence(model, _with(rows, name, pooled), name).sort_values("mean", ascending=False, kind="stable")
     kept = view.loc[view["n"].rank(method="first", ascending=False) <= LEVELS]
-    return said | {"lines": records(kept), "more": len(view) - len(kept)}
+    return said | {"lines": plain(kept), "more": len(view) - len(kept)}
 
 
 def _with(rows: Matrix, name: str, column: pd.Series) -> Matrix:
@@ -90,20 +90,5 @@ def _with(rows: Matrix, name: str, column: pd.Series) -> Matrix:
 def _segments(unseen: pd.DataFrame, matrix: Matrix) -> dict[str, Any]:
     found = segments(unseen, matrix)
     named = {f.name: {"words": f.words, "kind": f.kind} for f in matrix.features}
-    lines = [line | named[line["feature"]] for line in records(found.frame)]
+    lines = [line | named[line["feature"]] for line in plain(found.frame)]
     return found.to_dict() | {"segments": lines}
-
-
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """A frame's rows as JSON values: numbers as they are, None where there is none or no finite one."""
-    return [{str(k): _plain(v) for k, v in line.items()} for line in frame.to_dict("records")]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    if isinstance(value, (int, np.integer)):
-        return int(value)
-    if isinstance(value, (float, np.floating)):
-        return float(value) if math.isfinite(value) else None
-    return value

@@ -12,8 +12,9 @@ from scipy.special import expit, logit
 
 from tierwise.governance.words import p_words
 from tierwise.learning.calibration import Affine
-from tierwise.learning.evaluation import plain
+from tierwise.learning.evaluation import DIGITS
 from tierwise.learning.recalibration import Recalibrated
+from tierwise.plain import plain
 
 
 def recalibrated_meta(
@@ -25,7 +26,7 @@ def recalibrated_meta(
     `recalibration`, the report; the notes, which tell it; the propensities that drift is measured against, moved as the
     map moves them; and the evaluation's calibration, where the new map could be judged forward in time.
     """
-    report = {"of": dict(of), **plain(made.report)}
+    report = {"of": dict(of), **plain(made.report, digits=DIGITS)}
     evaluation = dict(live["evaluation"])
     if report["forward"]["n"]:
         evaluation["calibration"] = report["forward"]["after"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from tierwise.jobs.intake import in_words as predicts
 from tierwise.jobs.intake import inputs_hash, outcome_reach, question
 from tierwise.jobs.rules import CHAMPION, RUBRIC, has_model, rules_since
 from tierwise.learning import NOT_USABLE, USABLE, read_rubric
+from tierwise.plain import json_file
 from tierwise.publishing import TRAINING_PAGE, TRAINING_POINTS, TRAINING_VALUES, points_csv, publish_training
 from tierwise.registry import Registry
 from tierwise.report import TrainingPage, training_page
@@ -167,8 +167,7 @@ def publish_yes(
 
 def _publish(workspace: Workspace, files: PlanFiles, values: Mapping[str, Any], stand: datetime, rules: bool) -> Answer:
     page = training_page(TrainingPage(values, stand, files.plan.labels))
-    text = json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    contents = {TRAINING_PAGE: page.encode(), TRAINING_VALUES: text.encode()}
+    contents = {TRAINING_PAGE: page.encode(), TRAINING_VALUES: json_file(values)}
     points = (values["views"] or {}).get("points")
     if points:
         contents[TRAINING_POINTS] = points_csv(points)

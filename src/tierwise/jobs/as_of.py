@@ -12,7 +12,8 @@ from tierwise.clock import instant
 from tierwise.config import PlanFiles, Workspace
 from tierwise.data import AsOfView, Rebuilt, Warehouse, as_of_view
 from tierwise.errors import UsageError
-from tierwise.jobs.intake import Say, check_as_of, silent, taken_in
+from tierwise.jobs.intake import check_as_of, taken_in
+from tierwise.learning.progress import Say, silent
 from tierwise.publishing import disk
 
 

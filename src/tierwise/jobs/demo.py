@@ -9,10 +9,10 @@ from pathlib import Path
 from tierwise.clock import grid, instant
 from tierwise.errors import UsageError
 from tierwise.jobs.govern import GovernResult, govern
-from tierwise.jobs.intake import Say, silent
 from tierwise.jobs.score import ScoreResult, score
 from tierwise.jobs.train import TrainResult, train
 from tierwise.jobs.workspace import init
+from tierwise.learning.progress import Say, silent
 from tierwise.synthetic import WorldSpec, simulate, write_world
 
 END = datetime(2026, 1, 1, tzinfo=UTC)

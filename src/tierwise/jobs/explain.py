@@ -24,9 +24,10 @@ from tierwise.explain import (
 )
 from tierwise.explain.whatif import Decide
 from tierwise.jobs.changed import Changed, Scoring, changed
-from tierwise.jobs.intake import Say, check_question, silent, taken_in
+from tierwise.jobs.intake import check_question, taken_in
 from tierwise.jobs.rows import rows_on
 from tierwise.jobs.rules import RUBRIC
+from tierwise.learning.progress import Say, silent
 from tierwise.publishing import PublishedRun, read_current, read_run
 from tierwise.registry import Bundle, Registry
 from tierwise.store import Store

@@ -15,18 +15,9 @@ from tierwise.data import Query
 from tierwise.errors import UsageError
 from tierwise.features import Matrix, build_matrix
 from tierwise.governance import Review, matured, review
-from tierwise.jobs.intake import (
-    Say,
-    check_as_of,
-    check_question,
-    check_whole,
-    date_or,
-    in_words,
-    outcome_reach,
-    silent,
-    taken_in,
-)
+from tierwise.jobs.intake import check_as_of, check_question, check_whole, date_or, in_words, outcome_reach, taken_in
 from tierwise.jobs.rules import Rules, live
+from tierwise.learning.progress import Say, silent
 from tierwise.publishing import PublishedRun, plan_lock, publish_review, read_run, recover
 from tierwise.registry import Bundle, Registry
 from tierwise.report import ReviewPage, review_page

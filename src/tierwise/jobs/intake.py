@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -26,13 +26,8 @@ from tierwise.data import (
 )
 from tierwise.errors import EnvironmentFault, InputsLate, UsageError
 from tierwise.features import history_start, outcome_table
+from tierwise.learning.progress import Say
 from tierwise.publishing import Recovered
-
-Say = Callable[[str], None]
-
-
-def silent(_message: str) -> None:
-    """Say nothing."""
 
 
 @contextmanager

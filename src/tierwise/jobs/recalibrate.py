@@ -14,17 +14,9 @@ from tierwise.config import Workspace
 from tierwise.features import build_matrix, training_grid
 from tierwise.governance import model_card, recalibrated_meta, recalibration_words
 from tierwise.jobs.beside import recalibrated_beside
-from tierwise.jobs.intake import (
-    Say,
-    check_as_of,
-    check_question,
-    date_or,
-    inputs_hash,
-    outcome_reach,
-    silent,
-    taken_in,
-)
+from tierwise.jobs.intake import check_as_of, check_question, date_or, inputs_hash, outcome_reach, taken_in
 from tierwise.jobs.train import PATIENCE_SECONDS, refuse_blocked
+from tierwise.learning.progress import Say, silent
 from tierwise.learning.recalibration import recalibrate_model, unseen_from
 from tierwise.learning.reliability import base_log_odds
 from tierwise.publishing import plan_lock

@@ -13,18 +13,10 @@ from tierwise.clock import instant
 from tierwise.config import PlanFiles, Workspace
 from tierwise.data import Intake, attributes_seen, digest
 from tierwise.errors import UsageError
-from tierwise.jobs.intake import (
-    Say,
-    check_as_of,
-    check_question,
-    check_whole,
-    freshness_of,
-    own_history,
-    silent,
-    taken_in,
-)
+from tierwise.jobs.intake import check_as_of, check_question, check_whole, freshness_of, own_history, taken_in
 from tierwise.jobs.rules import Rules, live
 from tierwise.jobs.scored import Inputs, Scored, published_files, run_record, scored_run
+from tierwise.learning.progress import Say, silent
 from tierwise.publishing import plan_lock, publish, read_run, recover, remember
 from tierwise.registry import Bundle, Registry
 from tierwise.store import Kind, RunRecord, Store

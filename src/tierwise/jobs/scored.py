@@ -14,10 +14,11 @@ from tierwise.data import Freshness, Intake, Query, own_fields
 from tierwise.errors import UsageError
 from tierwise.explain import Evidence, Observed, reasons, rule_reasons, top_reasons, top_rules
 from tierwise.features import Matrix
-from tierwise.jobs.intake import Say, in_words, inputs_hash, tracked_by
+from tierwise.jobs.intake import in_words, inputs_hash, tracked_by
 from tierwise.jobs.rows import rows_on
 from tierwise.jobs.rules import Rules, readable, rule_notes
 from tierwise.learning import BEFORE_AMOUNTS, VALUES, rule_scores
+from tierwise.learning.progress import Say
 from tierwise.publishing import reasons_table, run_files, run_id, scores_table, sheet_table, tiers_table
 from tierwise.registry import Bundle
 from tierwise.report import RunPage, run_page

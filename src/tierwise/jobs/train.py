@@ -23,10 +23,11 @@ from tierwise.governance import model_card, reference
 from tierwise.jobs.answer import Answer, about, answer_values, publish_no, publish_yes
 from tierwise.jobs.beside import beside_live, judged
 from tierwise.jobs.canaries import completed, planted_labels, warnings
-from tierwise.jobs.intake import Say, check_as_of, date_or, in_the_past, inputs_hash, outcome_reach, silent, taken_in
+from tierwise.jobs.intake import check_as_of, date_or, in_the_past, inputs_hash, outcome_reach, taken_in
 from tierwise.jobs.rules import has_model
 from tierwise.learning import USABLE, Trained, Valued, learn_value, train_model
 from tierwise.learning.candidates import check_candidates
+from tierwise.learning.progress import Say, silent
 from tierwise.publishing import plan_lock
 from tierwise.registry import Registry, write_bundle
 from tierwise.store import Store

@@ -42,9 +42,10 @@ from tierwise.data import TABLES, Intake, Warehouse, draft_expects, expects_line
 from tierwise.data.sources.opening import may_hold_secret
 from tierwise.errors import ConfigError, TablesRefused, UsageError
 from tierwise.features import build_matrix, history_start, outcome_table, training_grid
-from tierwise.jobs.intake import Say, silent, taken_in
+from tierwise.jobs.intake import taken_in
 from tierwise.learning import Ladder
 from tierwise.learning.candidates import check_candidates
+from tierwise.learning.progress import Say, silent
 from tierwise.routing import default_plays
 
 DEFAULT_PLAN = "new_business"

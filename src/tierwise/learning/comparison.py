@@ -83,25 +83,6 @@ def compare_calibrators(
     return _scored(pooled, y[rows], np.asarray(families)[rows], seed)
 
 
-def judge_calibrators(
-    log_odds: Floats,
-    y: Floats,
-    later_log_odds: Floats,
-    later_y: Floats,
-    later_families: npt.NDArray[Any],
-    *,
-    seed: int = SEED,
-) -> Comparison:
-    """Every calibrator, fitted on some rows and judged on others."""
-    z, y = np.asarray(log_odds, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if not _enough(z, y) or not len(later_y):
-        return Comparison(
-            0, 0, {}, f"fewer than {LEAST} rows with or without the outcome to fit on, or none to judge on"
-        )
-    later = np.asarray(later_y, dtype=np.float64)
-    return _scored(_calibrated(z, y, np.asarray(later_log_odds, dtype=np.float64)), later, later_families, seed)
-
-
 def _parts(order: npt.NDArray[Any], parts: int) -> list[tuple[Any, Any]]:
     """The first and last order of each part from the second on."""
     distinct = np.array_split(np.unique(order), max(1, parts))

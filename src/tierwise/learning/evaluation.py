@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -18,10 +17,13 @@ from tierwise.learning.capacity import at_capacity
 from tierwise.learning.metrics import SHARES, Interval, Measured, measure
 from tierwise.learning.reliability import calibration_figures
 from tierwise.learning.splits import instants
+from tierwise.plain import plain
 
 Floats = npt.NDArray[np.float64]
 
 USABLE, NOT_USABLE = "usable", "no usable model"
+DIGITS = 6
+"""Decimals of a figure that is kept or shown."""
 LEAST_TEST_OUTCOMES = 10
 SURE = 0.95
 """The share of paired resamples in which a model must be ahead of a baseline."""
@@ -79,22 +81,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """The evaluation as JSON values: floats rounded to 6 digits, what cannot be said as null."""
-        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON knows it; floats to 6 significant decimals, NaN and infinities null."""
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    if isinstance(value, (int, np.integer)):
-        return int(value)
-    if isinstance(value, (float, np.floating)):
-        return round(float(value), 6) if math.isfinite(value) else None
-    return value
+        return {field.name: plain(getattr(self, field.name), digits=DIGITS) for field in fields(self)}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -19,12 +19,11 @@ from tierwise.errors import BundleError, UsageError
 from tierwise.features.feature import Feature
 from tierwise.learning.calibration import IDENTITY, Affine, Curve, from_dict, to_dict
 from tierwise.learning.candidates import KINDS
-from tierwise.learning.encoding import Encoder, signal_mask
+from tierwise.learning.encoding import Encoder, Floats
 from tierwise.learning.season import NO_SEASON, Season
 from tierwise.learning.sides import SidesClassifier
 from tierwise.learning.splits import instants
-
-Floats = npt.NDArray[np.float64]
+from tierwise.plain import json_file
 
 FORMAT = "tierwise-model/2"
 KNOTS = 1001
@@ -197,7 +196,7 @@ class PropensityModel:
             spec["season"] = list(self.season.offsets)
         if self.estimator.outcome_weight != 1:
             spec["outcome_weight"] = float(self.estimator.outcome_weight)
-        files = {"spec.json": _json(spec), "calibrator.json": _json(self._calibration())}
+        files = {"spec.json": json_file(spec), "calibrator.json": json_file(self._calibration())}
         return files | self.estimator.to_files()
 
     def _calibration(self) -> dict[str, Any]:
@@ -291,13 +290,3 @@ def _only(said: Mapping[str, Any]) -> dict[str, Any]:
     if unknown:
         raise ValueError(f"calibrator.json says {', '.join(unknown)}")
     return {"intercept": said["intercept"], "slope": said["slope"]}
-
-
-def side_sums(contributions: pd.DataFrame, features: Sequence[Feature]) -> tuple[Floats, Floats]:
-    """The sums of the fit side's and of the signal side's contributions, row by row."""
-    parts, signal = contributions.to_numpy(dtype=np.float64), signal_mask(features)
-    return parts[:, ~signal].sum(axis=1), parts[:, signal].sum(axis=1)
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()

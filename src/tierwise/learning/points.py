@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tierwise.features.feature import Feature
+from tierwise.learning.binning import MISSING, Bins, Codes
 from tierwise.learning.boosters import AdditiveBooster
 from tierwise.learning.encoding import Encoder, Floats
 from tierwise.learning.metrics import wilson
@@ -28,9 +30,8 @@ COLUMNS = (
     "accounts", "outcomes", "rate", "low", "high",
 )  # fmt: skip
 
-Steps = tuple[Floats, Floats, float]
-"""Of a number the edges (bin k holds edges[k - 1] <= x < edges[k]), of a category none; the raw log-odds of each bin or
-code, and of what is missing."""
+Steps = tuple[Bins, Floats]
+"""A feature's bins, and the raw log-odds by code: of what is missing, of bin 0, of bin 1, ..."""
 
 
 def point_table(model: PropensityModel, rows: pd.DataFrame) -> pd.DataFrame | None:
@@ -52,23 +53,22 @@ def point_table(model: PropensityModel, rows: pd.DataFrame) -> pd.DataFrame | No
     encoder = model.estimator.encoder_
     encoded, y = encoder.encode(rows), rows["outcome"].to_numpy(dtype=np.float64)
     accounts, _ = pd.factorize(rows["account_id"])
-    everyone = np.zeros(len(rows), dtype=np.int64)
+    (everyone,) = _counted(np.zeros(len(rows), dtype=np.intp), 1, y, accounts)
     lines: list[tuple[Any, ...]] = [
-        (BASE, "", "", EVERYONE, np.nan, np.nan, None, *_worth(model.base), *_counted(everyone == 0, y, accounts))
+        (BASE, "", "", EVERYONE, np.nan, np.nan, None, *_worth(model.base), *everyone),
     ]
-    for j, (feature, found) in enumerate(zip(encoder.features, steps, strict=True)):
-        place = _places(encoded[:, j], found[0], feature)
+    for j, (feature, (bins, worth)) in enumerate(zip(encoder.features, steps, strict=True)):
+        counted = _counted(bins.codes(encoded[:, j]), len(worth), y, accounts)
         head = (feature.name, feature.words.replace("{value}", "…"), feature.side)
-        for k, said, log_odds in _bins(feature, found, rows[feature.name], encoder):
-            lines.append((*head, *said, *_worth(model.slope * log_odds), *_counted(place == k, y, accounts)))
+        for code, said in _said_of(feature, bins, rows[feature.name], encoder):
+            lines.append((*head, *said, *_worth(model.slope * float(worth[code])), *counted[code]))
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
 def _steps(model: PropensityModel) -> list[Steps] | None:
     estimator = model.estimator
     if isinstance(estimator, Scorecard):
-        pairs = zip(estimator.bins_, estimator.tables_, strict=True)
-        return [(np.asarray(bins.edges), table[1:], float(table[0])) for bins, table in pairs]
+        return list(zip(estimator.bins_, estimator.tables_, strict=True))
     if not isinstance(estimator, AdditiveBooster):
         return None
     tables = zip(estimator.encoder_.features, estimator.tables_.point_tables(), strict=True)
@@ -78,36 +78,29 @@ def _steps(model: PropensityModel) -> list[Steps] | None:
 def _of_trees(feature: Feature, table: PointTable, encoder: Encoder) -> Steps:
     """A step function whose cells end with their edges, as one whose bins begin with them; equal neighbours are one."""
     if feature.kind == "category":
-        codes = np.arange(len(encoder.levels[feature.name]) + 1, dtype=np.float64)
-        return np.empty(0), table.of(codes), table.missing
+        levels = len(encoder.levels[feature.name]) + 1
+        return Bins((), levels, True, 0), np.append(table.missing, table.of(np.arange(levels, dtype=np.float64)))
     new = np.flatnonzero(np.diff(table.values))
-    return np.nextafter(table.edges, np.inf)[new], table.values[np.append(0, new + 1)], table.missing
+    edges = np.nextafter(table.edges, np.inf)[new]
+    return Bins(tuple(edges.tolist()), 0, True, 0), np.append(table.missing, table.values[np.append(0, new + 1)])
 
 
-def _places(x: Floats, edges: Floats, feature: Feature) -> npt.NDArray[np.int64]:
-    """The bin or code of each value, -1 where it is missing."""
-    at = np.nan_to_num(x) if feature.kind == "category" else np.searchsorted(edges, x, side="right")
-    return np.where(np.isnan(x), -1, at).astype(np.int64)
-
-
-def _bins(
-    feature: Feature, steps: Steps, column: pd.Series, encoder: Encoder
-) -> Iterator[tuple[int, tuple[str, float, float, str | None], float]]:
-    """Each bin's number, what is said of it (words, at_least, below, level), and its raw log-odds."""
-    edges, values, missing = steps
+def _said_of(
+    feature: Feature, bins: Bins, column: pd.Series, encoder: Encoder
+) -> Iterator[tuple[int, tuple[str, float, float, str | None]]]:
+    """Each bin's code, and what is said of it: words, at_least, below, level."""
     if feature.kind == "category":
-        for k, level in enumerate((*encoder.levels[feature.name], OTHER)):
-            yield k, (level or EMPTY, np.nan, np.nan, level), float(values[k])
+        for code, level in enumerate((*encoder.levels[feature.name], OTHER), start=MISSING + 1):
+            yield code, (level or EMPTY, np.nan, np.nan, level)
     else:
         fill = encoder.fills[feature.name]
         greatest = (fill - 1) / 2 if feature.missing == "beyond" else np.inf
-        span = _Span(feature, column.dropna().to_numpy(dtype=np.float64), greatest, edges)
-        bounds = [-np.inf, *edges.tolist(), np.inf]
-        for k, value in enumerate(values):
-            low, high = bounds[k], bounds[k + 1]
-            yield k, (span.words(low, high), low, high, None), float(value)
+        span = _Span(feature, column.dropna().to_numpy(dtype=np.float64), greatest, np.asarray(bins.edges))
+        bounds = pairwise([-np.inf, *bins.edges, np.inf])
+        for code, (low, high) in enumerate(bounds, start=MISSING + 1):
+            yield code, (span.words(low, high), low, high, None)
     if feature.missing == "value":
-        yield -1, (feature.absent, np.nan, np.nan, None), missing
+        yield MISSING, (feature.absent, np.nan, np.nan, None)
 
 
 class _Span:
@@ -172,9 +165,16 @@ def _worth(log_odds: float) -> tuple[float, float, int]:
     return log_odds, math.exp(log_odds), round(DOUBLE * log_odds / math.log(2))
 
 
-def _counted(mine: npt.NDArray[np.bool_], y: Floats, accounts: npt.NDArray[np.int64]) -> tuple[float, ...]:
-    rows, n = int(mine.sum()), len(np.unique(accounts[mine]))
-    if n < PRIVATE:
-        return rows, n, np.nan, np.nan, np.nan, np.nan
-    rate = float(y[mine].mean())
-    return rows, n, float(y[mine].sum()), rate, *wilson(rate * n, n)
+def _counted(codes: Codes, n: int, y: Floats, accounts: npt.NDArray[np.intp]) -> list[tuple[float, ...]]:
+    """By code, of n: rows, accounts, outcomes, rate, low, high."""
+    rows, outcomes = np.bincount(codes, minlength=n), np.bincount(codes, y, n)
+    had = np.zeros((n, int(accounts.max(initial=-1)) + 1), dtype=bool)
+    had[codes, accounts] = True
+    return [_line(*counts) for counts in zip(rows.tolist(), had.sum(axis=1).tolist(), outcomes.tolist(), strict=True)]
+
+
+def _line(rows: int, accounts: int, outcomes: float) -> tuple[float, ...]:
+    if accounts < PRIVATE:
+        return rows, accounts, np.nan, np.nan, np.nan, np.nan
+    rate = outcomes / rows
+    return rows, accounts, outcomes, rate, *wilson(rate * accounts, accounts)

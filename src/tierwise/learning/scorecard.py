@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import lsq_linear
 from scipy.special import expit
@@ -112,25 +111,6 @@ class Scorecard(SidesClassifier):
             out[:, j] = table[bins.codes(encoded[:, j])]
         return out
 
-    def points(self) -> pd.DataFrame:
-        """The scorecard as a table: feature, side, bin (as words), at_least, below, level, log_odds (0 on average)."""
-        lines: list[tuple[Any, ...]] = []
-        where: tuple[Any, ...]
-        for feature, bins, table in zip(self.encoder_.features, self.bins_, self.tables_, strict=True):
-            edges = [-np.inf, *bins.edges, np.inf]
-            levels = [*self.encoder_.levels.get(feature.name, ()), "any other"]
-            for code in range(bins.n):
-                if bins.levels:
-                    where = (levels[code], np.nan, np.nan, levels[code])
-                else:
-                    beyond = feature.missing == "beyond" and edges[code] == self.encoder_.fills[feature.name]
-                    said = feature.absent if beyond else _span(edges[code], edges[code + 1])
-                    where = (said, edges[code], edges[code + 1], None)
-                lines.append((feature.name, feature.side, *where, float(table[code + 1])))
-            if bins.missing:
-                lines.append((feature.name, feature.side, feature.absent, np.nan, np.nan, None, float(table[0])))
-        return pd.DataFrame(lines, columns=["feature", "side", "bin", "at_least", "below", "level", "log_odds"])
-
     def to_files(self) -> dict[str, bytes]:
         """scorecard.json: the base and, feature by feature, edges and points."""
         lines = [
@@ -158,14 +138,6 @@ class Scorecard(SidesClassifier):
         if any(len(t) != b.n + 1 for t, b in zip(model.tables_, model.bins_, strict=True)):
             raise ValueError("a table has not as many points as bins")
         return model
-
-
-def _span(low: float, high: float) -> str:
-    if low == -np.inf:
-        return "any value" if high == np.inf else f"below {high:g}"
-    if np.nextafter(low, np.inf) == high:
-        return f"{low:g}"
-    return f"{low:g} or more" if high == np.inf else f"{low:g} to below {high:g}"
 
 
 class Solved(NamedTuple):

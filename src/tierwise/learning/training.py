@@ -25,17 +25,12 @@ from tierwise.learning.grouping import kept_apart
 from tierwise.learning.model import PropensityModel
 from tierwise.learning.parallel import one_blas_thread
 from tierwise.learning.prior import prior_said, provisional_words
+from tierwise.learning.progress import Say, silent
 from tierwise.learning.rows import Rows, least_behind, origin_folds, test_cut, training_rows
 from tierwise.learning.search import Tried
 from tierwise.learning.splits import Division, days, held_out, trained_on
 from tierwise.learning.tuning import Budget, tune
 from tierwise.learning.unseen import prepared
-
-Say = Callable[[str], None]
-
-
-def silent(words: str) -> None:
-    """Say nothing."""
 
 
 @dataclass(frozen=True)

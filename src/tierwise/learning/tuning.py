@@ -24,10 +24,10 @@ from tierwise.config.plan import Candidate, Setting, Tuning
 from tierwise.errors import LockHeld
 from tierwise.features.feature import Feature
 from tierwise.learning.candidates import KINDS, Range
+from tierwise.learning.progress import Say
 from tierwise.learning.search import Tried, follow
 from tierwise.learning.sides import Prepared
 
-Say = Callable[[str], None]
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 NEVER = 1e9
 """What a candidate that does not rank is worth to the search: Optuna takes no infinity as a value."""

@@ -18,9 +18,10 @@ from tierwise.features.feature import Feature
 from tierwise.features.matrix import Matrix
 from tierwise.learning.deal_choice import DRAWS, LEAST, LEAST_FAMILIES, Sample, choose, learner, unseen
 from tierwise.learning.encoding import Floats
-from tierwise.learning.evaluation import plain
+from tierwise.learning.evaluation import DIGITS
 from tierwise.learning.expectation import LEVEL, Expectation, chunks, resampling
 from tierwise.learning.splits import Instants, days, instants, stamp
+from tierwise.plain import plain
 
 VALUE_FILE = "value.json"
 FORMAT = "tierwise-value/1"
@@ -130,7 +131,7 @@ def learn_value(matrix: Matrix, deals: pd.DataFrame, outcome: Outcome, through: 
     amount, said = _learned(amounts, features, seed)
     report |= {"amount": said}
     if outcome.event == "opportunity_won":
-        return Valued(ValueModel(amount, None, currency), plain(report))
+        return Valued(ValueModel(amount, None, currency), plain(report, digits=DIGITS))
     age = closing_days(opened, through)
     ripe = opened[instants(opened["opened_at"].to_numpy()) + days(age) <= stamp(through)]
     wins = _sample(ripe, features, ripe["won"].to_numpy(np.float64), age)
@@ -140,7 +141,7 @@ def learn_value(matrix: Matrix, deals: pd.DataFrame, outcome: Outcome, through: 
     win_rate, said = _learned(wins, features, seed)
     still = int(ripe["closed_at"].isna().sum())
     report |= {"win_rate": said | {"old_enough_days": age, "still_open": still, "too_young": len(opened) - len(ripe)}}
-    return Valued(ValueModel(amount, win_rate, currency), plain(report))
+    return Valued(ValueModel(amount, win_rate, currency), plain(report, digits=DIGITS))
 
 
 def _opened(matrix: Matrix, deals: pd.DataFrame) -> pd.DataFrame:

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tierwise.errors import UsageError
+from tierwise.plain import plain
 from tierwise.publishing.spreadsheets import accounts_csv, accounts_xlsx
-from tierwise.store import plain
 
 TEXT, NUMBER, INSTANT = pa.string(), pa.float64(), pa.timestamp("us")
 

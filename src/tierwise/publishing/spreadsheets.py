@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import xlsxwriter
 
-from tierwise.store import plain
+from tierwise.plain import plain
 
 FORMULA = re.compile(r"\A(?=[\t\r\n]|\s*[=+\-@＝＋－＠])|(?<=[;\t\r\n])(?=[\s\x22]*[=+\-@＝＋－＠])")
 """Where a spreadsheet may begin to read a formula: at the start of a cell, and after what some locales split at."""

@@ -18,6 +18,7 @@ from tierwise.learning.model import PropensityModel
 from tierwise.learning.season import NO_SEASON
 from tierwise.learning.splits import instants
 from tierwise.learning.value import VALUE_FILE, ValueModel
+from tierwise.plain import json_file
 
 FORMAT = "tierwise-bundle/1"
 MANIFEST = "MANIFEST.json"
@@ -68,10 +69,10 @@ def write_bundle(
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise UsageError(f"A bundle was to be written into {folder}", found="the folder is not empty")
-    files = {**model.to_files(), "meta.json": _json(dict(meta)), "golden.json": _json(_golden(model, golden))}
+    files = {**model.to_files(), "meta.json": json_file(dict(meta)), "golden.json": json_file(_golden(model, golden))}
     if value is not None:
         files[VALUE_FILE] = value.to_bytes()
-    manifest = _json(
+    manifest = json_file(
         {"format": FORMAT, "files": {n: {"sha256": _sha(b), "bytes": len(b)} for n, b in sorted(files.items())}}
     )
     for name, content in [*sorted(files.items()), (MANIFEST, manifest)]:
@@ -182,7 +183,3 @@ def _damaged(folder: Path, found: str) -> BundleError:
 
 def _sha(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()

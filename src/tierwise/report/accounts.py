@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from tierwise.explain import further
+from tierwise.explain import families, further
+from tierwise.explain.reasons import CALIBRATION, CALIBRATION_WORDS
 from tierwise.report.charts import Step, waterfall
 from tierwise.report.page import drawn, render
 from tierwise.report.reading import real
@@ -45,42 +46,40 @@ def named(row: Mapping[str, object], names: Mapping[str, str]) -> dict[str, str]
     return {"id": account_id, "shown_id": clean(account_id, 60), "name": clean(names.get(account_id) or account_id, 80)}
 
 
-def folded(reasons: pd.DataFrame, w: Words) -> list[dict[str, object]]:
-    """One account's reasons folded into families, largest first: side, family, words, log_odds, proven, parts.
+def folded(reasons: pd.DataFrame, w: Words) -> list[dict[str, Any]]:
+    """One account's published reasons in families, largest first: side, family, words, log_odds, proven, parts.
 
-    A family is told by its largest part that is proven and points as it does; its parts are as `reasons` has them.
+    A family is told by its most telling part; its parts, largest first, are as `reasons` has them.
     """
-    families: dict[tuple[str, str], list[dict[Any, Any]]] = {}
-    for reason in reasons.to_dict("records"):
-        families.setdefault((str(reason["side"]), str(reason["family"])), []).append(reason)
-    lines: list[dict[str, object]] = []
-    for (side, family), parts in families.items():
-        ranked = sorted(parts, key=lambda r: (-abs(r["log_odds"]), r["feature"]))
-        total = float(sum(r["log_odds"] for r in parts))
-        telling = [r for r in ranked if r["proven"] == "part" and r["log_odds"] * total > 0]
-        said = str(telling[0]["words"] or telling[0]["feature"]) if telling else family
-        opening = "" if said.startswith(family) else f"{family}: "
-        line = {"side": side, "family": family, "words": w.sentence(opening + said, 200), "log_odds": total}
-        shown = [_reason(r, w) for r in ranked]
-        lines.append(line | {"proven": any(r["proven"] != "" for r in parts), "parts": shown})
-    return sorted(lines, key=lambda line: (-abs(float(str(line["log_odds"]))), str(line["family"])))
+    parts = {key: mine.to_dict("records") for key, mine in reasons.groupby(["side", "family"], sort=False)}
+    lines = families(reasons, None).to_dict("records")
+    return [_family(line, parts[line["side"], line["family"]], w) for line in lines]
+
+
+def _family(line: Mapping[Any, Any], parts: Sequence[Mapping[Any, Any]], w: Words) -> dict[str, Any]:
+    family = str(line["family"])
+    telling = (r["words"] or r["feature"] for r in parts if r["feature"] == line["feature"])
+    said = str(next(telling, family))
+    words = w.sentence(said if said.startswith(family) else f"{family}: {said}", 200)
+    ranked = sorted(parts, key=lambda r: (-abs(r["log_odds"]), r["feature"]))
+    told = {name: line[name] for name in ("side", "family", "log_odds", "proven")}
+    return told | {"words": words, "parts": [_reason(r, w) for r in ranked]}
 
 
 def steps_of(row: Mapping[str, object], reasons: pd.DataFrame, w: Words) -> list[Step]:
     """The strongest families that are proven, then what remains of each side: base + steps is the total exactly."""
-    lines = folded(reasons, w)
-    shown = [line for line in lines if line["proven"]][:SHOWN_REASONS]
-    steps = [Step(w.sentence(s["words"], 160), str(s["side"]), float(str(s["log_odds"]))) for s in shown]
+    shown = [line for line in folded(reasons, w) if line["proven"]][:SHOWN_REASONS]
+    steps = [Step(w.sentence(line["words"], 160), line["side"], line["log_odds"]) for line in shown]
     rest: list[Step] = []
     for side in dict.fromkeys(["fit", "signal", *reasons["side"]]):
         total = real(row.get(f"{side}_log_odds"))
-        of_side = reasons.loc[reasons["side"] == side, "log_odds"]
-        whole = float(of_side.sum()) if total is None else total
+        of_side = reasons[reasons["side"] == side]
+        whole = float(of_side["log_odds"].sum()) if total is None else total
         left = whole - sum(step.log_odds for step in steps if step.side == side)
-        told = sum(len(s["parts"]) for s in shown if s["side"] == side and isinstance(s["parts"], list))
-        count = len(of_side) - told
+        count = len(of_side) - sum(len(line["parts"]) for line in shown if line["side"] == side)
         if count or abs(left) > 5e-7:
-            rest.append(Step(f"{w.title(side)}: {further(count)}", side, left))
+            unnamed = f"{w.title(side)}, {further(count, left)}"
+            rest.append(Step(w.sentence(CALIBRATION_WORDS) if side == CALIBRATION else unnamed, side, left))
     return steps + rest
 
 

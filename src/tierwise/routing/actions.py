@@ -12,6 +12,7 @@ import pandas as pd
 from tierwise.clock import instant, naive
 from tierwise.config.policy import Play, Plays
 from tierwise.errors import UsageError
+from tierwise.plain import plain
 from tierwise.routing.plays import SUPPRESS, TIER_NAMES, owing
 from tierwise.tiers.words import safe_text
 
@@ -103,19 +104,8 @@ def due_at(as_of: datetime, sla_days: int | None) -> datetime | None:
 
 def to_jsonl(actions: pd.DataFrame) -> bytes:
     """The actions as UTF-8 JSON lines, keys in column order, instants in ISO 8601 with Z; the same bytes every time."""
-    lines = [
-        json.dumps({k: _plain(v) for k, v in record.items()}, ensure_ascii=False, allow_nan=False)
-        for record in actions.to_dict("records")
-    ]
+    lines = [json.dumps(record, ensure_ascii=False, allow_nan=False) for record in plain(actions)]
     return "".join(line + "\n" for line in lines).encode()
-
-
-def _plain(value: object) -> object:
-    if value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
-        return None
-    if isinstance(value, datetime):
-        return value.isoformat() + "Z"
-    return value
 
 
 def _names(decisions: pd.DataFrame) -> list[str]:

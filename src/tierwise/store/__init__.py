@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tierwise.store.difference import movements_difference
-from tierwise.store.frames import plain, state_hash
+from tierwise.store.frames import state_hash
 from tierwise.store.ledger import Store
 from tierwise.store.record import Kind, RunRecord
 
-__all__ = ["Kind", "RunRecord", "Store", "movements_difference", "plain", "state_hash"]
+__all__ = ["Kind", "RunRecord", "Store", "movements_difference", "state_hash"]

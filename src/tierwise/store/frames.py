@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -13,43 +13,13 @@ import pandas as pd
 
 from tierwise.clock import naive
 from tierwise.errors import UsageError
+from tierwise.plain import plain
 
 TEXTS = ("tier", "row", "model_version", "policy_version")
 INSTANTS = ("tier_since", "surge_until", "surge_ended")
 NUMBERS = ("days_since_signal",)
 STATE = ("tier", "tier_since", "row", "surge_until", "surge_ended", "model_version", "policy_version", *NUMBERS)
 """The columns of tier state, beside its key; further ones pass through as JSON."""
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON knows it: nothing, NaN and NaT are null, instants ISO text in UTC with a Z, sets sorted lists.
-
-    >>> plain(float("nan")), plain(pd.Timestamp("2026-03-01")), plain(np.int64(3))
-    (None, '2026-03-01T00:00:00Z', 3)
-    """
-    if value is None or value is pd.NaT or value is pd.NA:
-        return None
-    if isinstance(value, (str, bool)):
-        return str(value) if isinstance(value, str) else value
-    if isinstance(value, (int, np.integer)):
-        return int(value)
-    if isinstance(value, (float, np.floating)):
-        return float(value) if np.isfinite(value) else None
-    if isinstance(value, np.bool_):
-        return bool(value)
-    if isinstance(value, np.datetime64):
-        return plain(pd.Timestamp(value))
-    if isinstance(value, datetime):
-        return (naive(value) if value.tzinfo else value).isoformat() + "Z"
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (set, frozenset)):
-        return sorted((plain(v) for v in value), key=str)
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [plain(v) for v in value]
-    raise TypeError(f"a {type(value).__name__} has no canonical text")
 
 
 def text(value: Any) -> str:

@@ -18,7 +18,7 @@ import pandas as pd
 from tierwise.config.workspace import Settings
 from tierwise.data.contract import OUTCOME_TABLES, TABLES
 from tierwise.data.identity import Resolved
-from tierwise.data.intake import references
+from tierwise.data.intake.references import arrivals, data_through, remarks, strangers
 from tierwise.data.intake.staging import Staged, create_tables, looked_up_table, stage, stage_looked_up
 from tierwise.data.intake.steps import STEPS, WITH_SOURCES, Outcome, Step
 from tierwise.data.intake.verdicts import judge, judge_looked_up
@@ -104,7 +104,7 @@ def read_tables(tables: Path | str | Sequence[Listing], settings: Settings, now:
         if seen.findings:
             raise TablesRefused(_refusal(tables, seen.findings), seen)
         there = [name for name in TABLES if name in set(seen.counts["table"])]
-        through = references.data_through(warehouse, there, settings, now)
+        through = data_through(warehouse, there, settings, now)
     except BaseException:
         warehouse.close()
         raise
@@ -150,7 +150,7 @@ def _take_in(warehouse: Warehouse, listings: Sequence[Listing], settings: Settin
         stage_looked_up(warehouse, looked_up_table(mine), mine)
         bad.append(judge_looked_up(warehouse, looked_up_table(mine), mine, settings.quarantine.max_share))
     there = [name for name in TABLES if name in {part.table for part in parts}]
-    arrived = references.arrivals(warehouse, there, now)
+    arrived = arrivals(warehouse, there, now)
     findings = [finding for listing in listings for finding in listing.findings] + _absent(listings, there)
     findings += [finding for one in sorted(staged, key=_by_table) for finding in one.findings]
     notes = [note for listing in listings for note in listing.notes] + [note for one in staged for note in one.notes]
@@ -162,7 +162,7 @@ def _take_in(warehouse: Warehouse, listings: Sequence[Listing], settings: Settin
     outcomes += [] if findings else _run(STEPS, warehouse, settings, findings, notes)
     if not findings:
         findings += _whole(warehouse, there, staged)
-        notes += references.notes(warehouse, there)
+        notes += remarks(warehouse, there)
     return Inspection(
         pd.DataFrame([_count(one) for one in sorted(staged, key=_by_table)], columns=list(COUNTS)),
         pd.concat(bad, ignore_index=True),
@@ -216,7 +216,7 @@ def _frames(outcomes: Sequence[Outcome]) -> tuple[pd.DataFrame, pd.DataFrame, pd
 
 def _whole(warehouse: Warehouse, there: Sequence[str], staged: Sequence[Staged]) -> list[str]:
     """What refuses whole tables: accounts that the other tables do not know."""
-    for name, says in references.strangers(warehouse, there):
+    for name, says in strangers(warehouse, there):
         for one in staged:
             if one.part.table == name:
                 one.findings.append(f"{one.part.file}: {says}")

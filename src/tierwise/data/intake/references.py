@@ -33,7 +33,7 @@ def strangers(warehouse: Warehouse, tables: Iterable[str]) -> list[tuple[str, st
     return found
 
 
-def notes(warehouse: Warehouse, tables: Iterable[str]) -> list[str]:
+def remarks(warehouse: Warehouse, tables: Iterable[str]) -> list[str]:
     """What holds for many rows and is worth knowing."""
     found: list[str] = []
     for name in tables:
