@@ -187,7 +187,7 @@ def _reasons(frame: pd.DataFrame, level: Any, parts: Any) -> pd.DataFrame:
             )
     columns = ["account_id", "as_of", "side", "feature", "value", "value_as_of", "log_odds", "words"]
     made = pd.DataFrame(rows, columns=columns)
-    return made.assign(family=made["feature"], proven="part")
+    return made.assign(family=made["feature"], proven="part", told=made["words"])
 
 
 def evaluation() -> dict[str, Any]:

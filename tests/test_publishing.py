@@ -62,6 +62,7 @@ def frames() -> dict[str, pd.DataFrame]:
             "log_odds": [-0.25, 0.4, 0.1],
             "words": ["3 web activities in the last 30 days", "industry software", "1250.5 employees"],
             "proven": ["part", "family", ""],
+            "told": ["website: 3 activities in 30 days", "industry: software", ""],
         }
     )
     tiers = pd.DataFrame({"account_id": ids, "as_of": DAY, "fit_score": [70.0, 10.0], "signal_score": [50.5, np.nan]})
@@ -122,6 +123,7 @@ def test_the_nine_files_and_their_columns() -> None:
     ]
     assert columns["reasons"].names == [
         *("account_id", "as_of", "side", "family", "feature", "value", "value_as_of", "log_odds", "words", "proven"),
+        "told",
     ]
     assert columns["tiers"].names == [
         *("account_id", "as_of", "fit_score", "signal_score", "propensity", "expected_value", "expected_value_low"),

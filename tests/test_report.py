@@ -428,7 +428,7 @@ def test_a_waterfall_adds_up_to_the_log_odds(run: Any) -> None:
 def test_a_residue_of_the_sides_is_a_bar_of_its_own() -> None:
     row = {"fit_log_odds": 1.0, "signal_log_odds": 0.5}
     reasons = pd.DataFrame({"side": ["fit"], "feature": ["x"], "words": ["X"], "log_odds": [0.4]})
-    reasons = reasons.assign(account_id="a1", as_of=pd.Timestamp("2026-11-01"), family="x", proven="part")
+    reasons = reasons.assign(account_id="a1", as_of=pd.Timestamp("2026-11-01"), family="x", proven="part", told="")
     reasons = reasons.assign(value="1", value_as_of=pd.NaT)
     steps = steps_of(row, reasons, Words({}))
     assert [(s.side, round(s.log_odds, 9)) for s in steps] == [("fit", 0.4), ("fit", 0.6), ("signal", 0.5)]

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from test_explained_words import _row, _said
-from tierwise.explain import families, shown, waterfall
+from tierwise.explain import families, shown, tell, waterfall
 from tierwise.explain.reasons import CALIBRATION_WORDS
+from tierwise.features.feature import Feature, Side
 from tierwise.jobs import Explained
 from tierwise.report.accounts import folded, steps_of
 from tierwise.report.words import Words
@@ -33,7 +34,7 @@ PARTS = st.lists(
 )
 
 
-def published(parts: list[tuple[str, str, float, str]], unproven: frozenset[str] = frozenset()) -> pd.DataFrame:
+def published(parts: list[tuple[Side, str, float, str]], unproven: frozenset[str] = frozenset()) -> pd.DataFrame:
     """One account's reasons as reasons.parquet has them, largest first; a family is proven as a whole or not."""
     lines = [
         (
@@ -53,7 +54,11 @@ def published(parts: list[tuple[str, str, float, str]], unproven: frozenset[str]
     names = ["account_id", "as_of", "side", "family", "feature", "value", "value_as_of", "log_odds", "words", "proven"]
     frame = pd.DataFrame(lines, columns=names)
     order = np.argsort(-frame["log_odds"].abs().to_numpy(), kind="stable")
-    return frame.iloc[order].reset_index(drop=True)
+    features = [
+        Feature(f"f{k:02}", side, "number", "", f"words of f{k:02}: {{value}}", family=family)
+        for k, (side, family, _, _) in enumerate(parts)
+    ]
+    return tell(frame.iloc[order].reset_index(drop=True), features)
 
 
 def by_hand(frame: pd.DataFrame) -> dict[tuple[str, str], tuple[float, bool, str, list[str]]]:
@@ -65,7 +70,7 @@ def by_hand(frame: pd.DataFrame) -> dict[tuple[str, str], tuple[float, bool, str
         )
         total = sum(r.log_odds for r in mine)
         telling = [r.words for r in mine if r.proven == "part" and r.log_odds * total > 0]
-        words = f"{key[1]}: {telling[0]}" if telling else key[1]
+        words = f"{key[1]}: {telling[0]} 1" if telling else f"{key[1]}, as a whole"
         found[key] = (total, any(r.proven for r in mine), words, [r.feature for r in mine])
     return found
 
@@ -131,7 +136,7 @@ def test_the_command_line_shows_the_remainder_that_outweighs_the_reasons(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     frame = heavy()
-    lines = families(frame, None).assign(words=lambda d: d["family"])
+    lines = families(frame, ()).assign(words=lambda d: d["family"])
     steps = waterfall(frame, scores(frame), "a1", folded=shown(lines))
     total = BASE + frame["log_odds"].sum()
     printed = [round(v, 3) for v in steps["log_odds"]]
@@ -141,15 +146,15 @@ def test_the_command_line_shows_the_remainder_that_outweighs_the_reasons(
     assert "40 small or unsure signs together: lowers -2.000 -4.000" in " ".join(said.split())
     assert "Small or unsure signs: reasons that are each small, or not told apart from chance." in said
     told = frame[frame["proven"] != ""]
-    whole = waterfall(told, scores(told), "a1", folded=shown(families(told, None).assign(words="x")))
+    whole = waterfall(told, scores(told), "a1", folded=shown(families(told, ()).assign(words="x")))
     assert "Small or unsure" not in _said(capsys, Explained(_row(), whole, pd.DataFrame(), "r1"))
 
 
 def test_a_page_draws_the_remainder_that_outweighs_the_reasons() -> None:
     bars = [(b.words, round(b.log_odds, 9)) for b in steps_of({"account_id": "a1"}, heavy(), PLAIN)]
     assert bars == [
-        ("industry: words of f00", 0.3),
-        ("visits: words of f01", 0.2),
+        ("industry: words of f00 1", 0.3),
+        ("visits: words of f01 1", 0.2),
         ("Signal, 40 small or unsure signs together: lowers", -2.0),
     ]
     (first, *_) = steps_of({"account_id": "a1"}, heavy(), Words({"signal": "engagement"}))[2:]
@@ -165,7 +170,7 @@ def test_what_a_curve_adds_is_a_bar_by_its_own_name_on_both() -> None:
     bars = steps_of({"account_id": "a1", "calibration_log_odds": -0.4}, frame, PLAIN)
     assert (bars[-1].words, bars[-1].side) == (CALIBRATION_WORDS, "calibration")
     assert bars[-1].log_odds == pytest.approx(-0.4)
-    for lines in (None, shown(families(frame, None).assign(words="x"))):
+    for lines in (None, shown(families(frame, ()).assign(words="x"))):
         steps = waterfall(frame, scores(frame, -0.4), "a1", folded=lines)
         assert steps["step"].tolist()[-3:] == ["other", "calibration", "total"]
         assert steps["words"].iloc[-2] == CALIBRATION_WORDS

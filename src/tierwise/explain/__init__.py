@@ -2,7 +2,7 @@
 
 from tierwise.explain.change import Stage, by_cause, split_change, spoken_change
 from tierwise.explain.evidence import Evidence, evidence, family_of
-from tierwise.explain.families import families, shown, spoken_families, top_reasons
+from tierwise.explain.families import families, shown, spoken_families, tell, top_reasons
 from tierwise.explain.observed import Observed, observe
 from tierwise.explain.overview import overview
 from tierwise.explain.reasons import format_value, reasons
@@ -35,6 +35,7 @@ __all__ = [
     "split_change",
     "spoken_change",
     "spoken_families",
+    "tell",
     "top_reasons",
     "top_rules",
     "waterfall",

@@ -26,7 +26,7 @@ HARD_TO_SAY = ("fading activities", "log ratio", "share")
 COUNTED = ("activities", "contacts", "events", "opportunities")
 
 
-def families(said: pd.DataFrame, features: Sequence[Feature] | None) -> pd.DataFrame:
+def families(said: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
     """One line for each row's families, by account, as_of and falling size; their log-odds sum to the parts' exactly.
 
     said: what `reasons` gives, in its order. Columns: account_id, as_of, side, family, log_odds, parts (how many),
@@ -34,12 +34,29 @@ def families(said: pd.DataFrame, features: Sequence[Feature] | None) -> pd.DataF
     since the family's newest activity, NaN where nothing says). The most telling part is of the measure with the
     largest sum that points as the family does, and there the largest that is proven (see `reasons`) and points as the
     family does; without one, feature and value are null.
-
-    features: the model's. None: of reasons as they are published, whose features are not at hand; each is a measure of
-    its own then, none is hard to say, and newest is not known.
     """
     if not len(said):
         return said.assign(parts=0, newest=np.nan, proven=True)[list(COLUMNS)]
+    out, _ = _folded(said, features)
+    order = np.lexsort((np.arange(len(out)), -np.abs(out["log_odds"].to_numpy()), _rows(out)))
+    return out.iloc[order].reset_index(drop=True)
+
+
+def tell(said: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
+    """What `reasons` gives with the column `told`: each row's families in words, each on the line of one of its parts.
+
+    That is its most telling part, or where there is none its first; all other lines are empty.
+    """
+    if not len(said):
+        return said.assign(told="")
+    lines, place = _folded(said, features)
+    told = np.full(len(said), "", dtype=object)
+    told[place] = spoken_families(lines, features, direction=False)
+    return said.assign(told=told)
+
+
+def _folded(said: pd.DataFrame, features: Sequence[Feature]) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
+    """The lines of `families`, in order of rows, and the position of the part that tells each, or of its first."""
     group, first = _groups(said)
     log_odds = said["log_odds"].to_numpy(dtype=np.float64)
     sums = np.asarray(np.bincount(group, weights=log_odds), dtype=np.float64)
@@ -52,8 +69,7 @@ def families(said: pd.DataFrame, features: Sequence[Feature] | None) -> pd.DataF
         empty = np.datetime64("NaT", "us") if name == "value_as_of" else None
         out[name] = np.where(telling >= 0, column, empty) if name == "value_as_of" else _where(telling, column)
     out["newest"] = _newest(said, features, group, len(out))
-    order = np.lexsort((np.arange(len(out)), -np.abs(sums), _rows(out)))
-    return out.iloc[order].reset_index(drop=True)[list(COLUMNS)]
+    return out[list(COLUMNS)], np.where(telling >= 0, telling, first)
 
 
 def shown(folded: pd.DataFrame) -> pd.DataFrame:
@@ -195,20 +211,18 @@ def _groups(said: pd.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.i
 
 
 def _telling(
-    said: pd.DataFrame, features: Sequence[Feature] | None, group: npt.NDArray[np.int64], sums: npt.NDArray[np.float64]
+    said: pd.DataFrame, features: Sequence[Feature], group: npt.NDArray[np.int64], sums: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.int64]:
     """The position of each group's most telling part; -1 where there is none."""
-    named = {f.name: f for f in features or ()}
-    hard = {f.name for f in features or () if f.unit in HARD_TO_SAY}
+    named = {f.name: f for f in features}
+    hard = {f.name for f in features if f.unit in HARD_TO_SAY}
     names = said["feature"]
     log_odds = said["log_odds"].to_numpy(dtype=np.float64)
     direction = np.sign(sums)[group]
     measures, _ = pd.factorize(names.map(lambda name: measure_of(named[name]) if name in named else name))
     _, measure = np.unique(group * (int(measures.max()) + 1) + measures, return_inverse=True)
     worth = np.bincount(measure, weights=log_odds)[measure] * direction
-    able = (said["proven"].to_numpy() == "part") & (log_odds * direction > 0) & (worth > 0)
-    if features is not None:
-        able &= names.isin(named)
+    able = (said["proven"].to_numpy() == "part") & (log_odds * direction > 0) & (worth > 0) & names.isin(named)
     place = np.flatnonzero(able)
     place = place[
         np.lexsort((place, -np.abs(log_odds[place]), names.isin(hard).to_numpy()[place], -worth[place], group[place]))
@@ -220,10 +234,10 @@ def _telling(
 
 
 def _newest(
-    said: pd.DataFrame, features: Sequence[Feature] | None, group: npt.NDArray[np.int64], n: int
+    said: pd.DataFrame, features: Sequence[Feature], group: npt.NDArray[np.int64], n: int
 ) -> npt.NDArray[np.float64]:
     """Days since the newest activity of each group, where a part says so."""
-    recency = {f.name for f in features or () if f.unit == "days or never" and f.window_days is None}
+    recency = {f.name for f in features if f.unit == "days or never" and f.window_days is None}
     days = pd.to_numeric(said["value"].where(said["feature"].isin(recency)), errors="coerce").to_numpy(dtype=np.float64)
     place = np.flatnonzero(days < 365)
     out = np.full(n, np.nan)

@@ -17,7 +17,7 @@ FAMILIES = {"fit": "rubric", "signal": "newest activity"}
 
 
 def rule_reasons(frame: pd.DataFrame, rubric: Rubric) -> pd.DataFrame:
-    """What speaks for or against each row, in the columns of `reasons`: log_odds null, by account and as_of.
+    """What speaks for or against each row, in the columns of `tell`: log_odds null, by account and as_of.
 
     First the sum of the rubric's points (feature `rubric`), then the newest activity (`days_since_signal`), then each
     line that gives points, the most telling first (`rubric_01` is the first line of icp.yaml); without a line that can
@@ -31,7 +31,8 @@ def rule_reasons(frame: pd.DataFrame, rubric: Rubric) -> pd.DataFrame:
     said = pd.concat(parts, ignore_index=True)
     said["value_as_of"] = said["value_as_of"].astype("datetime64[us]")
     by = ["account_id", "as_of", "_rank", "feature"]
-    return said.sort_values(by, kind="stable", ignore_index=True)[list(COLUMNS)]
+    said = said.sort_values(by, kind="stable", ignore_index=True)[list(COLUMNS)]
+    return said.assign(told=said["words"])
 
 
 def top_rules(said: pd.DataFrame, n: int = 5) -> pd.DataFrame:

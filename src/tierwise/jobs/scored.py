@@ -12,7 +12,7 @@ import pandas as pd
 from tierwise.config import PlanFiles
 from tierwise.data import Freshness, Intake, Query, own_fields
 from tierwise.errors import UsageError
-from tierwise.explain import Evidence, Observed, reasons, rule_reasons, top_reasons, top_rules
+from tierwise.explain import Evidence, Observed, reasons, rule_reasons, tell, top_reasons, top_rules
 from tierwise.features import Matrix
 from tierwise.jobs.intake import in_words, inputs_hash, tracked_by
 from tierwise.jobs.rows import rows_on
@@ -146,7 +146,7 @@ def _judged(inputs: Inputs, matrix: Matrix) -> _Judged:
     if not isinstance(inputs.judge, Rules):
         model, meta = inputs.judge.model, inputs.judge.meta
         found, seen = Evidence.from_dict(meta.get("evidence")), Observed.from_dict(meta.get("observed"))
-        return _Judged(model.score(matrix.frame), reasons(model, matrix, found, seen))
+        return _Judged(model.score(matrix.frame), tell(reasons(model, matrix, found, seen), model.features))
     intake, plan, stand = inputs.intake, inputs.files.plan, inputs.stand
     newest = max((stand, *intake.data_through.values()))
     frame, rubric = readable(intake.warehouse, plan, inputs.files.icp.rubric, matrix, stand, newest)

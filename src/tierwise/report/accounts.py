@@ -49,18 +49,16 @@ def named(row: Mapping[str, object], names: Mapping[str, str]) -> dict[str, str]
 def folded(reasons: pd.DataFrame, w: Words) -> list[dict[str, Any]]:
     """One account's published reasons in families, largest first: side, family, words, log_odds, proven, parts.
 
-    A family is told by its most telling part; its parts, largest first, are as `reasons` has them.
+    A family is told as it is published; its parts, largest first, are as `reasons` has them.
     """
     parts = {key: mine.to_dict("records") for key, mine in reasons.groupby(["side", "family"], sort=False)}
-    lines = families(reasons, None).to_dict("records")
+    lines = families(reasons, ()).to_dict("records")
     return [_family(line, parts[line["side"], line["family"]], w) for line in lines]
 
 
 def _family(line: Mapping[Any, Any], parts: Sequence[Mapping[Any, Any]], w: Words) -> dict[str, Any]:
     family = str(line["family"])
-    telling = (r["words"] or r["feature"] for r in parts if r["feature"] == line["feature"])
-    said = str(next(telling, family))
-    words = w.sentence(said if said.startswith(family) else f"{family}: {said}", 200)
+    words = w.sentence(next((str(r["told"]) for r in parts if r.get("told")), family), 200)
     ranked = sorted(parts, key=lambda r: (-abs(r["log_odds"]), r["feature"]))
     told = {name: line[name] for name in ("side", "family", "log_odds", "proven")}
     return told | {"words": words, "parts": [_reason(r, w) for r in ranked]}
