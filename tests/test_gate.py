@@ -117,6 +117,22 @@ def test_a_season_of_all_rows_is_learned_again_on_the_closed_ones(months: int) -
     assert found[0]["paired"]["difference"] == pytest.approx(none["difference"], abs=0.02)
 
 
+@pytest.mark.parametrize("months", [12, 20])
+def test_a_level_that_has_seen_the_judged_months_is_left_out(months: int) -> None:
+    new, old = trained(20), live(months)
+    seen = Affine(3.0, 1.0)
+    level = {"adopted": True, "judged": asdict(new.model.calibrator)}
+    challenger = replace(
+        new, model=replace(new.model, calibrator=seen), evaluation=replace(new.evaluation, level=level)
+    )
+    other = old
+    if months == 20:
+        said = {"level": {"adopted": True, "judged": asdict(old.model.calibrator)}}
+        meta = old.meta | {"evaluation": old.meta["evaluation"] | said}
+        other = replace(old, model=replace(old.model, calibrator=seen), meta=meta)
+    assert beside_live(other, "q", challenger, WHOLE, ASKED) == beside_live(old, "q", new, WHOLE, ASKED)
+
+
 def test_a_recalibration_on_the_judged_months_is_left_out_where_settings_are_compared() -> None:
     old = live(20)
     moved = replace(old, model=replace(old.model, recalibration=Affine(2.0, 0.5)))

@@ -41,10 +41,10 @@ from tierwise.learning.season import (
     NO_SEASON,
     Levels,
     Season,
-    _restricted,
     learn_season,
     levels,
     months_spanned,
+    restricted,
     season_of,
     spoken,
 )
@@ -187,10 +187,10 @@ def test_the_restricted_likelihood_is_that_of_what_no_line_explains() -> None:
     root = r.normal(size=(2, 30, 30))
     covariances = [np.eye(30) + c @ c.T for c in root]
     level, free = r.normal(size=30), null_space(line.T)
-    ours = [_restricted(c, line, level)[0] for c in covariances]
+    ours = [restricted(c, line, level)[0] for c in covariances]
     theirs = [-2 * multivariate_normal(cov=free.T @ c @ free).logpdf(free.T @ level) for c in covariances]
     assert ours[1] - ours[0] == pytest.approx(theirs[1] - theirs[0])
-    rest = _restricted(covariances[0], line, level)[1]
+    rest = restricted(covariances[0], line, level)[1]
     assert rest == pytest.approx(free @ np.linalg.solve(free.T @ covariances[0] @ free, free.T @ level))
 
 

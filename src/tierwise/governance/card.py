@@ -46,11 +46,18 @@ def _about(meta: Mapping[str, Any], evaluation: Mapping[str, Any]) -> list[str]:
         ("verdict", _joined(evaluation.get("verdict"), in_words(str(evaluation.get("why") or ""), known))),
         ("model", _joined(chosen and named(str(chosen)), in_words(_chosen(evaluation), known))),
         ("base by month of the year", (evaluation.get("season") or {}).get("words")),
+        ("level of the base", _level(evaluation)),
         ("model version", meta.get("model_version")),
         ("trained as of", meta.get("trained_as_of")),
         ("data through", meta.get("data_through")),
     ]
     return [f"- {name}: {_cell(value)}" for name, value in lines if value]
+
+
+def _level(evaluation: Mapping[str, Any]) -> object:
+    """Why the newest level of the base is used; None where it is not."""
+    found = evaluation.get("level") or {}
+    return found.get("words") if found.get("adopted") else None
 
 
 def _data(evaluation: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from tierwise.config.plan import Candidate, Plan
 from tierwise.features import Matrix
 from tierwise.governance import DEFAULT_RULES, Gate, PairedLoss, gate, paired_loss
 from tierwise.learning import PropensityModel, Trained
-from tierwise.learning.calibration import IDENTITY
+from tierwise.learning.calibration import IDENTITY, Affine
 from tierwise.learning.candidates import make
 from tierwise.learning.recalibration import unseen_from
 from tierwise.learning.rows import Rows, training_rows
@@ -62,7 +62,8 @@ def beside_live(live: Bundle | None, question: str, trained: Trained, matrix: Ma
     unseen = rows.frame.merge(own, on=["account_id", "as_of"], validate="1:1")
     newer = unseen[instants(unseen["as_of"].to_numpy()) >= stamp(unseen_from(live.model))]
     if _enough(newer):
-        again = _learned_again(trained.model, _closed_before(newer, rows))
+        judged = _as_judged(trained.model, trained.evaluation.level)
+        again = _learned_again(judged, _closed_before(newer, rows))
         return said | _compared(ITSELF, newer, expit(live.model.log_odds(newer)), expit(again.log_odds(newer)))
     settings = _settings_of(live, trained.model)
     if settings is None or not _enough(unseen):
@@ -162,7 +163,13 @@ def _settings_of(live: Bundle, challenger: PropensityModel) -> PropensityModel |
     seed = int(challenger.estimator.get_params(deep=False).get("seed", 7))
     candidate = Candidate(kind=chosen["kind"])
     made = make(candidate, live.model.features, chosen["settings"], threads=challenger.threads, seed=seed)
-    return replace(live.model, estimator=made, recalibration=IDENTITY)
+    return replace(_as_judged(live.model, evaluation.get("level") or {}), estimator=made, recalibration=IDENTITY)
+
+
+def _as_judged(model: PropensityModel, level: Mapping[str, Any]) -> PropensityModel:
+    """The model with the calibrator that its test slice was judged with: one that follows the level of the base has
+    seen the outcomes of that slice since (`level_choice.LevelTrial.to_dict`)."""
+    return replace(model, calibrator=Affine(**level["judged"])) if level.get("adopted") else model
 
 
 def _compared(how: str, rows: pd.DataFrame, live: Any, challenger: Any) -> dict[str, Any]:

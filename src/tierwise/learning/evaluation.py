@@ -50,8 +50,10 @@ class Evaluation:
     chosen model's out-of-time rows, forward in time (`comparison.Comparison.to_dict()`). canaries: what must come to
     nothing, and whether it did (`canaries.canaries`). season: whether the base varies by month of the year, and why
     (`season_choice.SeasonTrial.to_dict`); where it does, the chosen model's figures on the test slice have it, those of
-    `candidates`, `folds` and `yardstick` do not. capacity: what the best rows of each as_of hold, so many as the team
-    can work (`capacity.at_capacity`); without a line where no capacity is stated.
+    `candidates`, `folds` and `yardstick` do not. level: whether the newest level of the base is used, and why
+    (`level_choice.LevelTrial.to_dict`); it is in the same figures, as it was before the test slice. capacity: what the
+    best rows of each as_of hold, so many as the team can work (`capacity.at_capacity`); without a line where no
+    capacity is stated.
     """
 
     verdict: str
@@ -77,6 +79,7 @@ class Evaluation:
     calibrators: Mapping[str, Any]
     canaries: Mapping[str, Any]
     season: Mapping[str, Any]
+    level: Mapping[str, Any]
     capacity: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:

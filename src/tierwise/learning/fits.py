@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,11 @@ import numpy as np
 import tierwise.learning.unseen as unseen
 from tierwise.clock import instant
 from tierwise.learning.boosters import FreeBooster
-from tierwise.learning.calibration import Curve, row_log_loss
+from tierwise.learning.calibration import Affine, Curve, row_log_loss
 from tierwise.learning.canaries import canaries
 from tierwise.learning.choice import random_gap
 from tierwise.learning.encoding import Floats
+from tierwise.learning.level_choice import LevelTrial, try_level
 from tierwise.learning.model import PropensityModel, freeze
 from tierwise.learning.rows import Rows
 from tierwise.learning.search import Tried, judge
@@ -60,28 +61,43 @@ class Fits:
         """Whether a season helps the chosen candidate."""
         return try_season(chosen, self._fitted, self.rows, self.earlier, self.division.folds)
 
-    def all(
-        self, usable: Mapping[str, Tried], trial: SeasonTrial, curve: Curve | None, folds: Sequence[Prepared]
-    ) -> Fitted:
-        """Fit all there is to fit; of those usable, the chosen one has its season.
+    def level(self, seasoned: SeasonTrial) -> LevelTrial:
+        """Whether following the base's level helps the chosen candidate, with its season if it has one."""
+        return try_level(seasoned.tried, self.earlier, self.division.folds)
 
-        folds: those that the candidates were judged on.
+    def all(
+        self,
+        usable: Mapping[str, Tried],
+        trial: SeasonTrial,
+        level: LevelTrial,
+        curve: Curve | None,
+        folds: Sequence[Prepared],
+    ) -> Fitted:
+        """Fit all there is to fit; of those usable, the chosen one has its season, and its newest level.
+
+        folds: those that the candidates were judged on. On the test slice the level is that of the folds; the model of
+        all rows has that of the test slice too.
         """
+        trial = replace(trial, tried=level.tried)
         workers = min(self.threads, MOST_WORKERS)
         one = Fits(self.rows, self.division, self.threads // workers, self.seed)
-        chosen = next(tried for tried in usable.values() if tried.candidate == trial.tried.candidate)
+        name, chosen = next((n, t) for n, t in usable.items() if t.candidate == trial.tried.candidate)
         with ThreadPoolExecutor(workers) as pool:
-            model = pool.submit(one._model, trial, curve)
+            model = pool.submit(one._fitted, trial.tried, self.rows)
             random = pool.submit(one._random, chosen)
             tests = {
-                name: pool.submit(one._on_test, *((trial.tried, trial) if tried is chosen else (tried, None)))
-                for name, tried in usable.items()
+                n: pool.submit(one._on_test, *((trial.tried, trial) if tried is chosen else (tried, None)))
+                for n, tried in usable.items()
             }
             free = pool.submit(one._free, folds)
             canary = pool.submit(canaries, self.rows, self.division, trial, threads=one.threads, seed=self.seed)
+        on_test = {n: test.result() for n, test in tests.items()}
+        affine = level.newest(self.rows, self.division, on_test[name])
+        if curve is not None:
+            on_test[name] = curve(on_test[name])
         return Fitted(
-            model.result().with_threads(self.threads),
-            {name: test.result() for name, test in tests.items()},
+            self._model(model.result(), trial, affine, curve),
+            on_test,
             free.result(),
             random.result(),
             canary.result(),
@@ -93,12 +109,14 @@ class Fits:
     def _on_test(self, tried: Tried, trial: SeasonTrial | None) -> Floats:
         return unseen.on_test(self.rows, self.division, tried, trial, threads=self.threads, seed=self.seed)
 
-    def _model(self, trial: SeasonTrial, curve: Curve | None) -> PropensityModel:
+    def _model(
+        self, estimator: SidesClassifier, trial: SeasonTrial, affine: Affine, curve: Curve | None
+    ) -> PropensityModel:
         """The chosen candidate and its season, learned from all mature rows, with calibrators of out-of-time rows."""
-        newest, tried = instant(self.rows.as_of.max().astype(object)), trial.tried
-        estimator = self._fitted(tried, self.rows)
-        kind, horizon, season = tried.candidate.kind, self.rows.horizon_days, trial.season(estimator, self.rows)
-        return freeze(kind, estimator, tried.affine, self.rows.frame, horizon, newest, self.threads, curve, season)
+        newest, kind = instant(self.rows.as_of.max().astype(object)), trial.tried.candidate.kind
+        horizon, season = self.rows.horizon_days, trial.season(estimator, self.rows)
+        model = freeze(kind, estimator, affine, self.rows.frame, horizon, newest, self.threads, curve, season)
+        return model.with_threads(self.threads)
 
     def _free(self, folds: Sequence[Prepared]) -> Floats:
         """The out-of-time losses of one free booster."""

@@ -88,8 +88,15 @@ def levels(log_odds: Floats, y: Floats, as_of: Instants, families: npt.NDArray[A
     the less, the fewer families there are for so many months.
     """
     month, place = np.unique(np.asarray(as_of, dtype="datetime64[M]"), return_inverse=True)
+    return Levels(month, *intercepts(log_odds, y, place, len(month), families))
+
+
+def intercepts(
+    log_odds: Floats, y: Floats, place: npt.NDArray[Any], many: int, families: npt.NDArray[Any]
+) -> tuple[Floats, Floats]:
+    """The same of any groups of rows, of which place says the number (0 to many - 1): levels, and their covariance."""
     _, family = np.unique(np.asarray(families).astype(str), return_inverse=True)
-    many, groups = len(month), int(family.max(initial=-1)) + 1
+    groups = int(family.max(initial=-1)) + 1
     level = np.zeros(many)
     for _ in range(NEWTON_STEPS):
         p = expit(log_odds + level[place])
@@ -105,7 +112,7 @@ def levels(log_odds: Floats, y: Floats, as_of: Instants, families: npt.NDArray[A
     scale = np.sqrt(np.maximum(own, 1 / known) / np.maximum(own, 1e-300))
     together = max(0.0, 1 - many / groups) * sandwich * np.outer(scale, scale)
     np.fill_diagonal(together, np.maximum(own, 1 / known))
-    return Levels(month, level, together)
+    return level, together
 
 
 def season_of(found: Levels) -> Season:
@@ -123,13 +130,13 @@ def season_of(found: Levels) -> Season:
     walk, again = np.minimum.outer(at - at.min(), at - at.min()), is_month @ ALIKE @ is_month.T
     best, offsets = np.inf, np.zeros(MONTHS)
     for step, deviation in product(STEPS_A_MONTH, DEVIATIONS):
-        cost, rest = _restricted(found.covariance + step**2 * walk + deviation**2 * again, line, found.level)
+        cost, rest = restricted(found.covariance + step**2 * walk + deviation**2 * again, line, found.level)
         if cost < best - 1e-9:
             best, offsets = cost, deviation**2 * ALIKE @ is_month.T @ rest
     return Season(tuple((offsets - offsets.mean()).tolist()))
 
 
-def _restricted(covariance: Floats, line: Floats, level: Floats) -> tuple[float, Floats]:
+def restricted(covariance: Floats, line: Floats, level: Floats) -> tuple[float, Floats]:
     """-2 log restricted likelihood, but for a constant; and the inverse covariance times what the line leaves."""
     solved = np.linalg.solve(covariance, np.column_stack([line, level]))
     inner = line.T @ solved[:, :-1]

@@ -121,11 +121,10 @@ def train_rows(
     say(f"{because}; fitting {chosen} to all rows, judging it on {len(test.y):,} newer ones")
     fits = Fits(rows, division, threads, learning.seed)
     trial = fits.season(found[chosen])
+    level = fits.level(trial)
     curve = fit_curve(learning.calibration, trial.tried.affine(trial.tried.log_odds), out_of_time.y)
-    fitted = fits.all(_usable(found), trial, curve, folds)
+    fitted = fits.all(_usable(found), trial, level, curve, folds)
     model, on_test = fitted.model, fitted.on_test
-    if curve is not None:
-        on_test[chosen] = curve(on_test[chosen])
     said = prior_said(prior, rows.features, model.estimator)
     few = provisional_words(rows.outcome_accounts, learning.scorecard_below, said) if provisional else ""
     report = test_report(
@@ -149,6 +148,7 @@ def train_rows(
         calibrators=_calibrators(trial.tried, out_of_time),
         canaries=fitted.canaries,
         season=trial.to_dict(model.season),
+        level=level.to_dict(model.calibrator),
     )
     unseen = test.frame[["account_id", "as_of", "family_id", "outcome"]].assign(propensity=expit(on_test[chosen]))
     return Trained(model, evaluation, unseen)

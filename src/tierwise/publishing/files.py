@@ -29,7 +29,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         "account_score:n fit_score:n signal_score:n"
     ),
     "reasons": _schema(
-        "account_id:t as_of:i side:t family:t feature:t value:t value_as_of:i log_odds:n words:t proven:t"
+        "account_id:t as_of:i side:t family:t feature:t value:t value_as_of:i log_odds:n words:t proven:t told:t"
     ),
     "tiers": _schema(
         "account_id:t as_of:i fit_score:n signal_score:n propensity:n expected_value:n expected_value_low:n "

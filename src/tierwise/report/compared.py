@@ -68,6 +68,7 @@ def candidates_part(values: TrainingPage, w: Words) -> Part | None:
         "rows": rows, "because": because, "names": names, "folds": folds, "families": families,
         "free": _free(evaluation, rows), "chosen": in_words(chosen, candidates), "apart": _apart(evaluation),
         "season": w.sentence(mapping(evaluation.get("season")).get("words"), 400),
+        "level": w.sentence(mapping(evaluation.get("level")).get("words"), 400),
     }  # fmt: skip
 
 
