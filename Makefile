@@ -17,7 +17,7 @@ demo: $(STAMP)  ## the whole line on the synthetic world, ending at a page
 	$(BIN)/tierwise demo demo
 
 test: $(STAMP)  ## every test that takes minutes at most
-	$(BIN)/python -m pytest -n 2 -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
 test-long: $(STAMP)  ## the tests that take longer
 	$(BIN)/python -m pytest -m long

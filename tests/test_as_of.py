@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from nursery import tierwise
 from tierwise.clock import instant
 from tierwise.config import parse_plan
 from tierwise.data import TABLES, Rebuilt, Warehouse, as_of_view
@@ -208,12 +206,6 @@ def workspace(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_world(world, folder, world.spec.ends_at)
     init(folder, folder / "tables")
     return folder
-
-
-def tierwise(*words: object) -> subprocess.CompletedProcess[str]:
-    settings = os.environ | {"COLUMNS": "80", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tierwise.cli", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, env=settings, timeout=300, check=False)
 
 
 def test_check_as_of_prints_the_tables_and_writes_what_init_reads(workspace: Path, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
-"""The command line as a user meets it: real processes, 80 columns, exit codes, and messages instead of tracebacks."""
+"""The command line as a user meets it: real processes, 80 columns, exit codes, and messages instead of tracebacks.
+
+Each verb is run once at least in an interpreter that starts from nothing.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,18 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from nursery import Done, fresh, tierwise
 from tierwise.audit import Finding
 from tierwise.cli import tables
 from tierwise.synthetic import WorldSpec, simulate, write_world
 
 HEAVY = ("duckdb", "lightgbm", "sklearn", "shap", "mlflow", "pandas", "sqlalchemy", "jinja2", "fastapi")
-
-
-def tierwise(*words: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own, 80 columns wide."""
-    settings = os.environ | {"COLUMNS": "80", "OMP_NUM_THREADS": "1"} | (env or {})
-    command = [sys.executable, "-m", "tierwise.cli", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, env=settings, timeout=300, check=False)
 
 
 @pytest.fixture
@@ -63,7 +59,7 @@ def test_verbs_print_tables_within_80_columns_and_say_what_is_next(workspace: Pa
     account = pq.read_table(workspace / f"published/new_business/{run}/tiers.parquet").to_pylist()
     one = next(r["account_id"] for r in account if r["tier"] == "tier_2")
     for words in (("check",), ("explain", one, "--since", "2025-08-01"), ("govern",), ("doctor",)):
-        done = tierwise("-C", workspace, *words)
+        done = fresh("-C", workspace, *words)
         assert done.returncode in (0, 3), done.stderr
         assert "Traceback" not in done.stderr
         assert max(len(line) for line in done.stdout.splitlines() if str(workspace) not in line) <= 80
@@ -72,8 +68,8 @@ def test_verbs_print_tables_within_80_columns_and_say_what_is_next(workspace: Pa
 
 def test_scoring_a_published_date_again_is_a_no_op_in_json_too(workspace: Path) -> None:
     before = _bytes(workspace)
-    for _ in range(2):
-        done = tierwise("-C", workspace, "--json", "score", "--as-of", "2026-01-01")
+    for run in (fresh, tierwise):
+        done = run("-C", workspace, "--json", "score", "--as-of", "2026-01-01")
         assert done.returncode == 0, done.stderr
         said = json.loads(done.stdout)
         assert said["new"] is False
@@ -109,7 +105,7 @@ def small_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "tables"
 
 
-def check_refused(done: subprocess.CompletedProcess[str], *words: str, code: int = 2) -> None:
+def check_refused(done: Done, *words: str, code: int = 2) -> None:
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     said = " ".join((done.stdout + done.stderr).split())

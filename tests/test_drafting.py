@@ -272,7 +272,8 @@ def test_the_ladder_is_what_training_uses(tmp_path: Path) -> None:
     assert again == draft.ladder
     assert plan.outcome.horizon_days == 90
     assert plan.outcome.types == ("New Business",)
-    evaluation = train_model(matrix, plan, threads=1).evaluation
+    quick = plan.model_copy(update={"model": plan.model.model_copy(update={"candidates": plan.model.candidates[:1]})})
+    evaluation = train_model(matrix, quick, threads=1).evaluation
     steps = draft.ladder
     assert steps.training is not None
     assert steps.calibration is not None

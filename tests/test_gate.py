@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import cache
@@ -16,6 +14,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
+import nursery
 import tierwise
 from matrix_sample import matrix, plan
 from tierwise.config import Workspace
@@ -318,9 +317,8 @@ def test_a_gate_that_passes_is_not_overruled(workspace: Workspace, challenge: Ca
     assert tierwise.promote(workspace).number == number, "what was let pass once is let pass again"
 
 
-def verb(workspace: Workspace, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tierwise.cli", "-C", str(workspace.folder), "promote", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+def verb(workspace: Workspace, *words: str) -> nursery.Done:
+    return nursery.tierwise("-C", workspace.folder, "promote", *words)
 
 
 def test_the_verb_says_why_and_what_to_do(workspace: Workspace, challenge: Callable[..., int]) -> None:

@@ -531,15 +531,12 @@ def test_at_most_two_per_cent_of_honest_columns_are_blocked(capsys: pytest.Captu
 
 
 def test_training_refuses_a_leak_until_the_plan_accepts_it_and_then_every_report_says_so(tmp_path: Path) -> None:
-    write_world(simulate(WorldSpec(seed=2, accounts=800, traps=frozenset({"late_filled_attribute"}))), tmp_path, END)
+    write_world(simulate(WorldSpec(seed=2, accounts=600, traps=frozenset({"late_filled_attribute"}))), tmp_path, END)
     workspace = tierwise.init(tmp_path / "ws", tmp_path / "tables").workspace
     model = workspace.folder / "models" / "new_business" / "model.yaml"
     line = "    - {attribute: budget_range, kind: category, clock: slow}\n  signal:"
     quick = "\nmodel:\n  candidates: [scorecard]\n"
     model.write_text(model.read_text().replace("  signal:", line, 1).replace("\nmodel:\n", quick, 1))
-    checked = tierwise.check(load_workspace(workspace.folder))
-    assert ("missing_tells_outcome", "budget_range") in {(f.code, f.subject) for f in checked.findings}
-    assert checked.blocked
     with pytest.raises(ContractError) as refused:
         tierwise.train(load_workspace(workspace.folder), as_of="2025-07-01")
     assert "budget_range: budget_range as a feature. missing for " in str(refused.value)

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import shutil
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit, logit
 
+import nursery
 import tierwise
 from matrix_sample import matrix, plan
 from tierwise.config import Workspace
@@ -320,9 +320,8 @@ def test_what_the_audit_blocks_is_not_recalibrated(workspace: Workspace, monkeyp
 def test_the_verb_prints_exits_and_says_what_is_next(small_demo: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(small_demo, tmp_path / "ws")
 
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "tierwise.cli", "-C", str(folder), *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    def run(*words: str) -> nursery.Done:
+        return nursery.tierwise("-C", folder, *words)
 
     few = run("train", "--recalibrate", "--as-of", "2025-08-01")
     assert few.returncode == 3

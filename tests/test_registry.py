@@ -233,3 +233,9 @@ def test_a_registry_that_was_moved_reads_its_own_bundles_and_takes_new_ones(tmp_
     again.register("new_business", tmp_path / "b", {}, {})
     assert again.challenger("new_business").version
     assert not root.exists()
+
+
+def test_a_registry_that_is_not_there_yet_holds_nothing_and_is_not_made_by_asking(tmp_path: Path) -> None:
+    registry = Registry(None, tmp_path / "none")
+    assert registry.versions("sample") == ()
+    assert not (tmp_path / "none").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import nursery
 import tierwise
 from tierwise.config import Workspace
 from tierwise.errors import NoUsableModel, UsageError
@@ -52,6 +52,29 @@ def workspace(drafted: Path, tmp_path: Path) -> Workspace:
     return tierwise.load_workspace(folder)
 
 
+@pytest.fixture(scope="module")
+def in_vain(drafted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a rubric, and trained in vain as of TRAINED."""
+    folder = Path(shutil.copytree(drafted, tmp_path_factory.mktemp("vain") / "ws"))
+    rubric(folder, RUBRIC)
+    trained_in_vain(tierwise.load_workspace(folder))
+    return folder
+
+
+@pytest.fixture
+def ruled(in_vain: Path, tmp_path: Path) -> Workspace:
+    """A copy of it that a test may change."""
+    return tierwise.load_workspace(shutil.copytree(in_vain, tmp_path / "ws"))
+
+
+@pytest.fixture(scope="module")
+def scored(in_vain: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A copy of it scored as of SCORED, which tests only read."""
+    made = tierwise.load_workspace(shutil.copytree(in_vain, tmp_path_factory.mktemp("scored") / "ws"))
+    tierwise.score(made, as_of=SCORED)
+    return made
+
+
 def ask(folder: Path, outcomes: int) -> None:
     """Let the plan ask for so many accounts with the outcome."""
     path = folder / "models" / PLAN / "model.yaml"
@@ -81,10 +104,8 @@ def promotions(workspace: Workspace) -> list[str]:
         return store.promotions(PLAN)["version"].tolist()
 
 
-def run_cli(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tierwise.cli", "-C", str(folder), *map(str, words)]
-    settings = os.environ | {"COLUMNS": "80", "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, env=settings, timeout=300, check=False)
+def run_cli(folder: Path, *words: object) -> nursery.Done:
+    return nursery.tierwise("-C", folder, *words)
 
 
 # --- the command line, from train to govern
@@ -143,10 +164,8 @@ def test_the_answer_is_json_for_machines(workspace: Workspace) -> None:
 # --- what a run by rules publishes
 
 
-def test_a_run_by_rules_holds_no_probability_and_ranks_by_points_and_recency(workspace: Workspace) -> None:
-    trained_in_vain(workspace)
-    tierwise.score(workspace, as_of=SCORED)
-    run = read_current(workspace.published, PLAN)
+def test_a_run_by_rules_holds_no_probability_and_ranks_by_points_and_recency(scored: Workspace) -> None:
+    run = read_current(scored.published, PLAN)
     verify_run(run.folder)
     scores, tiers, reasons = run.frame("scores"), run.frame("tiers"), run.frame("reasons")
     assert scores[["base", "fit_log_odds", "signal_log_odds", "propensity"]].isna().all(axis=None)
@@ -171,10 +190,8 @@ def test_a_run_by_rules_holds_no_probability_and_ranks_by_points_and_recency(wor
     assert set(tiers.loc[tiers["tier"].isin(["tier_1", "tier_2"]), "account_id"]) <= set(points[points > 0].index)
 
 
-def test_the_report_says_in_its_headline_that_tiers_go_by_rules_and_why(workspace: Workspace) -> None:
-    trained_in_vain(workspace)
-    tierwise.score(workspace, as_of=SCORED)
-    html = read_current(workspace.published, PLAN).content("report.html").decode()
+def test_the_report_says_in_its_headline_that_tiers_go_by_rules_and_why(scored: Workspace) -> None:
+    html = read_current(scored.published, PLAN).content("report.html").decode()
     lead = html.split('<p class="lead">')[1].split("</p>")[0]
     assert "tiers are by rules" in lead
     assert "Training needs 5000 accounts with the outcome" in lead
@@ -182,17 +199,16 @@ def test_the_report_says_in_its_headline_that_tiers_go_by_rules_and_why(workspac
     assert "Training as of 1 July 2025 found no usable model." in html
 
 
-def test_scoring_twice_is_a_no_op_and_another_rubric_is_a_revision(workspace: Workspace) -> None:
-    trained_in_vain(workspace)
-    first = tierwise.score(workspace, as_of=SCORED)
+def test_scoring_twice_is_a_no_op_and_another_rubric_is_a_revision(ruled: Workspace) -> None:
+    first = tierwise.score(ruled, as_of=SCORED)
     assert first.new
-    assert not tierwise.score(workspace, as_of=SCORED).new
-    rubric(workspace.folder, RUBRIC.replace("points: 30", "points: -30"))
-    other = tierwise.score(again(workspace), as_of=SCORED)
+    assert not tierwise.score(ruled, as_of=SCORED).new
+    rubric(ruled.folder, RUBRIC.replace("points: 30", "points: -30"))
+    other = tierwise.score(again(ruled), as_of=SCORED)
     assert (other.kind, other.new) == ("revision", True)
     assert other.run_id != first.run_id
-    rubric(workspace.folder, RUBRIC)
-    back = tierwise.score(again(workspace), as_of=SCORED)
+    rubric(ruled.folder, RUBRIC)
+    back = tierwise.score(again(ruled), as_of=SCORED)
     columns = ["account_id", "tier", "fit_score", "signal_score"]
     pd.testing.assert_frame_equal(back.tiers[columns], first.tiers[columns])
 
@@ -284,25 +300,23 @@ def test_a_live_model_stays_where_a_retraining_says_no(workspace: Workspace) -> 
         tierwise.rollback(workspace)
 
 
-def test_rules_follow_the_newest_answer_and_a_changed_plan_must_be_trained_again(workspace: Workspace) -> None:
-    trained_in_vain(workspace)
-    trained_in_vain(workspace)
-    assert promotions(workspace) == ["rubric"], "the same answer is noted once"
-    trained_in_vain(workspace, SCORED)
-    assert promotions(workspace) == ["rubric", "rubric"]
-    model = workspace.folder / "models" / PLAN / "model.yaml"
+def test_rules_follow_the_newest_answer_and_a_changed_plan_must_be_trained_again(ruled: Workspace) -> None:
+    trained_in_vain(ruled)
+    assert promotions(ruled) == ["rubric"], "the same answer is noted once"
+    trained_in_vain(ruled, SCORED)
+    assert promotions(ruled) == ["rubric", "rubric"]
+    model = ruled.folder / "models" / PLAN / "model.yaml"
     model.write_text(model.read_text().replace("horizon_days: 90", "horizon_days: 60"))
     with pytest.raises(UsageError, match=r"have changed since it was trained.*tierwise train"):
-        tierwise.score(again(workspace), as_of=SCORED)
+        tierwise.score(again(ruled), as_of=SCORED)
 
 
-def test_an_answer_that_is_gone_is_said(workspace: Workspace) -> None:
+def test_an_answer_that_is_gone_is_said(ruled: Workspace) -> None:
     from tierwise.errors import EnvironmentFault
 
-    answer = trained_in_vain(workspace).answer
-    shutil.rmtree(answer.page.parent)
+    shutil.rmtree(ruled.published / PLAN / "training" / TRAINED)
     with pytest.raises(EnvironmentFault, match=r"training\.json.*run `tierwise train` again"):
-        tierwise.score(workspace, as_of=SCORED)
+        tierwise.score(ruled, as_of=SCORED)
 
 
 # --- what it would take
@@ -357,23 +371,21 @@ def test_what_would_help_names_absent_tables_first_and_each_cause_once() -> None
     ]  # fmt: skip
 
 
-def test_an_answer_that_a_kill_left_aside_still_speaks(workspace: Workspace) -> None:
+def test_an_answer_that_a_kill_left_aside_still_speaks(ruled: Workspace) -> None:
     """Between the two renames of a replacement the old answer lies whole under another name."""
-    folder = trained_in_vain(workspace).answer.page.parent
+    folder = ruled.published / PLAN / "training" / TRAINED
     folder.rename(folder.with_name(f".staging-old-{folder.name}"))
-    assert tierwise.score(workspace, as_of=SCORED).new
-    trained_in_vain(workspace)
+    assert tierwise.score(ruled, as_of=SCORED).new
+    trained_in_vain(ruled)
     assert folder.is_dir()
     assert not list(folder.parent.glob(".staging-*"))
 
 
-def test_the_console_shows_points_and_no_log_odds(workspace: Workspace) -> None:
+def test_the_console_shows_points_and_no_log_odds(scored: Workspace) -> None:
     from tierwise.console.shown import Current
     from tierwise.report import account_page
 
-    trained_in_vain(workspace)
-    tierwise.score(workspace, as_of=SCORED)
-    shown = Current(workspace.published, PLAN).shown()
+    shown = Current(scored.published, PLAN).shown()
     one = str(shown.accounts.query("tier == 'tier_2'")["account_id"].iloc[0])
     values = shown.account(one)
     assert values is not None

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import nursery
 from servers import psql
 from tierwise.audit import not_to_keep
 from tierwise.cli.doctor import findings
@@ -115,16 +113,8 @@ def test_two_sources_are_joined_and_the_rates_printed(exports: Path, tmp_path: P
     assert "web.activities" in plain.stdout
 
 
-def command(*words: object, **environ: str) -> subprocess.CompletedProcess[str]:
-    settings = os.environ | {"COLUMNS": "100", "OMP_NUM_THREADS": "1"} | environ
-    return subprocess.run(
-        [sys.executable, "-m", "tierwise.cli", *map(str, words)],
-        capture_output=True,
-        text=True,
-        env=settings,
-        timeout=300,
-        check=False,
-    )
+def command(*words: object, **environ: str) -> nursery.Done:
+    return nursery.tierwise(*words, columns=100, env=environ)
 
 
 def test_refused_tables_leave_a_workspace_in_which_to_declare_formats(exports: Path, tmp_path: Path) -> None:
@@ -554,15 +544,13 @@ def test_columns_of_any_name_are_drafted_trained_scored_and_explained(tmp_path: 
     workspace = result.workspace
     drafted = dict(result.draft.attributes)
     assert {name: drafted.get(name) for name in AWKWARD} == dict.fromkeys(AWKWARD, "tracked")
-    checked = check(workspace)
-    assert not checked.blocked
     features = catalogue(workspace.plan().plan)
     fit = {*AWKWARD, "account_status"} - {"status"}
     assert {f.name for f in features} >= fit
     plan = workspace.plan().folder / "model.yaml"
     plan.write_text(plan.read_text().replace("model:\n", "model:\n  candidates: [two_sided]\n"))
     workspace = load_workspace(tmp_path / "ws")
-    trained = train(workspace)
+    trained = train(workspace)  # which refuses a plan that the audit blocks
     assert trained.evaluation["chosen"] == "two_sided"
     run = score(workspace, as_of="2026-01-01")
     reasons = pd.read_parquet(run.folder / "reasons.parquet")

@@ -25,7 +25,7 @@ from tierwise.store import RunRecord, Store
 KILLS = 50
 
 NURSERY = r"""
-import os, signal, sys
+import json, os, signal, sys
 from datetime import timedelta
 from pathlib import Path
 import pandas as pd
@@ -34,12 +34,12 @@ from tierwise.publishing import plan_lock, publish, recover, run_files, run_id
 from tierwise.publishing.files import SCHEMAS
 from tierwise.store import RunRecord, Store, state_hash
 
-root, url, N = Path(sys.argv[1]), sys.argv[2], 25
+N = 25
 ids = [f"a{n:03d}" for n in range(N)]
 EMPTY = {name: pd.DataFrame({c: pd.Series(dtype=object) for c in s.names}) for name, s in SCHEMAS.items()}
 
 
-def one(store, kill, where):
+def one(root, store, kill, where):
     def at(point):
         if (where, point) == kill:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -67,12 +67,12 @@ def one(store, kill, where):
 
 
 for line in sys.stdin:
-    where, point, times = line.split()
+    root, url, where, point, times = json.loads(line)
     child = os.fork()
     if child == 0:
         with Store.open(url) as store:
-            for _ in range(int(times)):
-                one(store, (where, point), where)
+            for _ in range(times):
+                one(Path(root), store, (where, point), where)
         os._exit(0)
     print(f"pid {child}", flush=True)
     print(f"ended {os.waitpid(child, 0)[1]}", flush=True)
@@ -83,12 +83,9 @@ for line in sys.stdin:
 class Publisher:
     """Starts publishers, one at a time, and tells how they ended."""
 
-    def __init__(self, root: Path, url: str) -> None:
-        command = [sys.executable, "-c", NURSERY, str(root), url]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
-        )
-        self.root, self.url = root, url
+    def __init__(self, process: subprocess.Popen[bytes], root: Path, url: str) -> None:
+        self.process, self.root, self.url = process, root, url
+        self.running = 0
         self._text = b""
 
     def line(self, seconds: float = 60) -> str:
@@ -107,26 +104,42 @@ class Publisher:
 
     def start(self, where: str = "publish", point: str = "never", times: int = 1) -> int:
         assert self.process.stdin is not None
-        self.process.stdin.write(f"{where} {point} {times}\n".encode())
+        order = (str(self.root), self.url, where, point, times)
+        self.process.stdin.write(json.dumps(order).encode() + b"\n")
         word, pid = self.line().split()
         assert word == "pid"
-        return int(pid)
+        self.running = int(pid)
+        return self.running
 
     def ended(self) -> int:
         """The wait status of the child."""
         while not (line := self.line()).startswith("ended"):
             assert line, "the publisher hangs"
+        self.running = 0
         return int(line.split()[1])
 
     def close(self) -> None:
-        """End the nursery and whatever publisher it still has: they are a process group of their own."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
+        """End whatever publisher still runs."""
+        if self.running:
+            os.kill(self.running, signal.SIGKILL)
+            self.ended()
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[subprocess.Popen[bytes]]:
+    """One nursery for all tests: it and whatever publisher it still has end as a process group of their own."""
+    made = subprocess.Popen(
+        [sys.executable, "-c", NURSERY],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True,
+    )  # fmt: skip
+    yield made
+    os.killpg(made.pid, signal.SIGKILL)
+    made.communicate()
 
 
 @pytest.fixture
-def publisher(tmp_path: Path) -> Iterator[Publisher]:
-    made = Publisher(tmp_path / "published", f"sqlite:///{tmp_path}/state.db")
+def publisher(nursery: subprocess.Popen[bytes], tmp_path: Path) -> Iterator[Publisher]:
+    made = Publisher(nursery, tmp_path / "published", f"sqlite:///{tmp_path}/state.db")
     yield made
     made.close()
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+import nursery
 from matrix_sample import matrix, plan
 from tierwise.errors import LockHeld
 from tierwise.learning import Trained, train_model
@@ -51,14 +50,12 @@ def asked(trials: int = TRIALS) -> dict[str, object]:
     return {"tuning": {"trials": trials}, "candidates": CANDIDATES, "folds": FOLDS, "scorecard_below": 2}
 
 
-def training(journal: Path, kill_at: int = 0) -> subprocess.CompletedProcess[str]:
+def training(journal: Path, kill_at: int = 0) -> nursery.Done:
     """A training in a process of its own, which kills itself as its nth trial has been judged on a fold; 0: never."""
-    command = [sys.executable, "-c", TRAINING, str(journal), str(kill_at), json.dumps(asked())]
-    known = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=known)
+    return nursery.run("-c", TRAINING, journal, kill_at, json.dumps(asked()))
 
 
-def told(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
+def told(done: nursery.Done) -> dict[str, object]:
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
 

@@ -22,7 +22,7 @@ END = datetime(2026, 1, 1, tzinfo=UTC)
 
 def _planted(folder: Path) -> None:
     """Personal data wherever an export may carry them: contacts, leads, activities, and a row that is quarantined."""
-    write_world(simulate(WorldSpec(seed=3, accounts=900)), folder, END)
+    write_world(simulate(WorldSpec(seed=3, accounts=500)), folder, END)
     tables = folder / "tables"
     for name, columns in {
         "contacts": {
@@ -55,7 +55,7 @@ def _texts(folder: Path) -> dict[str, str]:
         if path.suffix == ".parquet":
             found[name] = pd.read_parquet(path).to_csv()
         elif path.suffix == ".xlsx":
-            sheets = openpyxl.load_workbook(io.BytesIO(path.read_bytes())).worksheets
+            sheets = openpyxl.load_workbook(io.BytesIO(path.read_bytes()), read_only=True).worksheets
             found[name] = "\n".join(str(cell) for sheet in sheets for row in sheet.values for cell in row)
         elif "truth" not in name:
             found[name] = path.read_bytes().decode("utf-8", errors="replace")
@@ -80,6 +80,12 @@ def test_planted_personal_data_reach_nothing_that_is_written_or_said(
     }
     out, err = capsys.readouterr()
     texts |= {"stdout": out, "stderr": err, "progress": "\n".join(said), "findings": str(trained.findings)}
-    leaks = {(name, word) for name, text in texts.items() for word in PLANTED if word.lower() in text.lower()}
+    leaks = {
+        (name, word)
+        for name, text in texts.items()
+        for low in [text.lower()]
+        for word in PLANTED
+        if word.lower() in low
+    }
     assert not leaks
     assert "initiator" in texts[f"published/new_business/{run.run_id}/report.html"]

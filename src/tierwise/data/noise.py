@@ -58,7 +58,7 @@ def flag_noise(warehouse: Warehouse, rules: NoiseRules) -> Flagged:
 
 
 def _any(warehouse: Warehouse, query: Query) -> bool:
-    return bool(warehouse.arrow(Query(f"SELECT 1 FROM ({query.sql}) LIMIT 1", query.params)).num_rows)
+    return bool(warehouse.number(Query(f"SELECT count(*) FROM (SELECT 1 FROM ({query.sql}) LIMIT 1)", query.params)))
 
 
 def _rules(rules: NoiseRules) -> dict[str, Query]:

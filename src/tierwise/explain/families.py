@@ -204,7 +204,7 @@ def _rows(frame: pd.DataFrame) -> npt.NDArray[np.int64]:
 
 def _groups(said: pd.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Each reason's group (row and family), in order of rows, and the first reason of each group."""
-    kind, _ = pd.factorize(pd.MultiIndex.from_frame(said[["side", "family"]]))
+    kind = said.groupby(["side", "family"], sort=False, dropna=False).ngroup().to_numpy()
     key = _rows(said) * (int(kind.max()) + 1) + kind
     _, first, group = np.unique(key, return_index=True, return_inverse=True)
     return group, first

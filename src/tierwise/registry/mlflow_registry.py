@@ -131,7 +131,13 @@ class Registry:
             return self._read(client, plan, numbers[0], threads)
 
     def versions(self, plan: str) -> tuple[Version, ...]:
-        """Every registered version, oldest first; none if the plan has never been trained."""
+        """Every registered version, oldest first; none if the plan has never been trained.
+
+        Where the registry is a file that is not there yet, MLflow is not asked, which would make it.
+        """
+        file = self._sqlite_file()
+        if file is not None and not file.exists():
+            return ()
         with self._client() as client:
             aliases = self._aliases(client, plan)
             found = client.search_model_versions(f"name = '{plan}'") if self._model(client, plan) else []
@@ -267,11 +273,17 @@ class Registry:
     def _remote(self) -> bool:
         return self.uri.startswith(("http://", "https://", "databricks"))
 
+    def _sqlite_file(self) -> Path | None:
+        """The file that the registry is, if it is one."""
+        if not self.uri.startswith("sqlite:///"):
+            return None
+        return Path(self.uri.removeprefix("sqlite:///").split("?")[0])
+
     def _check_sqlite(self) -> None:
         """Fail at once where MLflow would try ten times to open a file that it cannot."""
-        if not self.uri.startswith("sqlite:///"):
+        path = self._sqlite_file()
+        if path is None:
             return
-        path = Path(self.uri.removeprefix("sqlite:///").split("?")[0])
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             with path.open("rb") as file:
