@@ -176,20 +176,24 @@ def together(columns: Floats, y: Floats, folds: Ints) -> Floats:
     """Out-of-fold log-odds of a ridge logistic model of encoded columns (Newton steps; columns in standard units)."""
     spread = columns.std(axis=0)
     x = np.column_stack([np.ones(len(y)), (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0)])
-    penalty = np.diag([0.0, *np.ones(columns.shape[1])])
-    out = np.zeros(len(y))
+    whole, out = _ridge(x, y, np.zeros(x.shape[1])), np.zeros(len(y))
     for fold in range(FOLDS):
         here = folds == fold
-        a, t, beta = x[~here], y[~here], np.zeros(x.shape[1])
-        for _ in range(12):
-            p = expit(np.clip(a @ beta, -30, 30))
-            weight = np.maximum(p * (1 - p), 1e-6)
-            step = np.linalg.solve((a * weight[:, None]).T @ a + penalty, a.T @ (t - p) - penalty @ beta)
-            beta = beta + step
-            if float(np.abs(step).max()) < 1e-4:
-                break
-        out[here] = x[here] @ beta
+        out[here] = x[here] @ _ridge(x[~here], y[~here], whole)
     return out
+
+
+def _ridge(x: Floats, y: Floats, start: Floats) -> Floats:
+    """The coefficients of a ridge logistic model, the first of them free, by Newton steps from a start."""
+    penalty, beta = np.diag([0.0, *np.ones(x.shape[1] - 1)]), start
+    for _ in range(12):
+        p = expit(np.clip(x @ beta, -30, 30))
+        half = x * np.sqrt(np.maximum(p * (1 - p), 1e-6))[:, None]
+        step = np.linalg.solve(half.T @ half + penalty, x.T @ (y - p) - penalty @ beta)
+        beta = beta + step
+        if float(np.abs(step).max()) < 1e-4:
+            break
+    return beta
 
 
 def coincide(items: pd.DataFrame, events: pd.DataFrame) -> Coincidence:
