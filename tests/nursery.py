@@ -1,8 +1,7 @@
 """Processes that start at once: each is forked from one that has imported already what they need.
 
-A child is a process of its own in all but that: its words, environment, folder and streams are those it is given, and
-it ends by itself or is killed. Where it matters what a fresh interpreter does (what it imports, its hash seed), take
-`fresh`.
+A child has words, environment, folder and streams of its own, and ends by itself or is killed. What is read when a
+library loads (thread counts, the hash seed, imports) is the nursery's: where that matters, take `fresh`.
 """
 
 from __future__ import annotations
@@ -12,9 +11,11 @@ import json
 import os
 import runpy
 import select
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Mapping
 from functools import cache
@@ -62,9 +63,24 @@ def _settings(columns: int, env: Mapping[str, str] | None) -> dict[str, str]:
 @cache
 def _nursery() -> subprocess.Popen[str]:
     """The process that children are forked from; it ends with this one, or as its input does."""
-    made = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    atexit.register(made.communicate)
+    made = subprocess.Popen(
+        [sys.executable, __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    atexit.register(_end, made)
     return made
+
+
+def _end(nursery: subprocess.Popen[str]) -> None:
+    """End a nursery with all its children."""
+    if nursery.poll() is None:
+        os.killpg(nursery.pid, signal.SIGKILL)
+    nursery.wait()
+    for stream in filter(None, (nursery.stdin, nursery.stdout)):
+        stream.close()
 
 
 def _answer(asked: Mapping[str, Any]) -> int:
@@ -75,6 +91,8 @@ def _answer(asked: Mapping[str, Any]) -> int:
     nursery.stdin.write(json.dumps(asked) + "\n")
     nursery.stdin.flush()
     if not select.select([nursery.stdout], [], [], PATIENCE_SECONDS)[0]:
+        _end(nursery)
+        _nursery.cache_clear()
         raise subprocess.TimeoutExpired(asked["words"], PATIENCE_SECONDS)
     return int(nursery.stdout.readline())
 
@@ -115,9 +133,13 @@ def _become(asked: Mapping[str, Any]) -> NoReturn:
             exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
         code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

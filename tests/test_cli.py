@@ -1,6 +1,6 @@
 """The command line as a user meets it: real processes, 80 columns, exit codes, and messages instead of tracebacks.
 
-Each verb is run once at least in an interpreter that starts from nothing.
+Verbs that a person or a batch job runs often are run once at least in an interpreter that starts from nothing.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def test_what_is_not_shown_is_one_bar_and_nothing_is_lost() -> None:
     left = (mine["family"] != "industry").sum()
     (other,) = steps[steps["step"] == "other"].to_dict("records")
     way = "raises" if other["log_odds"] > 0 else "lowers"
-    assert other["words"] == f"{left} small or unsure signs together: {way}"
+    assert other["words"] == f"{left} small or unsure signs, {way}"
 
 
 @pytest.mark.parametrize(
@@ -242,6 +242,7 @@ def test_evidence_is_of_accounts_and_dates_that_were_not_learned_from() -> None:
     short = sample.where(sample.frame["as_of"] < sample.frame["as_of"].min() + pd.Timedelta(days=40))
     assert not evidence(made, short).measured
     assert Evidence.from_dict(None).proves(None), "of a bundle without evidence everything stands"
+    assert not Evidence.from_dict(evidence(made, short).to_dict()).measured
     older = found.to_dict() | {"features": {"web_30d": 9.0}}
     del older["measures"]
     assert Evidence.from_dict(older).of(FOLDED[4]) == "part", "a bundle of before measures says it of each feature"
@@ -261,8 +262,8 @@ def nested(seed: int, accounts: int = 300, months: int = 10) -> Matrix:
 def test_windows_of_one_measure_are_proven_together() -> None:
     sample = nested(4)
     found = evidence(model(sample), sample)
-    assert set(found.measures) == {"web", "mail"}
-    assert found.measures["web"] > 3 > found.measures["mail"]
+    assert set(found.measures) == {"web, all windows", "mail, all windows"}
+    assert found.measures["web, all windows"] > 3 > found.measures["mail, all windows"]
     assert [found.of(f) for f in sample.features] == ["part", "family", "part"]
 
 
@@ -270,8 +271,10 @@ def test_the_catalogue_says_which_windows_count_one_thing() -> None:
     of: dict[str, list[Feature]] = {}
     for feature in catalogue(PLAN):
         of.setdefault(measure_of(feature), []).append(feature)
-    assert {f.name for f in of["web_pricing_visit"]} == {f"web_pricing_visit_{w}d" for w in (7, 30, 90, 365)}
-    assert {f.unit for f in of["web"]} == {"activities", "fading activities", "days or never"}
+    assert {f.name for f in of["web_pricing_visit, all windows"]} == {
+        f"web_pricing_visit_{w}d" for w in (7, 30, 90, 365)
+    }
+    assert {f.unit for f in of["web, all windows"]} == {"activities", "fading activities", "days or never"}
     assert of["industry"] == [next(f for f in catalogue(PLAN) if f.name == "industry")]
     for features in of.values():
         assert len({(f.side, family_of(f)) for f in features}) == 1, "a measure lies within one family"

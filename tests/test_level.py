@@ -376,3 +376,10 @@ def test_the_page_and_the_card_say_why_the_newest_level_is_used() -> None:
     older = {name: value for name, value in evaluation.items() if name != "level"}
     old_page = training_page(TrainingPage(as_of=instant("2026-01-01"), answer=answer | {"evaluation": older}))
     assert "Whether the base rate has moved" not in old_page
+
+
+def test_a_period_longer_than_the_horizon_is_not_held_out_from_a_model_that_learned_from_it() -> None:
+    made = matrix(accounts=200, months=75, horizon_days=30)
+    found = train_model(made, plan(candidates=["scorecard"], folds=24), threads=1)
+    assert found.evaluation.level["period_days"] > 30
+    assert found.evaluation.level["periods"] >= 4

@@ -174,5 +174,9 @@ def test_an_odd_reason_needs_a_rate_that_bears_it_out() -> None:
     unsure = Observed(0.1, {})
     assert unsure.against(web, column, log_odds).tolist() == [True, False, False, True, False]
     assert not unsure.against(replace(web, unit="days"), column, log_odds).any(), "of days no direction is expected"
+    assert not unsure.against(replace(web, side="fit", unit="yes or no"), column, log_odds).any(), "nor of who they are"
+    ago = replace(web, unit="days or never")
+    days, up = pd.Series([3.0, 365.0, np.nan, 365.0]), np.array([-0.4, 0.4, 0.4, -0.4])
+    assert unsure.against(ago, days, up).tolist() == [False, True, True, False], "never is no reason to rise"
     contrary = _split(rate_of_many=0.02, rate_of_few=0.3)
     assert contrary.against(web, column[:4], log_odds[:4]).tolist() == [False, True, True, False]

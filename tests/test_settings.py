@@ -173,6 +173,9 @@ def test_a_setting_said_as_it_is_by_default_changes_no_question(tmp_path: Path) 
         plan = Plan.model_validate({"plan": "p", "features": features})
         return question(PlanFiles(plan, Policy(), Plays(), Icp(), tmp_path, Document()))
 
+    assert asked() == "1d258b112b4b1d7672a4030c067c2721cad5247aa4b5ea8bdecde3b8880ea6f1", (
+        "as models of before there were objections have it"
+    )
     assert asked() == asked(signal={"objections": [], "initiators": ["buyer"]}, monotone={})
     assert asked() != asked(signal={"objections": ["bounce"]})
     assert asked() != asked(monotone={"web_7d": "rising"})

@@ -172,6 +172,19 @@ def test_a_channel_that_only_falls_warns() -> None:
     assert "its volume falls on" in found.found
 
 
+def test_a_channel_that_pauses_and_comes_back_has_not_stopped() -> None:
+    r, begins = np.random.default_rng(0), date(2024, 1, 1)
+    others = {begins + timedelta(days=k): 40 for k in range(700)}
+    for _ in range(50):
+        own = {begins + timedelta(days=k): int(r.poisson(3)) for k in range(700) if not 240 <= k < 350}
+        seen = shift(own, others, begins, begins + timedelta(days=700))
+        assert seen is None or not seen.stops
+        ended = {day: n for day, n in own.items() if day < begins + timedelta(days=243)}
+        gone = shift(ended, others, begins, begins + timedelta(days=700))
+        assert gone is not None
+        assert gone.stops
+
+
 def test_a_channel_that_falls_silent_refuses_training_by_name() -> None:
     frames = stopped(tables(0), 0)
     (found,) = shifts(frames, drafted_of(0))
@@ -265,5 +278,5 @@ def test_a_shift_is_dated_and_the_others_are_not_taken_for_it() -> None:
 
 
 def test_a_shift_says_which_way_it_goes() -> None:
-    assert Shift(START, 1, 5).rises
-    assert not Shift(START, 5, 1).rises
+    assert Shift(START, 1, 5, 5).rises
+    assert not Shift(START, 5, 1, 1).rises

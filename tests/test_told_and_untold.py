@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from test_explained_words import _row, _said
-from tierwise.explain import families, shown, tell, waterfall
+from tierwise.explain import MOST_BARS, families, shown, tell, waterfall
 from tierwise.explain.reasons import CALIBRATION_WORDS
 from tierwise.features.feature import Feature, Side
 from tierwise.jobs import Explained
@@ -70,7 +70,8 @@ def by_hand(frame: pd.DataFrame) -> dict[tuple[str, str], tuple[float, bool, str
         )
         total = sum(r.log_odds for r in mine)
         telling = [r.words for r in mine if r.proven == "part" and r.log_odds * total > 0]
-        words = f"{key[1]}: {telling[0]} 1" if telling else f"{key[1]}, as a whole"
+        alone = len(mine) == 1 and not mine[0].proven
+        words = mine[0].words if alone else f"{key[1]}: {telling[0]} 1" if telling else f"{key[1]}, as a whole"
         found[key] = (total, any(r.proven for r in mine), words, [r.feature for r in mine])
     return found
 
@@ -105,11 +106,13 @@ def test_the_bars_of_a_page_add_up_and_what_is_not_told_says_how_many_and_which_
     hidden = frame[frame["proven"] == ""]
     assert len(untold) >= hidden["side"].nunique()
     for bar in untold:
-        assert bar.words.startswith(f"{bar.side.title()}, ")
-        assert bar.words.endswith(": raises" if bar.log_odds > 0 else ": lowers")
+        assert bar.words.startswith(f"{bar.side.title()}: ")
+        assert bar.words.endswith((", raises" if bar.log_odds > 0 else ", lowers", "which cancel out"))
         assert len(bar.words) <= 50, "a bar's words are cut at 50 letters"
     told = sum(int(b.words.split()[1].replace(",", "")) for b in untold)
-    lines = [line for line in folded(frame, PLAIN) if line["proven"]][:6]
+    named = shown(families(frame, ())).head(MOST_BARS)
+    keys = set(zip(named["side"], named["family"], strict=True))
+    lines = [line for line in folded(frame, PLAIN) if (line["side"], line["family"]) in keys]
     assert told == len(frame) - sum(len(line["parts"]) for line in lines)
 
 
@@ -143,7 +146,7 @@ def test_the_command_line_shows_the_remainder_that_outweighs_the_reasons(
     assert sum(printed[:-1]) == pytest.approx(printed[-1], abs=2e-3)
     assert printed[-1] == pytest.approx(total, abs=1e-3)
     said = _said(capsys, Explained(_row(), steps, pd.DataFrame(), "r1"))
-    assert "40 small or unsure signs together: lowers -2.000 -4.000" in " ".join(said.split())
+    assert "40 small or unsure signs, lowers -2.000 -4.000" in " ".join(said.split())
     assert "Small or unsure signs: reasons that are each small, or not told apart from chance." in said
     told = frame[frame["proven"] != ""]
     whole = waterfall(told, scores(told), "a1", folded=shown(families(told, ()).assign(words="x")))
@@ -155,10 +158,10 @@ def test_a_page_draws_the_remainder_that_outweighs_the_reasons() -> None:
     assert bars == [
         ("industry: words of f00 1", 0.3),
         ("visits: words of f01 1", 0.2),
-        ("Signal, 40 small or unsure signs together: lowers", -2.0),
+        ("Signal: 40 small or unsure signs, lowers", -2.0),
     ]
     (first, *_) = steps_of({"account_id": "a1"}, heavy(), Words({"signal": "engagement"}))[2:]
-    assert first.words == "Engagement, 40 small or unsure signs together: lowers"
+    assert first.words == "Engagement: 40 small or unsure signs, lowers"
 
 
 def test_what_a_curve_adds_is_a_bar_by_its_own_name_on_both() -> None:
@@ -175,3 +178,16 @@ def test_what_a_curve_adds_is_a_bar_by_its_own_name_on_both() -> None:
         assert steps["step"].tolist()[-3:] == ["other", "calibration", "total"]
         assert steps["words"].iloc[-2] == CALIBRATION_WORDS
         assert steps["ends"].iloc[-2] == pytest.approx(steps["ends"].iloc[-1])
+
+
+def test_a_run_of_before_families_were_told_has_words_still() -> None:
+    frame = published([("signal", "visits", 0.2, "family"), ("signal", "visits", 0.4, "part")]).drop(columns="told")
+    (line,) = folded(frame, PLAIN)
+    assert line["words"] == "visits: words of f01"
+    (line,) = folded(frame.assign(proven="family"), PLAIN)
+    assert line["words"] == "visits"
+
+
+def test_a_family_of_one_part_that_is_not_proven_has_its_value() -> None:
+    frame = published([("fit", "country", 0.2, "part"), ("signal", "visits", 0.1, "part")], frozenset({"country"}))
+    assert {line["words"] for line in folded(frame, PLAIN)} == {"words of f00", "visits: words of f01 1"}

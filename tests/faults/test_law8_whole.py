@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -121,7 +122,8 @@ class Publisher:
     def close(self) -> None:
         """End whatever publisher still runs."""
         if self.running:
-            os.kill(self.running, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self.running, signal.SIGKILL)
             self.ended()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,6 +57,13 @@ def training(journal: Path, kill_at: int = 0) -> nursery.Done:
     return nursery.run("-c", TRAINING, journal, kill_at, json.dumps(asked()))
 
 
+def elsewhere(journal: Path) -> nursery.Done:
+    """The same, never killed, in an interpreter that starts from nothing, with a hash seed of its own."""
+    command = [sys.executable, "-c", TRAINING, str(journal), "0", json.dumps(asked())]
+    settings = os.environ | {"PYTHONHASHSEED": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(command, capture_output=True, text=True, env=settings, timeout=300, check=False)
+
+
 def told(done: nursery.Done) -> dict[str, object]:
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -73,7 +82,7 @@ def whole_journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def never_killed(whole_journal: Path) -> dict[str, object]:
-    found = told(training(whole_journal))
+    found = told(elsewhere(whole_journal))
     assert begun(whole_journal) == TRIALS
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -38,11 +38,12 @@ TOGETHER_DAYS = 45
 
 @dataclass(frozen=True)
 class Shift:
-    """A jump or fall of volume at a date; before and after are medians of 14 days' bins."""
+    """A jump or fall of volume at a date: medians of 14 days' bins before and after, and what the newest five hold."""
 
     at: date
     before: float
     after: float
+    newest: float
 
     @property
     def rises(self) -> bool:
@@ -51,8 +52,8 @@ class Shift:
 
     @property
     def stops(self) -> bool:
-        """Whether there is nothing after."""
-        return self.after == 0
+        """Whether there is nothing after: what pauses, and comes back, does not stop."""
+        return self.after == self.newest == 0
 
 
 def of_shifts(warehouse: Warehouse, plan: Plan, data_through: datetime) -> list[Finding]:
@@ -83,7 +84,12 @@ def shift(own: Daily, others: Daily, begins: date, ends: date) -> Shift | None:
     before, after = mine[k - SIDE : k], mine[k : k + SIDE]
     if max(best) < FACTOR or max(before.sum(), after.sum()) < LEAST_AFTER:
         return None
-    return Shift(begins + timedelta(days=k * BIN_DAYS), float(np.median(before)), float(np.median(after)))
+    return Shift(
+        begins + timedelta(days=k * BIN_DAYS),
+        float(np.median(before)),
+        float(np.median(after)),
+        float(mine[1 - SIDE :].sum()),
+    )
 
 
 def _ratio(low: Floats, high: Floats) -> float:
@@ -129,7 +135,7 @@ class Volumes:
         if found is None or found.before > 0 or not found.rises:
             return found
         days = [day for day in own if day >= found.at - timedelta(days=BIN_DAYS)]
-        return Shift(sustained_from(days), found.before, found.after)
+        return replace(found, at=sustained_from(days))
 
 
 def _daily(frame: pd.DataFrame) -> dict[date, int]:

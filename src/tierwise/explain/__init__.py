@@ -8,10 +8,11 @@ from tierwise.explain.overview import overview
 from tierwise.explain.reasons import format_value, reasons
 from tierwise.explain.rules import rule_reasons, top_rules
 from tierwise.explain.views import Segments, dependence, importance, segments
-from tierwise.explain.waterfall import further, waterfall
+from tierwise.explain.waterfall import MOST_BARS, further, waterfall
 from tierwise.explain.whatif import Way, WhatIf, what_if
 
 __all__ = [
+    "MOST_BARS",
     "Evidence",
     "Observed",
     "Segments",

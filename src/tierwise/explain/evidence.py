@@ -86,7 +86,8 @@ class Evidence:
         if not data:
             return cls({}, {})
         families = {(str(line["side"]), str(line["family"])): float(line["z"]) for line in data["families"]}
-        measures = {str(name): float(z) for name, z in (data.get("measures") or data["features"]).items()}
+        held = data["measures"] if "measures" in data else data["features"]
+        measures = {str(name): float(z) for name, z in held.items()}
         return cls(measures, families, int(data["accounts"]), int(data["outcomes"]))
 
 
@@ -96,8 +97,14 @@ def family_of(feature: Feature) -> str:
 
 
 def measure_of(feature: Feature) -> str:
-    """What a feature counts together with its other windows; without a measure, it is one by itself."""
-    return feature.measure or feature.name
+    """What a feature counts together with its other windows; without a measure, it is one by itself.
+
+    >>> measure_of(Feature("web_7d", "signal", "number", "", "", measure="web"))
+    'web, all windows'
+    >>> measure_of(Feature("web", "fit", "number", "", ""))
+    'web'
+    """
+    return f"{feature.measure}, all windows" if feature.measure else feature.name
 
 
 def evidence(model: PropensityModel, matrix: Matrix) -> Evidence:

@@ -45,13 +45,16 @@ def families(said: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
 def tell(said: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
     """What `reasons` gives with the column `told`: each row's families in words, each on the line of one of its parts.
 
-    That is its most telling part, or where there is none its first; all other lines are empty.
+    That is its most telling part, or where there is none its first; all other lines are empty. A family of one part
+    that is not proven, and is shown as no reason, has the words of that part.
     """
     if not len(said):
         return said.assign(told="")
     lines, place = _folded(said, features)
     told = np.full(len(said), "", dtype=object)
     told[place] = spoken_families(lines, features, direction=False)
+    alone = place[((lines["parts"] == 1) & ~lines["proven"]).to_numpy(dtype=bool)]
+    told[alone] = said["words"].to_numpy()[alone]
     return said.assign(told=told)
 
 

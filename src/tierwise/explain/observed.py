@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tierwise.features.catalogue import LONGEST_AGO
 from tierwise.features.feature import Feature
 from tierwise.learning.metrics import wilson
 
@@ -26,8 +27,8 @@ LEAST_ACCOUNTS = 50
 NONE_SHARE = 0.05
 """Zeros are a bin of their own from this share on."""
 HAD = "had the outcome"
-OF_ACTS = ("activities", "fading activities", "contacts", "events")
-"""Units of what buyers did: more of it is expected to raise, none of it to lower."""
+OF_ACTS = ("activities", "fading activities", "contacts", "events", "yes or no")
+"""Units of what buyers did, on the signal side: more of it is expected to raise, none of it to lower."""
 CAP = 0.9
 """What counts as seen in training: up to this quantile of the values above zero."""
 
@@ -72,11 +73,7 @@ class Observed:
         """Where a reason would mislead a reader: the rate of accounts of its value surely lies on the other side, or
         the reason is odd (nothing happened, and it raises; something did, and it lowers) and no rate bears it out."""
         sides = self.sides(feature, column) * np.sign(log_odds)
-        if feature.unit not in OF_ACTS:
-            return np.asarray(sides < 0)
-        value = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        odd = np.where(np.isnan(value), 0, np.where(value > 0, 1, -1)) * log_odds < 0
-        return np.asarray(np.where(odd, sides <= 0, sides < 0))
+        return np.asarray(np.where(_expected(feature, column) * log_odds < 0, sides <= 0, sides < 0))
 
     def turned(self, feature: Feature, before: Any, after: Any) -> int:
         """Where a value's rate surely moved with it: 1 up, -1 down, 0 where the two are not told apart."""
@@ -117,6 +114,16 @@ def observe(matrix: Matrix, features: Sequence[Feature], had: str = HAD) -> Obse
         {f.name: kept[f.name] | {"cells": _cells(kept[f.name], rows[f.name], y, accounts)} for f in features},
         f"{had} within {matrix.horizon_days} days",
     )
+
+
+def _expected(feature: Feature, column: pd.Series) -> Floats:
+    """Where a reader expects each value to point: 1 what happened, -1 what did not, 0 where nothing is expected."""
+    if feature.side != "signal" or feature.unit not in (*OF_ACTS, "days or never"):
+        return np.zeros(len(column))
+    value = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    if feature.unit == "days or never":
+        return np.where(value < LONGEST_AGO, 0.0, -1.0)
+    return np.where(np.isnan(value), 0.0, np.where(value > 0, 1.0, -1.0))
 
 
 def one_in(rate: float) -> str:

@@ -8,10 +8,12 @@ from tierwise.errors import UsageError
 from tierwise.explain.reasons import CALIBRATION
 
 OTHER = "other"
+MOST_BARS = 8
+"""Families, or features, that have a bar of their own."""
 
 
 def waterfall(
-    said: pd.DataFrame, scores: pd.DataFrame, account_id: str, n: int = 10, *, folded: pd.DataFrame | None = None
+    said: pd.DataFrame, scores: pd.DataFrame, account_id: str, n: int = MOST_BARS, *, folded: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """Ordered steps of one account's newest score: base, the n largest reasons, the others in one, calibration, total.
 
@@ -58,12 +60,12 @@ def further(n: int, log_odds: float) -> str:
     """What remains once the reasons that are told are taken away: how many there are, and which way they go together.
 
     >>> further(1, 0.02)
-    '1 small or unsure sign: raises'
+    '1 small or unsure sign, raises'
     >>> further(1200, -0.4)
-    '1,200 small or unsure signs together: lowers'
+    '1,200 small or unsure signs, lowers'
     """
     many = "what no reason names" if n == 0 else "1 small or unsure sign" if n == 1 else f"{n:,} small or unsure signs"
-    return f"{many}{' together' if n > 1 else ''}: {'raises' if log_odds > 0 else 'lowers'}"
+    return f"{many}, {'raises' if log_odds > 0 else 'lowers' if log_odds < 0 else 'which cancel out'}"
 
 
 def _bars(lines: pd.DataFrame, name: str) -> list[tuple[str, str, str, float]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from tierwise.clock import instant
 from tierwise.config import PlanFiles, Settings, Workspace
+from tierwise.config.plan import Features
 from tierwise.data import (
     Freshness,
     Intake,
@@ -117,7 +118,8 @@ def check_as_of(intake: Intake, as_of: datetime, *, max_lag_days: int | None = N
 
 def inputs_hash(intake: Intake, files: PlanFiles) -> str:
     """SHA-256 over the tables, the plan, its titles and the plays: all that a run reads but state, model, policy."""
-    said = [intake.fingerprint, files.plan.model_dump_json(), files.plays.model_dump_json()]
+    plan = files.plan.model_dump_json(exclude={"features": _unset(files.plan.features)})
+    said = [intake.fingerprint, plan, files.plays.model_dump_json()]
     said.append(json.dumps([files.icp.roles, files.icp.exceptions]))
     return hashlib.sha256("\0".join(said).encode()).hexdigest()
 
@@ -138,13 +140,17 @@ def check_whole(recovered: Recovered) -> None:
 
 
 def question(files: PlanFiles) -> str:
-    """SHA-256 of what a model answers: outcome, cohort and features; a bundle for another is not scored with.
-
-    Only what the plan sets otherwise than by default counts: a setting that a newer version adds changes no question.
-    """
+    """SHA-256 of what a model answers: outcome, cohort and features; a bundle for another is not scored with."""
     plan = files.plan
-    said = [part.model_dump_json(exclude_defaults=True) for part in (plan.outcome, plan.cohort, plan.features)]
+    said = [plan.outcome.model_dump_json(), plan.cohort.model_dump_json()]
+    said.append(plan.features.model_dump_json(exclude=_unset(plan.features)))
     return hashlib.sha256("\0".join(said).encode()).hexdigest()
+
+
+def _unset(features: Features) -> dict[str, Any]:
+    """Settings that live models may be older than, where the plan does not set them: they change no question."""
+    found: dict[str, Any] = {} if features.monotone else {"monotone": True}
+    return found if features.signal.objections else found | {"signal": {"objections"}}
 
 
 def check_question(files: PlanFiles, meta: Mapping[str, Any]) -> None:

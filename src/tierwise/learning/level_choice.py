@@ -156,8 +156,12 @@ def _forward(history: History, rows: Rows, period: np.int64) -> tuple[Any, Float
 
 
 def _history(rows: Rows, log_odds: Floats, folds: Sequence[tuple[Mask, Mask]]) -> tuple[History, float]:
+    """Rows by period; no period counts as held out from a model that learned from some of it."""
     period, width = periods_of(rows.as_of, rows.horizon_days)
-    return History(period, rows.y, rows.families, log_odds, folds), width
+    apart = log_odds.copy()
+    for old, now in folds:
+        apart[now & np.isin(period, np.unique(period[old]))] = np.nan
+    return History(period, rows.y, rows.families, apart, folds), width
 
 
 def _forward_in_time(old: Instants, now: Instants) -> bool:

@@ -7,15 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from tierwise.explain import families, further
+from tierwise.explain import MOST_BARS, families, further, shown
 from tierwise.explain.reasons import CALIBRATION, CALIBRATION_WORDS
 from tierwise.report.charts import Step, waterfall
 from tierwise.report.page import drawn, render
 from tierwise.report.reading import real
 from tierwise.report.values import AccountPage, AccountsPage
 from tierwise.report.words import STATUSES, TIERS, Words, absent, clean
-
-SHOWN_REASONS = 6
 
 
 def direction(previous: object, tier: object) -> str:
@@ -57,26 +55,35 @@ def folded(reasons: pd.DataFrame, w: Words) -> list[dict[str, Any]]:
 
 
 def _family(line: Mapping[Any, Any], parts: Sequence[Mapping[Any, Any]], w: Words) -> dict[str, Any]:
-    family = str(line["family"])
-    words = w.sentence(next((str(r["told"]) for r in parts if r.get("told")), family), 200)
+    words = w.sentence(next((str(r["told"]) for r in parts if r.get("told")), _untold(line, parts)), 200)
     ranked = sorted(parts, key=lambda r: (-abs(r["log_odds"]), r["feature"]))
     told = {name: line[name] for name in ("side", "family", "log_odds", "proven")}
     return told | {"words": words, "parts": [_reason(r, w) for r in ranked]}
 
 
+def _untold(line: Mapping[Any, Any], parts: Sequence[Mapping[Any, Any]]) -> str:
+    """The words of a family in a run of before families were told: its first part that points as it does."""
+    agreeing = (str(r["words"]) for r in parts if r["proven"] == "part" and r["log_odds"] * line["log_odds"] > 0)
+    words = next(agreeing, "")
+    family = str(line["family"])
+    return words if words.startswith(family) else f"{family}: {words}".removesuffix(": ")
+
+
 def steps_of(row: Mapping[str, object], reasons: pd.DataFrame, w: Words) -> list[Step]:
-    """The strongest families that are proven, then what remains of each side: base + steps is the total exactly."""
-    shown = [line for line in folded(reasons, w) if line["proven"]][:SHOWN_REASONS]
-    steps = [Step(w.sentence(line["words"], 160), line["side"], line["log_odds"]) for line in shown]
+    """The families that `explain` shows too, then what remains of each side: base + steps is the total exactly."""
+    named = shown(families(reasons, ())).head(MOST_BARS)
+    keys = set(zip(named["side"], named["family"], strict=True))
+    told = [line for line in folded(reasons, w) if (line["side"], line["family"]) in keys]
+    steps = [Step(w.sentence(line["words"], 160), line["side"], line["log_odds"]) for line in told]
     rest: list[Step] = []
     for side in dict.fromkeys(["fit", "signal", *reasons["side"]]):
         total = real(row.get(f"{side}_log_odds"))
         of_side = reasons[reasons["side"] == side]
         whole = float(of_side["log_odds"].sum()) if total is None else total
         left = whole - sum(step.log_odds for step in steps if step.side == side)
-        count = len(of_side) - sum(len(line["parts"]) for line in shown if line["side"] == side)
+        count = len(of_side) - sum(len(line["parts"]) for line in told if line["side"] == side)
         if count or abs(left) > 5e-7:
-            unnamed = f"{w.title(side)}, {further(count, left)}"
+            unnamed = f"{w.title(side)}: {further(count, left)}"
             rest.append(Step(w.sentence(CALIBRATION_WORDS) if side == CALIBRATION else unnamed, side, left))
     return steps + rest
 

@@ -129,7 +129,7 @@ def value_kinds(warehouse: Warehouse) -> list[str]:
             {"wide": WIDE},
         )
     )
-    return [str(kind) for kind in found["kind"]]
+    return [str(kind) for kind in found["kind"] if kind not in no_signals(found["kind"])]
 
 
 def signal_lines(warehouse: Warehouse, begins: date, days: int) -> list[str]:
