@@ -432,7 +432,7 @@ def test_a_residue_of_the_sides_is_a_bar_of_its_own() -> None:
     reasons = reasons.assign(value="1", value_as_of=pd.NaT)
     steps = steps_of(row, reasons, Words({}))
     assert [(s.side, round(s.log_odds, 9)) for s in steps] == [("fit", 0.4), ("fit", 0.6), ("signal", 0.5)]
-    assert [s.words for s in steps[1:]] == ["Fit, what no reason names: raises", "Signal, what no reason names: raises"]
+    assert [s.words for s in steps[1:]] == ["Fit: what no reason names, raises", "Signal: what no reason names, raises"]
 
 
 GOLDEN = (
