@@ -295,8 +295,7 @@ def _plan_files(folder: Path, name: str, environ: Mapping[str, str], faults: lis
         if stray.stem not in known or stray.suffix != ".yaml":
             near = _did_you_mean(stray.name, [f"{stem}.yaml" for stem in known])
             faults.append(f"models/{name}/{stray.name}: no such file is read here{near}")
-    plan, policy = one(Plan, "model"), one(Policy, "policy")
-    plays, icp = one(Plays, "plays"), one(Icp, "icp")
+    plan, policy, plays, icp = one(Plan, "model"), one(Policy, "policy"), one(Plays, "plays"), one(Icp, "icp")
     if plan is None or policy is None or plays is None or icp is None:
         return None
     return PlanFiles(plan, policy, plays, icp, folder / "models" / name, documents["model"])
