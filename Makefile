@@ -20,7 +20,7 @@ test: $(STAMP)  ## every test that takes minutes at most
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
 test-long: $(STAMP)  ## the tests that take longer
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
+	$(BIN)/python -m pytest -m long
 
 check: $(STAMP)  ## style, types and layers
 	$(BIN)/ruff format --check .
