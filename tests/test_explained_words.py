@@ -121,7 +121,7 @@ def test_what_remains_has_one_name(capsys: pytest.CaptureFixture[str]) -> None:
     name = "3 small or unsure signs, raises"
     assert f"  {name}" in _said(capsys, found), "the two smallest of seven families, of one part and of two"
     reasons = pd.DataFrame(
-        [("a1", "signal", f"f{k}", f"x{k}", 1.0 / (k + 1), f"words {k}", "part") for k in range(11)],
+        [("a1", "signal", f"f{k}", f"x{k}", 1.0 / (k + 1), f"words {k}", "part") for k in range(13)],
         columns=["account_id", "side", "family", "feature", "log_odds", "words", "proven"],
     )
     steps = steps_of({"account_id": "a1"}, reasons.assign(as_of=SINCE, value=None, value_as_of=pd.NaT), Words({}))

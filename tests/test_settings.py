@@ -20,7 +20,7 @@ from tierwise.config.plan import Candidate, Setting
 from tierwise.config.policy import Plays, Policy
 from tierwise.config.yaml_lines import Document
 from tierwise.errors import BundleError, ConfigError
-from tierwise.jobs.intake import question
+from tierwise.jobs.intake import _unset, question
 from tierwise.jobs.train import train
 from tierwise.jobs.workspace import check
 from tierwise.learning import Affine, PropensityModel
@@ -176,6 +176,11 @@ def test_a_setting_said_as_it_is_by_default_changes_no_question(tmp_path: Path) 
     assert asked() == "1d258b112b4b1d7672a4030c067c2721cad5247aa4b5ea8bdecde3b8880ea6f1", (
         "as models of before there were objections have it"
     )
+    every: dict[str, object] = {"signal": {"objections": ["x"]}, "monotone": {"web_7d": "rising"}}
+    for said, features in ((False, {}), (True, every)):
+        plan = Plan.model_validate({"plan": "p", "features": features})
+        dumped = plan.model_dump_json(exclude={"features": _unset(plan.features)})
+        assert ("objections" in dumped) == ("monotone" in dumped) == said
     assert asked() == asked(signal={"objections": [], "initiators": ["buyer"]}, monotone={})
     assert asked() != asked(signal={"objections": ["bounce"]})
     assert asked() != asked(monotone={"web_7d": "rising"})

@@ -183,6 +183,12 @@ def test_a_channel_that_pauses_and_comes_back_has_not_stopped() -> None:
         gone = shift(ended, others, begins, begins + timedelta(days=700))
         assert gone is not None
         assert gone.stops
+        stray = shift(ended | {begins + timedelta(days=660): 1}, others, begins, begins + timedelta(days=700))
+        assert stray is not None
+        assert stray.stops
+        back = {day: n for day, n in own.items() if day < begins + timedelta(days=560)}
+        later = shift(back, others, begins, begins + timedelta(days=700))
+        assert later is None or not later.stops or abs((later.at - begins).days - 560) <= 14
 
 
 def test_a_channel_that_falls_silent_refuses_training_by_name() -> None:

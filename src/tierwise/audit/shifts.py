@@ -28,6 +28,8 @@ FACTOR = 3.0
 """Volume jumps where the second-lowest bin after a date holds at least so many times the second-highest before it,"""
 LEAST_AFTER = 30
 """and the bins of the greater side hold at least so many activities."""
+STRAY = 0.05
+"""Of what stopped, there may still be less than this share of its volume."""
 LEAST_OTHERS = 10.0
 """A season, or growth, is what the others' bins show: their mean must be at least this."""
 NEVER_BY_CHANCE = 1e-6
@@ -52,8 +54,8 @@ class Shift:
 
     @property
     def stops(self) -> bool:
-        """Whether there is nothing after: what pauses, and comes back, does not stop."""
-        return self.after == self.newest == 0
+        """Whether there is nothing after but strays: what pauses, and comes back, does not stop."""
+        return self.after == 0 and self.newest < STRAY * (SIDE - 1) * self.before
 
 
 def of_shifts(warehouse: Warehouse, plan: Plan, data_through: datetime) -> list[Finding]:
@@ -84,12 +86,12 @@ def shift(own: Daily, others: Daily, begins: date, ends: date) -> Shift | None:
     before, after = mine[k - SIDE : k], mine[k : k + SIDE]
     if max(best) < FACTOR or max(before.sum(), after.sum()) < LEAST_AFTER:
         return None
-    return Shift(
-        begins + timedelta(days=k * BIN_DAYS),
-        float(np.median(before)),
-        float(np.median(after)),
-        float(mine[1 - SIDE :].sum()),
-    )
+    levels = (float(np.median(before)), float(np.median(after)), float(mine[1 - SIDE :].sum()))
+    seen = Shift(begins + timedelta(days=k * BIN_DAYS), *levels)
+    if not seen.stops:
+        return seen
+    last = int(np.flatnonzero(mine > STRAY * seen.before)[-1])
+    return replace(seen, at=begins + timedelta(days=(last + 1) * BIN_DAYS))
 
 
 def _ratio(low: Floats, high: Floats) -> float:

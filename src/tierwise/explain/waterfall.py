@@ -8,7 +8,7 @@ from tierwise.errors import UsageError
 from tierwise.explain.reasons import CALIBRATION
 
 OTHER = "other"
-MOST_BARS = 8
+MOST_BARS = 10
 """Families, or features, that have a bar of their own."""
 
 
