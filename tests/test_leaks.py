@@ -537,6 +537,9 @@ def test_training_refuses_a_leak_until_the_plan_accepts_it_and_then_every_report
     line = "    - {attribute: budget_range, kind: category, clock: slow}\n  signal:"
     quick = "\nmodel:\n  candidates: [scorecard]\n"
     model.write_text(model.read_text().replace("  signal:", line, 1).replace("\nmodel:\n", quick, 1))
+    checked = tierwise.check(load_workspace(workspace.folder))
+    assert ("missing_tells_outcome", "budget_range") in {(f.code, f.subject) for f in checked.findings}
+    assert checked.blocked
     with pytest.raises(ContractError) as refused:
         tierwise.train(load_workspace(workspace.folder), as_of="2025-07-01")
     assert "budget_range: budget_range as a feature. missing for " in str(refused.value)

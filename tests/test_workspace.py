@@ -550,7 +550,9 @@ def test_columns_of_any_name_are_drafted_trained_scored_and_explained(tmp_path: 
     plan = workspace.plan().folder / "model.yaml"
     plan.write_text(plan.read_text().replace("model:\n", "model:\n  candidates: [two_sided]\n"))
     workspace = load_workspace(tmp_path / "ws")
-    trained = train(workspace)  # which refuses a plan that the audit blocks
+    checked = check(workspace)
+    assert not checked.blocked
+    trained = train(workspace)
     assert trained.evaluation["chosen"] == "two_sided"
     run = score(workspace, as_of="2026-01-01")
     reasons = pd.read_parquet(run.folder / "reasons.parquet")

@@ -22,7 +22,7 @@ END = datetime(2026, 1, 1, tzinfo=UTC)
 
 def _planted(folder: Path) -> None:
     """Personal data wherever an export may carry them: contacts, leads, activities, and a row that is quarantined."""
-    write_world(simulate(WorldSpec(seed=3, accounts=500)), folder, END)
+    write_world(simulate(WorldSpec(seed=3, accounts=900)), folder, END)
     tables = folder / "tables"
     for name, columns in {
         "contacts": {

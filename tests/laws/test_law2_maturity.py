@@ -44,7 +44,7 @@ def noise(seed: int, rows: int, status: str, outcome: float) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("candidate", ["scorecard", "two_sided"])
-@settings(deadline=None, max_examples=3)
+@settings(deadline=None, max_examples=4)
 @given(seed=st.integers(0, 2**31), rows=st.tuples(*[st.integers(1, 400)] * len(UNSEEN)))
 def test_immature_and_ineligible_rows_change_no_byte(candidate: str, seed: int, rows: tuple[int, ...]) -> None:
     """Each example holds rows of every kind."""

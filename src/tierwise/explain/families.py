@@ -222,7 +222,10 @@ def _telling(
     names = said["feature"]
     log_odds = said["log_odds"].to_numpy(dtype=np.float64)
     direction = np.sign(sums)[group]
-    measures, _ = pd.factorize(names.map(lambda name: measure_of(named[name]) if name in named else name))
+    codes, distinct = pd.factorize(names)
+    measures = pd.factorize(np.array([measure_of(named[n]) if n in named else n for n in distinct], dtype=object))[0][
+        codes
+    ]
     _, measure = np.unique(group * (int(measures.max()) + 1) + measures, return_inverse=True)
     worth = np.bincount(measure, weights=log_odds)[measure] * direction
     able = (said["proven"].to_numpy() == "part") & (log_odds * direction > 0) & (worth > 0) & names.isin(named)

@@ -69,6 +69,7 @@ def channels(warehouse: Warehouse) -> tuple[list[ChannelLine], list[str]]:
         WHERE initiator = 'buyer' AND channel IS NOT NULL GROUP BY channel, kind ORDER BY channel, kind
         """)
     )
+    aside = [*TRIGGERS, *no_signals(found["kind"])]
     days = warehouse.frame(
         Query(
             """
@@ -76,7 +77,7 @@ def channels(warehouse: Warehouse) -> tuple[list[ChannelLine], list[str]]:
             WHERE initiator = 'buyer' AND NOT list_contains($others, coalesce(kind, '')) GROUP BY channel, day
             ORDER BY channel, day
             """,
-            {"others": [*TRIGGERS, *no_signals(found["kind"])]},
+            {"others": aside},
         )
     )
     lines, counted = [], volumes(warehouse, ("buyer",))
@@ -87,7 +88,7 @@ def channels(warehouse: Warehouse) -> tuple[list[ChannelLine], list[str]]:
         seen = counted.shift(ours, since)
         jumps = seen is not None and seen.rises
         since = seen.at if seen is not None and seen.rises else since
-        own = found[(found["channel"] == channel) & ~found["kind"].isin([*TRIGGERS, *no_signals(found["kind"])])]
+        own = found[(found["channel"] == channel) & ~found["kind"].isin(aside)]
         kinds = [
             kind
             for kind in told_apart(own.loc[own["n"] >= LEAST_SHARE * own["n"].sum(), "kind"].dropna())
@@ -129,7 +130,8 @@ def value_kinds(warehouse: Warehouse) -> list[str]:
             {"wide": WIDE},
         )
     )
-    return [str(kind) for kind in found["kind"] if kind not in no_signals(found["kind"])]
+    aside = no_signals(found["kind"])
+    return [str(kind) for kind in found["kind"] if kind not in aside]
 
 
 def signal_lines(warehouse: Warehouse, begins: date, days: int) -> list[str]:
@@ -158,7 +160,7 @@ def signal_lines(warehouse: Warehouse, begins: date, days: int) -> list[str]:
 
 def _channel(line: ChannelLine, begins: date) -> str:
     if line.stopped is not None:
-        return f"      # {scalar(line.name)} is left out: there is none since {line.stopped}; is it still exported?"
+        return f"      # {scalar(line.name)} is left out: it stopped on {line.stopped}; is it still exported?"
     listing = f", kinds: {listed(line.kinds)}" if line.kinds else ""
     said = []
     if line.since - begins > timedelta(days=LATE_DAYS):
