@@ -243,6 +243,27 @@ class Learning(Frozen):
     calibration: Literal["affine", "beta", "isotonic", "venn_abers"] = "affine"
     """What makes log-odds mean what they say. The affine map keeps sums; what another adds is a bar of its own."""
     seed: int = 7
+    fit_frozen_until: date | None = None
+    """In trainings as of a date before this one the live model's fit side is kept: an account whose facts stay keeps
+    its fit score and fit log-odds exactly; signal side and base are learned anew. From this date on, and where no model
+    is live, the fit side is learned. With it, staged is the one kind of candidate."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _staged_where_frozen(cls, value: object) -> object:
+        frozen = isinstance(value, dict) and value.get("fit_frozen_until") is not None
+        return {"candidates": ("staged",), **value} if frozen and isinstance(value, dict) else value
+
+    @field_validator("fit_frozen_until")
+    @classmethod
+    def _by_staged_alone(cls, value: date | None, info: ValidationInfo) -> date | None:
+        others = [c.called for c in info.data.get("candidates", ()) if c.kind != "staged"]
+        if value is not None and others:
+            raise ValueError(
+                f"only a staged model can keep its fit side, and candidates names {', '.join(others)} too; "
+                "leave candidates out, name kinds of staged alone, or remove fit_frozen_until"
+            )
+        return value
 
     @field_validator("candidates")
     @classmethod

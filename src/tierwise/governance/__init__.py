@@ -12,7 +12,14 @@ from tierwise.governance.precision import TierPrecision, tier_precision
 from tierwise.governance.recalibrated import recalibrated_meta, recalibration_words
 from tierwise.governance.review import Reason, Review, review
 from tierwise.governance.rules import DEFAULT_RULES, ReviewRules
-from tierwise.governance.words import better_unseen, calibration_words, capacity_words, choice_words, p_words
+from tierwise.governance.words import (
+    better_unseen,
+    calibration_words,
+    capacity_words,
+    choice_words,
+    fit_side_words,
+    p_words,
+)
 
 __all__ = [
     "DEFAULT_RULES",
@@ -34,6 +41,7 @@ __all__ = [
     "choice_words",
     "drift_table",
     "effective_n",
+    "fit_side_words",
     "gate",
     "helps",
     "holm",

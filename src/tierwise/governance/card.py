@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tierwise.governance.names import in_words, named
-from tierwise.governance.words import better_unseen, calibration_words, choice_words
+from tierwise.governance.words import better_unseen, calibration_words, choice_words, fit_side_words
 
 FIGURES = ("log_loss", "brier", "auc", "average_precision", "capture_0.2")
 LIMITS = (
@@ -21,7 +21,7 @@ def model_card(meta: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
 
     meta: `plan`, and where known `predicts`, `model_version`, `trained_as_of`, `data_through`, `features` (each a
     mapping with name, side, unit, and its words if known), `refused` (pairs of feature and reason), `accepted` (names),
-    `notes`, `limits` (lists of sentences). evaluation: `Evaluation.to_dict()`.
+    `fit_side` (where the plan freezes it), `notes`, `limits` (lists of sentences). evaluation: `Evaluation.to_dict()`.
     """
     parts = [
         [f"# Model card: {_cell(meta['plan'])}"],
@@ -45,6 +45,7 @@ def _about(meta: Mapping[str, Any], evaluation: Mapping[str, Any]) -> list[str]:
         ("horizon", _days(evaluation.get("horizon_days"))),
         ("verdict", _joined(evaluation.get("verdict"), in_words(str(evaluation.get("why") or ""), known))),
         ("model", _joined(chosen and named(str(chosen)), in_words(_chosen(evaluation), known))),
+        ("kept across trainings", fit_side_words(meta.get("fit_side"))),
         ("base by month of the year", (evaluation.get("season") or {}).get("words")),
         ("level of the base", _level(evaluation)),
         ("model version", meta.get("model_version")),

@@ -124,6 +124,29 @@ def better_unseen(evaluation: Mapping[str, Any]) -> str:
     return f"On the unseen months {other} did better by {by}, but they choose nothing"
 
 
+def fit_side_words(found: Mapping[str, Any] | None) -> str:
+    """Where the fit side comes from and how long it is frozen, without a stop; "" where the plan does not freeze it.
+
+    found: `model_version` (None where it was learned in this training), `trained_as_of`, `frozen_until`, `thawed`.
+
+    >>> said = {"trained_as_of": "2026-01-31", "frozen_until": "2027-06-30", "thawed": False}
+    >>> fit_side_words(said | {"model_version": None})
+    'fit side of 2026-01-31, frozen until 2027-06-30'
+    """
+    if not found:
+        return ""
+    of, since, until = found.get("model_version"), found["trained_as_of"], found["frozen_until"]
+    if found.get("thawed"):
+        return f"fit side of {since}, learned anew, as it was frozen until {until}"
+    if not of:
+        return f"fit side of {since}, frozen until {until}"
+    return (
+        f"fit side of {since} (model {str(of)[:12]}), frozen until {until}. It has seen outcomes of rows that the "
+        "figures are of, so these judge how the model is learned, with a fit side learned anew before each of those "
+        "rows, and not the kept one"
+    )
+
+
 def capacity_words(evaluation: Mapping[str, Any]) -> list[str]:
     """What the best accounts held, as many as the team can work; a sentence for each stated capacity, without stops."""
     found = evaluation.get("capacity") or {}

@@ -168,8 +168,11 @@ def _settings_of(live: Bundle, challenger: PropensityModel) -> PropensityModel |
 
 def _as_judged(model: PropensityModel, level: Mapping[str, Any]) -> PropensityModel:
     """The model with the calibrator that its test slice was judged with: one that follows the level of the base has
-    seen the outcomes of that slice since (`level_choice.LevelTrial.to_dict`)."""
-    return replace(model, calibrator=Affine(**level["judged"])) if level.get("adopted") else model
+    seen the outcomes of that slice since (`level_choice.LevelTrial.to_dict`), and one that keeps a fit side was fitted
+    to it, which is learned again here."""
+    if model.kept_fit is None and not level.get("adopted"):
+        return model
+    return replace(model, calibrator=Affine(**level["judged"]), kept_fit=None)
 
 
 def _compared(how: str, rows: pd.DataFrame, live: Any, challenger: Any) -> dict[str, Any]:

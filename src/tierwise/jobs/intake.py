@@ -13,7 +13,7 @@ from typing import Any
 
 from tierwise.clock import instant
 from tierwise.config import PlanFiles, Settings, Workspace
-from tierwise.config.plan import Features
+from tierwise.config.plan import Features, Learning
 from tierwise.data import (
     Freshness,
     Intake,
@@ -118,7 +118,9 @@ def check_as_of(intake: Intake, as_of: datetime, *, max_lag_days: int | None = N
 
 def inputs_hash(intake: Intake, files: PlanFiles) -> str:
     """SHA-256 over the tables, the plan, its titles and the plays: all that a run reads but state, model, policy."""
-    plan = files.plan.model_dump_json(exclude={"features": _unset(files.plan.features)})
+    plan = files.plan.model_dump_json(
+        exclude={"features": _unset(files.plan.features), "model": unset_learning(files.plan.model)}
+    )
     said = [intake.fingerprint, plan, files.plays.model_dump_json()]
     said.append(json.dumps([files.icp.roles, files.icp.exceptions]))
     return hashlib.sha256("\0".join(said).encode()).hexdigest()
@@ -151,6 +153,11 @@ def _unset(features: Features) -> dict[str, Any]:
     """Settings that live models may be older than, where the plan does not set them: they change no question."""
     found: dict[str, Any] = {} if features.monotone else {"monotone": True}
     return found if features.signal.objections else found | {"signal": {"objections"}}
+
+
+def unset_learning(learning: Learning) -> set[str]:
+    """The same of how the model is learned."""
+    return {"fit_frozen_until"} if learning.fit_frozen_until is None else set()
 
 
 def check_question(files: PlanFiles, meta: Mapping[str, Any]) -> None:

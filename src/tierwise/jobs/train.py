@@ -23,10 +23,20 @@ from tierwise.governance import model_card, reference
 from tierwise.jobs.answer import Answer, about, answer_values, publish_no, publish_yes
 from tierwise.jobs.beside import beside_live, judged
 from tierwise.jobs.canaries import completed, planted_labels, warnings
-from tierwise.jobs.intake import check_as_of, date_or, in_the_past, inputs_hash, outcome_reach, taken_in
+from tierwise.jobs.frozen import fit_side, fit_side_said
+from tierwise.jobs.intake import (
+    check_as_of,
+    date_or,
+    in_the_past,
+    inputs_hash,
+    outcome_reach,
+    taken_in,
+    unset_learning,
+)
 from tierwise.jobs.rules import has_model
 from tierwise.learning import USABLE, Trained, Valued, learn_value, train_model
 from tierwise.learning.candidates import check_candidates
+from tierwise.learning.frozen import FitSide
 from tierwise.learning.progress import Say, silent
 from tierwise.publishing import plan_lock
 from tierwise.registry import Registry, write_bundle
@@ -75,6 +85,7 @@ def train(
     Raises
     ------
     ConfigError : the plan sets what a candidate may not be set to; no data are read.
+    UsageError : the plan freezes the fit side, and the live model's cannot be kept; nothing is learned.
     ContractError : the audit found what would leak.
     NoUsableModel : nothing can be learned, or no better than a one-line baseline (law 9); its `answer` names the page.
         Where no model is live, rules are from then on.
@@ -82,13 +93,13 @@ def train(
     files = workspace.plan(plan)
     name = files.plan.plan
     check_candidates(files.plan.model.candidates, files.where)
+    registry = Registry(workspace.registry, workspace.folder / "state" / "models")
     with taken_in(workspace, say, now, files=files) as intake:
-        tried = _tried(workspace, files, intake, as_of, say)
-        said = about(files, intake, tried.findings, tried.stand)
+        tried = _tried(workspace, files, intake, as_of, say, registry)
+        said = about(files, intake, tried.findings, tried.stand) | fit_side_said(files, tried.keep, tried.stand)
         evaluation = None if tried.trained is None else tried.trained.evaluation.to_dict()
         values = answer_values(said, files, intake, tried.findings, evaluation, tried.no)
     values["value"] = None if tried.valued is None else dict(tried.valued.report)
-    registry = Registry(workspace.registry, workspace.folder / "state" / "models")
     beside = _beside(registry, files, tried, workspace.settings.threads, said["question"])
     if beside and beside["beside_live"]["live"] is None:
         for reason in beside["gate"]["reasons"]:
@@ -118,12 +129,18 @@ class _Tried:
     matrix: Matrix | None = None
     trained: Trained | None = None
     valued: Valued | None = None
+    keep: FitSide | None = None
 
 
-def _tried(workspace: Workspace, files: PlanFiles, intake: Intake, as_of: str | datetime | None, say: Say) -> _Tried:
+def _tried(
+    workspace: Workspace, files: PlanFiles, intake: Intake, as_of: str | datetime | None, say: Say, registry: Registry
+) -> _Tried:
     reach = outcome_reach(intake, files)
     stand = date_or(as_of, reach)
     check_as_of(intake, stand)
+    keep = fit_side(registry, files, stand, workspace.settings.threads)
+    if keep is not None:
+        say(f"keeping the fit side of {keep.trained_as_of}, which is frozen until {files.plan.model.fit_frozen_until}")
     found = audit(intake.warehouse, files.plan, min(reach, stand))
     young = tuple(f for f in found if f.code == TOO_YOUNG)
     findings = (*young, *refuse_blocked(files, tuple(f for f in found if f.code != TOO_YOUNG)))
@@ -140,7 +157,7 @@ def _tried(workspace: Workspace, files: PlanFiles, intake: Intake, as_of: str | 
             trained = train_model(
                 matrix, files.plan,
                 threads=workspace.settings.threads, rubric=files.icp.rubric, capacity=files.policy.workable, say=say,
-                journal=journal,
+                journal=journal, keep=keep,
             )  # fmt: skip
     except NoUsableModel as no:
         return _Tried(stand, findings, no, matrix)
@@ -149,7 +166,7 @@ def _tried(workspace: Workspace, files: PlanFiles, intake: Intake, as_of: str | 
         say(said)
     useless = _useless(files, trained)
     valued = None if useless else _valued(files, intake, matrix, stand, say)
-    return _Tried(stand, findings, useless, matrix, trained, valued)
+    return _Tried(stand, findings, useless, matrix, trained, valued, keep)
 
 
 def _valued(files: PlanFiles, intake: Intake, matrix: Matrix, stand: datetime, say: Say) -> Valued:
@@ -181,7 +198,8 @@ def _journal(workspace: Workspace, files: PlanFiles, intake: Intake, stand: date
         yield None
         return
     rubric = "".join(line.model_dump_json() for line in files.icp.rubric)
-    said = "\0".join((inputs_hash(intake, files), stand.isoformat(), files.plan.model.model_dump_json(), rubric))
+    model = files.plan.model.model_dump_json(exclude=unset_learning(files.plan.model))
+    said = "\0".join((inputs_hash(intake, files), stand.isoformat(), model, rubric))
     kept = (
         workspace.folder
         / "state"

@@ -156,6 +156,14 @@ class _Booster(SidesClassifier):
         frame = self._frame_of(encoded)
         return np.asarray(self.booster_.predict(frame, num_threads=self.threads, validate_features=True, **kind))
 
+    def times(self, weight: float) -> lightgbm.Booster:
+        """The booster with every leaf times a weight, and so its contributions."""
+        booster = read_booster(_text(self.booster_))
+        for number, tree in enumerate(booster.dump_model()["tree_info"]):
+            for leaf in range(int(tree["num_leaves"])):
+                booster.set_leaf_output(number, leaf, weight * booster.get_leaf_output(number, leaf))
+        return booster
+
     def to_files(self) -> dict[str, bytes]:
         """model.txt: the booster as LightGBM's own text; the number of threads is not part of a model."""
         return {"model.txt": _text(self.booster_)}

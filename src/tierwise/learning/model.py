@@ -58,6 +58,19 @@ class PercentileMap:
 
 
 @dataclass(frozen=True)
+class KeptFit:
+    """Where a fit side comes from that was not learned in this training: the training and the model it was learned in.
+
+    trained_as_of: that training's date. slope: what turned the fit side's contributions into the log-odds that its
+    percentiles are of.
+    """
+
+    model_version: str
+    trained_as_of: str
+    slope: float
+
+
+@dataclass(frozen=True)
 class PropensityModel:
     """What training leaves behind.
 
@@ -66,7 +79,8 @@ class PropensityModel:
     model. curve: the calibrator that the plan asks for beyond the affine one; on each row, what it adds to the sum of
     base and sides is the residue. recalibration: the affine map of calibrated log-odds that was fitted since training;
     percentiles, and so ranks and tiers, are of the log-odds before it. season: what the month of as_of adds to the
-    base; percentiles leave it out too, as it moves all accounts of a date alike.
+    base; percentiles leave it out too, as it moves all accounts of a date alike. kept_fit: where the fit side comes
+    from, if it is another model's.
     """
 
     kind: str
@@ -79,6 +93,7 @@ class PropensityModel:
     curve: Curve | None = None
     recalibration: Affine = IDENTITY
     season: Season = NO_SEASON
+    kept_fit: KeptFit | None = None
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -136,11 +151,13 @@ class PropensityModel:
 
     def _of(self, frame: pd.DataFrame) -> dict[str, Floats]:
         """All that rows give: `base` (with the season), `fit`, `signal`, `residue` and `total` as calibrated now, and
-        `account_then`, `fit_then`, `signal_then` before any recalibration and without the season."""
+        `account_then`, `fit_then`, `signal_then` before any recalibration and without the season (of a fit side that is
+        kept, before any of the model's that it is kept from)."""
         (fit, signal), season, then = self.estimator.sides(frame), self._season(frame), self.calibrator
         fit_then, signal_then = then.slope * fit, then.slope * signal
         summed = (then.intercept + then.slope * self.estimator.base_) + fit_then + signal_then
-        sides = {"fit_then": fit_then, "signal_then": signal_then, "account_then": self._curved(summed)}
+        ranked = fit_then if self.kept_fit is None else self.kept_fit.slope * fit
+        sides = {"fit_then": ranked, "signal_then": signal_then, "account_then": self._curved(summed)}
         sides |= {"fit": self._line.slope * fit, "signal": self._line.slope * signal}
         sides |= {"base": self.base + self.recalibration.slope * season}
         curved = self._curved(summed + season)
@@ -196,6 +213,8 @@ class PropensityModel:
             spec["season"] = list(self.season.offsets)
         if self.estimator.outcome_weight != 1:
             spec["outcome_weight"] = float(self.estimator.outcome_weight)
+        if self.kept_fit is not None:
+            spec["kept_fit"] = asdict(self.kept_fit)
         files = {"spec.json": json_file(spec), "calibrator.json": json_file(self._calibration())}
         return files | self.estimator.to_files()
 
@@ -245,6 +264,7 @@ class PropensityModel:
             curve,
             recalibration,
             Season(tuple(float(value) for value in spec["season"])) if "season" in spec else NO_SEASON,
+            KeptFit(**spec["kept_fit"]) if "kept_fit" in spec else None,
         )
 
 

@@ -68,6 +68,20 @@ class StagedBooster(SidesClassifier):
         self.signal_._adopt(self.signal_._boosted(data, len(y), int(self.rounds)))
         self._join()
 
+    def with_fit_of(self, other: Self, weight: float) -> Self:
+        """The fit side of another one, with its vocabularies and fills, and this one's signal side times a weight."""
+        sides = ((other.encoder_, "fit"), (self.encoder_, "signal"))
+        of = {f: encoder for encoder, side in sides for f in encoder.features if f.side == side}
+        made = self.again(features=tuple(of))
+        made.classes_, made.n_features_in_ = self.classes_, len(of)
+        levels = {f.name: encoder.levels[f.name] for f, encoder in of.items() if f.name in encoder.levels}
+        made.encoder_ = Encoder(tuple(of), levels, {f.name: encoder.fills[f.name] for f, encoder in of.items()})
+        made.fit_, made.signal_ = made._stage("fit"), made._stage("signal")
+        made.fit_._adopt(other.fit_.booster_)
+        made.signal_._adopt(self.signal_.times(weight))
+        made._join()
+        return made
+
     def _join(self) -> None:
         """Both stages are corrected for what a row with the outcome counts for; together they need it once."""
         self.base_ = self.fit_.base_ + self.signal_.base_ + float(np.log(self.outcome_weight))

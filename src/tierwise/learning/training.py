@@ -21,6 +21,7 @@ from tierwise.learning.comparison import compare_calibrators
 from tierwise.learning.encoding import Floats
 from tierwise.learning.evaluation import Evaluation, test_report
 from tierwise.learning.fits import Fits
+from tierwise.learning.frozen import FitSide, check_enough, keep_fit
 from tierwise.learning.grouping import kept_apart
 from tierwise.learning.model import PropensityModel
 from tierwise.learning.parallel import one_blas_thread
@@ -55,6 +56,7 @@ def train_model(
     capacity: Mapping[str, int] = {},
     say: Say = silent,
     journal: Path | None = None,
+    keep: FitSide | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Trained:
     """Train, calibrate and evaluate the plan's model on the eligible, mature rows of a matrix.
@@ -65,15 +67,19 @@ def train_model(
 
     capacity: by name, how many accounts of one as_of the team can work; lift and capture are reported at it too.
     journal: where finished trials of the search are kept, so that one that was killed goes on.
+    keep: the fit side of the model of all rows, instead of the one that is learned (`frozen.keep_fit`); folds and the
+    test slice are judged with fit sides learned before them, as it has seen their outcomes.
 
     Raises
     ------
     NoUsableModel : too few outcomes, too little history, or no candidate ranks better than chance out of time.
+    UsageError : the plan freezes the fit side, and too few accounts have the outcome for the staged model it takes.
     """
     rows = training_rows(matrix, plan)
     return train_rows(
         rows, divide(rows, plan), plan.model,
-        threads=threads, rubric=rubric, capacity=capacity, say=say, journal=journal, clock=clock,
+        threads=threads, rubric=rubric, capacity=capacity, say=say, journal=journal, keep=keep,
+        clock=clock,
     )  # fmt: skip
 
 
@@ -105,11 +111,13 @@ def train_rows(
     capacity: Mapping[str, int] = {},
     say: Say = silent,
     journal: Path | None = None,
+    keep: FitSide | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Trained:
     """As `train_model`, of rows that are divided already; sums are made by one BLAS thread, whatever else goes on."""
     earlier, test = rows.where(division.earlier), rows.where(division.test)
     provisional = rows.outcome_accounts < learning.scorecard_below
+    check_enough(learning, rows.outcome_accounts)
     prior = tuple(rubric) if provisional else ()
     folds = prepared(earlier, division, prior)
     found, trials = tune(
@@ -151,7 +159,7 @@ def train_rows(
         level=level.to_dict(model.calibrator),
     )
     unseen = test.frame[["account_id", "as_of", "family_id", "outcome"]].assign(propensity=expit(on_test[chosen]))
-    return Trained(model, evaluation, unseen)
+    return Trained(model if keep is None else keep_fit(model, keep, rows.frame), evaluation, unseen)
 
 
 def _calibrators(best: Tried, out_of_time: Rows) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tierwise.governance import DEFAULT_RULES
+from tierwise.governance import DEFAULT_RULES, fit_side_words
 from tierwise.report.quality import in_words, named
 from tierwise.report.reading import Figure, figure, mapping, real, records, whole
 from tierwise.report.values import TrainingPage
@@ -67,9 +67,16 @@ def candidates_part(values: TrainingPage, w: Words) -> Part | None:
     return {
         "rows": rows, "because": because, "names": names, "folds": folds, "families": families,
         "free": _free(evaluation, rows), "chosen": in_words(chosen, candidates), "apart": _apart(evaluation),
+        "fit_side": w.sentence(_fit_side(values), 500),
         "season": w.sentence(mapping(evaluation.get("season")).get("words"), 400),
         "level": w.sentence(mapping(evaluation.get("level")).get("words"), 400),
     }  # fmt: skip
+
+
+def _fit_side(values: TrainingPage) -> str:
+    """Where the fit side of a usable model comes from, where the plan freezes it."""
+    usable = values.answer.get("verdict") == "usable"
+    return fit_side_words(mapping(values.answer.get("fit_side"))) if usable else ""
 
 
 def _apart(evaluation: Mapping[str, object]) -> Part | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tierwise.audit.drafting.attributes import LeftOut, Line, fit_attributes
@@ -117,6 +117,9 @@ def _model(
         *signal,
         "model:",
         f"  train_from: {chosen.learning.train_from}  # before it, windows reach past the beginning of the data",
+        f"  # fit_frozen_until: {chosen.ladder.data_through + timedelta(days=365)}",
+        "  #   keeps the live model's fit side in trainings before that date: the same facts, the same fit score;",
+        "  #   staged is then the one kind of candidate",
         "",
     ]
     return "\n".join(said)
