@@ -79,7 +79,8 @@ class Warehouse:
     Parameters
     ----------
     memory : how much DuckDB may hold, as `2GB`. The tables then stand compressed in a temporary folder, to which larger
-        queries spill too, and which is removed at the end; without it everything is held in memory.
+        queries spill too, and which is removed at the end (so nothing waits for the disk); without it everything is
+        held in memory.
     """
 
     def __init__(self, threads: int, memory: str | None = None) -> None:
@@ -89,7 +90,8 @@ class Warehouse:
         if memory is not None:
             folder = tempfile.mkdtemp(prefix="tierwise-")
             self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-            config |= {"memory_limit": memory, "temp_directory": f"{folder}/spilled", "wal_autocheckpoint": "1GB"}
+            config |= {"memory_limit": memory, "temp_directory": f"{folder}/spilled"}
+            config |= {"wal_autocheckpoint": "1GB", "fsync_mode": "NONE"}
             at = f"{folder}/tables.duckdb"
         self._connection = duckdb.connect(at, config=config)
         for setting in _SETTINGS:
