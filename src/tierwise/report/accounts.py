@@ -49,9 +49,15 @@ def folded(reasons: pd.DataFrame, w: Words) -> list[dict[str, Any]]:
 
     A family is told as it is published; its parts, largest first, are as `reasons` has them.
     """
-    parts = {key: mine.to_dict("records") for key, mine in reasons.groupby(["side", "family"], sort=False)}
-    lines = families(reasons, ()).to_dict("records")
-    return [_family(line, parts[line["side"], line["family"]], w) for line in lines]
+    return _told(families(reasons, ()), reasons, w)
+
+
+def _told(lines: pd.DataFrame, reasons: pd.DataFrame, w: Words) -> list[dict[str, Any]]:
+    """These families of one account, each with its parts."""
+    parts: dict[tuple[str, str], list[dict[Any, Any]]] = {}
+    for reason in reasons.to_dict("records"):
+        parts.setdefault((reason["side"], reason["family"]), []).append(reason)
+    return [_family(line, parts[line["side"], line["family"]], w) for line in lines.to_dict("records")]
 
 
 def _family(line: Mapping[Any, Any], parts: Sequence[Mapping[Any, Any]], w: Words) -> dict[str, Any]:
@@ -71,9 +77,7 @@ def _untold(line: Mapping[Any, Any], parts: Sequence[Mapping[Any, Any]]) -> str:
 
 def steps_of(row: Mapping[str, object], reasons: pd.DataFrame, w: Words) -> list[Step]:
     """The families that `explain` shows too, then what remains of each side: base + steps is the total exactly."""
-    named = shown(families(reasons, ())).head(MOST_BARS)
-    keys = set(zip(named["side"], named["family"], strict=True))
-    told = [line for line in folded(reasons, w) if (line["side"], line["family"]) in keys]
+    told = _told(shown(families(reasons, ())).head(MOST_BARS), reasons, w)
     steps = [Step(w.sentence(line["words"], 160), line["side"], line["log_odds"]) for line in told]
     rest: list[Step] = []
     for side in dict.fromkeys(["fit", "signal", *reasons["side"]]):
