@@ -65,10 +65,10 @@ def _folded(said: pd.DataFrame, features: Sequence[Feature]) -> tuple[pd.DataFra
     sums = np.asarray(np.bincount(group, weights=log_odds), dtype=np.float64)
     out = said.iloc[first][[*KEYS, "side", "family"]].reset_index(drop=True)
     out["log_odds"], out["parts"] = sums, np.bincount(group)
-    out["proven"] = said["proven"].to_numpy()[first] != ""
+    out["proven"] = said["proven"].iloc[first].to_numpy() != ""
     telling = _telling(said, features, group, sums)
     for name in ("feature", "value", "value_as_of"):
-        column = said[name].to_numpy()[np.maximum(telling, 0)]
+        column = said[name].iloc[np.maximum(telling, 0)].to_numpy()
         empty = np.datetime64("NaT", "us") if name == "value_as_of" else None
         out[name] = np.where(telling >= 0, column, empty) if name == "value_as_of" else _where(telling, column)
     out["newest"] = _newest(said, features, group, len(out))
@@ -228,7 +228,7 @@ def _telling(
     ]
     _, measure = np.unique(group * (int(measures.max()) + 1) + measures, return_inverse=True)
     worth = np.bincount(measure, weights=log_odds)[measure] * direction
-    able = (said["proven"].to_numpy() == "part") & (log_odds * direction > 0) & (worth > 0) & names.isin(named)
+    able = (said["proven"] == "part").to_numpy() & (log_odds * direction > 0) & (worth > 0) & names.isin(named)
     place = np.flatnonzero(able)
     place = place[
         np.lexsort((place, -np.abs(log_odds[place]), names.isin(hard).to_numpy()[place], -worth[place], group[place]))
