@@ -126,7 +126,8 @@ def test_faults_of_all_files_come_together(tmp_path: Path) -> None:
     assert faults(workspace(tmp_path, files)) == [
         "tierwise.yaml:1: thread: unknown key; did you mean 'threads'?",
         "models/main/polcy.yaml: no such file is read here; did you mean 'policy.yaml'?",
-        "models/main/policy.yaml:2: bands.fit: moderate must lie below high",
+        "models/main/policy.yaml:2: bands.fit.high: moderate (80) must lie below high (70): lower moderate, or raise"
+        " high",
         "models/main/icp.yaml:2: roles.champion: a list is wanted; here stands text",
     ]
 

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from tierwise.clock import instant, naive
 from tierwise.config import plays_text
-from tierwise.config.policy import TIERS, Play, Plays, Policy
+from tierwise.config.plays import Play, Plays
+from tierwise.config.policy import TIERS, Policy
 from tierwise.errors import UsageError
 from tierwise.routing import ACTION_COLUMNS, action_id, default_plays, due_at, owed, to_jsonl
 from tierwise.tiers import decide, next_state

@@ -41,6 +41,8 @@ def drafted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_world(simulate(WorldSpec(seed=1, accounts=400, months=24)), home / "world", datetime(2026, 1, 1, tzinfo=UTC))
     tierwise.init(home / "ws", home / "world" / "tables")
     ask(home / "ws", 5000)
+    settings = home / "ws" / "tierwise.yaml"
+    settings.write_text(settings.read_text().replace("least: 20", "least: 100000"))
     return home / "ws"
 
 

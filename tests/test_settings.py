@@ -17,7 +17,8 @@ from tierwise.config import Plan, load_workspace
 from tierwise.config.icp import Icp
 from tierwise.config.load import PlanFiles
 from tierwise.config.plan import Candidate, Setting
-from tierwise.config.policy import Plays, Policy
+from tierwise.config.plays import Plays
+from tierwise.config.policy import Policy
 from tierwise.config.yaml_lines import Document
 from tierwise.errors import BundleError, ConfigError
 from tierwise.jobs.intake import _unset, question

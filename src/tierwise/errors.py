@@ -117,9 +117,20 @@ class BundleError(EnvironmentFault):
 
 
 class RunHeld(TierwiseError):
-    """A person must release this run."""
+    """A person must release this run.
+
+    Parameters
+    ----------
+    run_id : the run's id. held : the `governance.Braking` of it: what it would move, and the limits.
+    """
 
     exit_code = 6
+
+    def __init__(
+        self, asked: str, *, found: str = "", do: str = "", where: str = "", run_id: str = "", held: Any = None
+    ) -> None:
+        super().__init__(asked, found=found, do=do, where=where)
+        self.run_id, self.held = run_id, held
 
 
 class InputsLate(TierwiseError):

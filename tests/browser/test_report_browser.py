@@ -19,6 +19,8 @@ from types import ModuleType
 import pytest
 
 import training_sample
+from past_dates import replay_sample
+from tierwise.config.policy import Policy, TimeInTier
 from tierwise.console.app import HEADERS
 from tierwise.report import (
     AccountPage,
@@ -26,6 +28,7 @@ from tierwise.report import (
     TrainingPage,
     account_page,
     accounts_page,
+    replay_page,
     review_page,
     run_page,
     training_page,
@@ -89,6 +92,11 @@ def pages() -> dict[str, str]:
         ),
         "run_late": run_page(replace(run, late=sample.LATE)),
         "review": review_page(sample.review_values()),
+        "replay": replay_page(
+            replay_sample(
+                Policy(capacity={"tier_1": 10}), Policy(policy="loose", time_in_tier=TimeInTier(minimum_stay_days=0))
+            )
+        ),
         "training": training_page(TrainingPage(sample.training_answer(dict(run.evaluation)), run.as_of)),
         "training_usable": training_page(training_sample.page()),
         "account": account_page(AccountPage(*head, row, run.reasons, run.labels, run.names)),
@@ -122,7 +130,9 @@ def probed(page: str, width: int, tmp_path: Path) -> tuple[dict[str, object], li
 
 
 @pytest.mark.parametrize("width", [400, 1280])
-@pytest.mark.parametrize("name", ["run", "run_long_names", "run_late", "review", *TRAININGS, "account", "accounts"])
+@pytest.mark.parametrize(
+    "name", ["run", "run_long_names", "run_late", "review", "replay", *TRAININGS, "account", "accounts"]
+)
 def test_no_sideways_scroll_no_console_message_nothing_cut(
     pages: dict[str, str], name: str, width: int, tmp_path: Path
 ) -> None:

@@ -297,6 +297,7 @@ WITH by_identity AS (
     a.kind,
     a.initiator,
     a.value,
+    a.disputed_at,
     COALESCE(a.account_id, c.account_id, l.account_id, i.account_id, d.account_id) AS account_id,
     CASE
       WHEN NOT a.account_id IS NULL
@@ -374,6 +375,7 @@ SELECT
   account_id,
   occurred_at,
   known_at,
+  disputed_at,
   channel,
   kind,
   initiator,
@@ -466,6 +468,9 @@ SELECT
   (
     EPOCH_US(GREATEST(t.known_at, t.contact_linked_at)) - p.phase
   ) // 86400000000 AS contact_known_day,
+  (
+    EPOCH_US(t.disputed_at) - p.phase
+  ) // 86400000000 AS disputed_day,
   COALESCE((
     t.channel = $channel_0 AND t.occurred_at >= $from_0
   ), FALSE) AS is_signal
@@ -572,6 +577,12 @@ WITH edges AS (
   SELECT
     contact_known_day
   FROM signals
+  UNION
+  SELECT
+    disputed_day
+  FROM signals
+  WHERE
+    NOT disputed_day IS NULL
 ), marked AS (
   SELECT
     day,
@@ -600,6 +611,7 @@ WITH edges AS (
     g.account_id,
     o.starts,
     k.ends AS known_ends,
+    d.ends AS disputed_ends,
     COUNT(*) FILTER(WHERE
       g.is_signal) AS signals,
     COUNT(*) FILTER(WHERE
@@ -617,10 +629,13 @@ WITH edges AS (
     ON o.day = g.occurred_day
   JOIN segment AS k
     ON k.day = g.known_day
+  LEFT JOIN segment AS d
+    ON d.day = g.disputed_day
   GROUP BY
     g.account_id,
     o.starts,
-    k.ends
+    k.ends,
+    d.ends
 )
 SELECT
   s.account_id,
@@ -635,6 +650,9 @@ FROM spine AS s
 JOIN cells AS c
   ON c.account_id = s.account_id
   AND c.known_ends <= s.as_of_day
+  AND (
+    c.disputed_ends IS NULL OR c.disputed_ends > s.as_of_day
+  )
   AND c.starts >= s.as_of_day - $window
 GROUP BY
   s.account_id,
@@ -661,6 +679,12 @@ WITH edges AS (
   SELECT
     contact_known_day
   FROM signals
+  UNION
+  SELECT
+    disputed_day
+  FROM signals
+  WHERE
+    NOT disputed_day IS NULL
 ), marked AS (
   SELECT
     day,
@@ -689,6 +713,7 @@ WITH edges AS (
     g.account_id,
     o.starts,
     k.ends AS known_ends,
+    d.ends AS disputed_ends,
     COUNT(*) FILTER(WHERE
       g.is_signal) AS signals,
     COUNT(*) FILTER(WHERE
@@ -706,10 +731,13 @@ WITH edges AS (
     ON o.day = g.occurred_day
   JOIN segment AS k
     ON k.day = g.known_day
+  LEFT JOIN segment AS d
+    ON d.day = g.disputed_day
   GROUP BY
     g.account_id,
     o.starts,
-    k.ends
+    k.ends,
+    d.ends
 )
 SELECT
   s.account_id,
@@ -724,6 +752,9 @@ FROM spine AS s
 JOIN cells AS c
   ON c.account_id = s.account_id
   AND c.known_ends <= s.as_of_day
+  AND (
+    c.disputed_ends IS NULL OR c.disputed_ends > s.as_of_day
+  )
   AND c.starts >= s.as_of_day - $window
 GROUP BY
   s.account_id,
@@ -750,6 +781,12 @@ WITH edges AS (
   SELECT
     contact_known_day
   FROM signals
+  UNION
+  SELECT
+    disputed_day
+  FROM signals
+  WHERE
+    NOT disputed_day IS NULL
 ), marked AS (
   SELECT
     day,
@@ -778,6 +815,7 @@ WITH edges AS (
     g.account_id,
     o.starts,
     k.ends AS known_ends,
+    d.ends AS disputed_ends,
     COUNT(*) FILTER(WHERE
       g.is_signal) AS signals,
     COUNT(*) FILTER(WHERE
@@ -795,10 +833,13 @@ WITH edges AS (
     ON o.day = g.occurred_day
   JOIN segment AS k
     ON k.day = g.known_day
+  LEFT JOIN segment AS d
+    ON d.day = g.disputed_day
   GROUP BY
     g.account_id,
     o.starts,
-    k.ends
+    k.ends,
+    d.ends
 )
 SELECT
   s.account_id,
@@ -813,6 +854,9 @@ FROM spine AS s
 JOIN cells AS c
   ON c.account_id = s.account_id
   AND c.known_ends <= s.as_of_day
+  AND (
+    c.disputed_ends IS NULL OR c.disputed_ends > s.as_of_day
+  )
   AND c.starts >= s.as_of_day - $window
 GROUP BY
   s.account_id,
@@ -839,6 +883,12 @@ WITH edges AS (
   SELECT
     contact_known_day
   FROM signals
+  UNION
+  SELECT
+    disputed_day
+  FROM signals
+  WHERE
+    NOT disputed_day IS NULL
 ), marked AS (
   SELECT
     day,
@@ -867,6 +917,7 @@ WITH edges AS (
     g.account_id,
     o.starts,
     k.ends AS known_ends,
+    d.ends AS disputed_ends,
     COUNT(*) FILTER(WHERE
       g.is_signal) AS signals,
     COUNT(*) FILTER(WHERE
@@ -884,10 +935,13 @@ WITH edges AS (
     ON o.day = g.occurred_day
   JOIN segment AS k
     ON k.day = g.known_day
+  LEFT JOIN segment AS d
+    ON d.day = g.disputed_day
   GROUP BY
     g.account_id,
     o.starts,
-    k.ends
+    k.ends,
+    d.ends
 )
 SELECT
   s.account_id,
@@ -902,6 +956,9 @@ FROM spine AS s
 JOIN cells AS c
   ON c.account_id = s.account_id
   AND c.known_ends <= s.as_of_day
+  AND (
+    c.disputed_ends IS NULL OR c.disputed_ends > s.as_of_day
+  )
   AND c.starts >= s.as_of_day - $window
 GROUP BY
   s.account_id,
@@ -928,6 +985,12 @@ WITH edges AS (
   SELECT
     contact_known_day
   FROM signals
+  UNION
+  SELECT
+    disputed_day
+  FROM signals
+  WHERE
+    NOT disputed_day IS NULL
 ), marked AS (
   SELECT
     day,
@@ -956,12 +1019,15 @@ WITH edges AS (
     g.account_id,
     g.contact_id,
     o.starts,
-    k.ends AS known_ends
+    k.ends AS known_ends,
+    d.ends AS disputed_ends
   FROM signals AS g
   JOIN segment AS o
     ON o.day = g.occurred_day
   JOIN segment AS k
     ON k.day = g.contact_known_day
+  LEFT JOIN segment AS d
+    ON d.day = g.disputed_day
   WHERE
     g.is_signal
 )
@@ -973,6 +1039,9 @@ FROM spine AS s
 JOIN cells AS c
   ON c.account_id = s.account_id
   AND c.known_ends <= s.as_of_day
+  AND (
+    c.disputed_ends IS NULL OR c.disputed_ends > s.as_of_day
+  )
   AND c.starts >= s.as_of_day - $window
 GROUP BY
   s.account_id,
@@ -999,6 +1068,12 @@ WITH edges AS (
   SELECT
     contact_known_day
   FROM signals
+  UNION
+  SELECT
+    disputed_day
+  FROM signals
+  WHERE
+    NOT disputed_day IS NULL
 ), marked AS (
   SELECT
     day,
@@ -1027,12 +1102,15 @@ WITH edges AS (
     g.account_id,
     g.contact_id,
     o.starts,
-    k.ends AS known_ends
+    k.ends AS known_ends,
+    d.ends AS disputed_ends
   FROM signals AS g
   JOIN segment AS o
     ON o.day = g.occurred_day
   JOIN segment AS k
     ON k.day = g.contact_known_day
+  LEFT JOIN segment AS d
+    ON d.day = g.disputed_day
   WHERE
     g.is_signal
 )
@@ -1044,6 +1122,9 @@ FROM spine AS s
 JOIN cells AS c
   ON c.account_id = s.account_id
   AND c.known_ends <= s.as_of_day
+  AND (
+    c.disputed_ends IS NULL OR c.disputed_ends > s.as_of_day
+  )
   AND c.starts >= s.as_of_day - $window
 GROUP BY
   s.account_id,
@@ -1070,6 +1151,12 @@ WITH edges AS (
   SELECT
     contact_known_day
   FROM signals
+  UNION
+  SELECT
+    disputed_day
+  FROM signals
+  WHERE
+    NOT disputed_day IS NULL
 ), marked AS (
   SELECT
     day,
@@ -1098,12 +1185,15 @@ WITH edges AS (
     g.account_id,
     g.channel,
     o.starts,
-    k.ends AS known_ends
+    k.ends AS known_ends,
+    d.ends AS disputed_ends
   FROM signals AS g
   JOIN segment AS o
     ON o.day = g.occurred_day
   JOIN segment AS k
     ON k.day = g.known_day
+  LEFT JOIN segment AS d
+    ON d.day = g.disputed_day
   WHERE
     g.is_signal
 )
@@ -1115,6 +1205,9 @@ FROM spine AS s
 JOIN cells AS c
   ON c.account_id = s.account_id
   AND c.known_ends <= s.as_of_day
+  AND (
+    c.disputed_ends IS NULL OR c.disputed_ends > s.as_of_day
+  )
   AND c.starts >= s.as_of_day - $window
 GROUP BY
   s.account_id,
@@ -1137,6 +1230,12 @@ WITH edges AS (
   SELECT
     contact_known_day
   FROM signals
+  UNION
+  SELECT
+    disputed_day
+  FROM signals
+  WHERE
+    NOT disputed_day IS NULL
 ), marked AS (
   SELECT
     day,
@@ -1164,6 +1263,7 @@ WITH edges AS (
   SELECT
     g.account_id,
     k.ends AS known_ends,
+    d.ends AS disputed_ends,
     SUM(CAST(POWER(0.5, (
       k.ends - g.occurred_day
     ) / $h30) AS DECIMAL(18, 12))) FILTER(WHERE
@@ -1175,9 +1275,12 @@ WITH edges AS (
   FROM signals AS g
   JOIN segment AS k
     ON k.day = g.known_day
+  LEFT JOIN segment AS d
+    ON d.day = g.disputed_day
   GROUP BY
     g.account_id,
-    k.ends
+    k.ends,
+    d.ends
 )
 SELECT
   s.account_id,
@@ -1194,7 +1297,11 @@ SELECT
   ) AS DECIMAL(18, 2)) AS DOUBLE) AS web_decayed_30d
 FROM spine AS s
 JOIN cells AS c
-  ON c.account_id = s.account_id AND c.known_ends <= s.as_of_day
+  ON c.account_id = s.account_id
+  AND c.known_ends <= s.as_of_day
+  AND (
+    c.disputed_ends IS NULL OR c.disputed_ends > s.as_of_day
+  )
 GROUP BY
   s.account_id,
   s.as_of;
@@ -1216,6 +1323,12 @@ WITH edges AS (
   SELECT
     contact_known_day
   FROM signals
+  UNION
+  SELECT
+    disputed_day
+  FROM signals
+  WHERE
+    NOT disputed_day IS NULL
 ), marked AS (
   SELECT
     day,
@@ -1243,6 +1356,7 @@ WITH edges AS (
   SELECT
     g.account_id,
     k.ends AS known_ends,
+    d.ends AS disputed_ends,
     MAX(g.occurred_at) FILTER(WHERE
       g.is_signal) AS signals_last,
     MAX(g.occurred_at) FILTER(WHERE
@@ -1250,9 +1364,12 @@ WITH edges AS (
   FROM signals AS g
   JOIN segment AS k
     ON k.day = g.known_day
+  LEFT JOIN segment AS d
+    ON d.day = g.disputed_day
   GROUP BY
     g.account_id,
-    k.ends
+    k.ends,
+    d.ends
 )
 SELECT
   s.account_id,
@@ -1266,7 +1383,11 @@ SELECT
   ) / 86400000000.0 AS web_days_since
 FROM spine AS s
 JOIN cells AS c
-  ON c.account_id = s.account_id AND c.known_ends <= s.as_of_day
+  ON c.account_id = s.account_id
+  AND c.known_ends <= s.as_of_day
+  AND (
+    c.disputed_ends IS NULL OR c.disputed_ends > s.as_of_day
+  )
 GROUP BY
   s.account_id,
   s.as_of;
@@ -1292,6 +1413,12 @@ WITH edges AS (
   SELECT
     contact_known_day
   FROM signals
+  UNION
+  SELECT
+    disputed_day
+  FROM signals
+  WHERE
+    NOT disputed_day IS NULL
 ), marked AS (
   SELECT
     day,
@@ -1320,12 +1447,15 @@ WITH edges AS (
     g.account_id,
     g.contact_id,
     o.starts,
-    k.ends AS known_ends
+    k.ends AS known_ends,
+    d.ends AS disputed_ends
   FROM signals AS g
   JOIN segment AS o
     ON o.day = g.occurred_day
   JOIN segment AS k
     ON k.day = g.contact_known_day
+  LEFT JOIN segment AS d
+    ON d.day = g.disputed_day
   WHERE
     g.is_signal AND NOT g.contact_id IS NULL
 ), acted AS (
@@ -1337,6 +1467,9 @@ WITH edges AS (
   JOIN cells AS c
     ON c.account_id = s.account_id
     AND c.known_ends <= s.as_of_day
+    AND (
+      c.disputed_ends IS NULL OR c.disputed_ends > s.as_of_day
+    )
     AND c.starts >= s.as_of_day - $window
 )
 SELECT
@@ -1664,7 +1797,11 @@ SELECT
   MIN(t.kind) AS kind
 FROM spine AS s
 JOIN touch AS t
-  ON t.account_id = s.account_id AND t.known_at < s.as_of
+  ON t.account_id = s.account_id
+  AND t.known_at < s.as_of
+  AND (
+    t.disputed_at IS NULL OR NOT t.disputed_at < s.as_of
+  )
 JOIN k
   ON k.kind = t.kind AND t.occurred_at >= s.as_of - TO_DAYS(k.days)
 GROUP BY
@@ -1681,7 +1818,7 @@ WITH ruled AS (
       THEN 'deleted'
       WHEN NOT COALESCE(r.last_occurred >= s.as_of - TO_DAYS($active), FALSE)
       THEN 'inactive'
-      WHEN COALESCE(e.ended_at < s.as_of, FALSE)
+      WHEN NOT e.account_id IS NULL
       THEN 'ended'
       WHEN COALESCE(o.n_open, 0) > 0
       THEN 'in_pipeline'
@@ -1696,16 +1833,19 @@ WITH ruled AS (
   LEFT JOIN recency AS r
     ON r.account_id = s.account_id AND r.as_of = s.as_of
   LEFT JOIN (
-    SELECT
-      account_id,
-      MIN(known_at) AS ended_at
-    FROM touch
-    WHERE
-      ARRAY_CONTAINS($ended_by, kind)
-    GROUP BY
-      account_id
+    SELECT DISTINCT
+      s.account_id,
+      s.as_of
+    FROM spine AS s
+    JOIN touch AS t
+      ON t.account_id = s.account_id
+      AND ARRAY_CONTAINS($ended_by, t.kind)
+      AND t.known_at < s.as_of
+      AND (
+        t.disputed_at IS NULL OR NOT t.disputed_at < s.as_of
+      )
   ) AS e
-    ON e.account_id = s.account_id
+    ON e.account_id = s.account_id AND e.as_of = s.as_of
 )
 SELECT
   account_id,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from exports import AGE_PLAN, AS_OF, NEGATIVE, PLAN, Rows, handed_over, random_export, rewound, scrambled
 from tables import as_tables
 from tierwise.config import Plan
-from tierwise.data import Query, Warehouse
+from tierwise.data import Query, Warehouse, join_disputes
 from tierwise.features import Matrix, build_matrix
 from tierwise.features.build import final_select, matrix_steps
 
@@ -66,8 +66,9 @@ PATTERNS = (
 
 def mutants(plan: Plan) -> list[Mutant]:
     """Every place of the matrix's SQL in which the law could be broken by one edit."""
-    steps = [(table, q.sql) for table, q in matrix_steps(plan, (AS_OF,), None, NEGATIVE)]
-    steps.append((FINAL, final_select(plan, outcomes=False).sql))
+    disputed = [a.attribute for a in plan.features.fit]
+    steps = [(table, q.sql) for table, q in matrix_steps(plan, (AS_OF,), None, NEGATIVE, disputed=disputed)]
+    steps.append((FINAL, final_select(plan, outcomes=False, disputed=disputed).sql))
     return [
         Mutant(kind, table, found.start(), found.group(), change(found.group()))
         for table, sql in steps
@@ -76,10 +77,22 @@ def mutants(plan: Plan) -> list[Mutant]:
     ]
 
 
+def all_disputed(rows: Rows) -> pd.DataFrame:
+    """Every activity, and every value of an attribute, disputed on the law's as_of, which must not know it yet; but of
+    accounts of odd ids the headcount was disputed before, and counts again only if it has changed since."""
+    then, before = AS_OF.replace(tzinfo=None), (AS_OF - timedelta(days=30)).replace(tzinfo=None)
+    facts = [("activities", a["activity_id"], "", then) for a in rows["activities"]]
+    for account in (a["account_id"] for a in rows["accounts"]):
+        early = {"employee_count": before} if account[-1] in "13579" else {}
+        facts += [("accounts", account, f.attribute, early.get(f.attribute, then)) for f in PLAN.features.fit]
+    return pd.DataFrame(facts, columns=["table", "fact_id", "field", "made_at"])
+
+
 def matrix_of(rows: Rows, plan: Plan, mutant: Mutant | None = None) -> Matrix:
     """The matrix on the law's as_of; with a mutant, one place of one step's SQL is changed first."""
     as_ofs = (AS_OF,) if plan.cohort.grid.every else (AS_OF - timedelta(days=1000), AS_OF)
     with MutableWarehouse.open(as_tables(rows), threads=1) as warehouse:
+        join_disputes(warehouse, all_disputed(rows))
         warehouse.mutant = mutant
         return build_matrix(warehouse, plan, as_ofs, negative_triggers=NEGATIVE)
 

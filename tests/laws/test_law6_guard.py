@@ -9,27 +9,32 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tierwise.clock import instant
+from tierwise.clock import instant, naive
 from tierwise.config.policy import (
     COVERAGE_BANDS,
     FIT_BANDS,
     SIGNAL_BANDS,
     TIERS,
     Bands,
+    Calendar,
     FitCuts,
+    OwnerCapacity,
     Policy,
+    Segment,
     SignalCuts,
     Stale,
     Surge,
     TierRow,
     TimeInTier,
+    Vertical,
 )
 from tierwise.tiers import STATE_COLUMNS, decide, next_state
 
 AS_OF = instant("2026-03-01")
 LEVEL = {"tier_1": 3, "tier_2": 2, "tier_3": 1, "recycle": 0, "suppress": -1}
 IN_TIER = ["tier_1", "tier_2", "tier_3"]
-SEEDS = range(4)
+SEEDS = range(5)
+"""So many times N accounts: 100,000 for each law."""
 N = 20_000
 
 
@@ -59,9 +64,23 @@ def random_policy(rng: np.random.Generator, capacity: dict[str, int] | None = No
         rows=tuple(rows),
         stale=None if rng.random() < 0.2 else Stale(after_days=100, within_days=300),
         surge=None if rng.random() < 0.15 else Surge(ratio=float(rng.uniform(1.5, 4)), days=21, cool_down_days=60),
-        time_in_tier=TimeInTier(stay_margin=float(rng.uniform(0, 20)), minimum_stay_days=int(rng.integers(0, 60))),
+        time_in_tier=TimeInTier(
+            stay_margin=float(rng.uniform(0, 20)),
+            minimum_stay_days=int(rng.integers(0, 60)),
+            promotion_window_days=int(rng.choice([0, 30])),
+        ),
         capacity=capacity or {},
+        segments=(Segment(segment="big", where={"employees": {"at_least": 1000}}, bands={"fit": {"high": 96}}),),
+        verticals=(Vertical(vertical="care", where={"industry": ["health"]}, lower={"fit": 5, "signal": 9}),),
+        calendar=Calendar(demotions_on=("monday",)) if rng.random() < 0.5 else None,
     )
+
+
+def minimum_fit(policy: Policy, accounts: pd.DataFrame) -> np.ndarray:
+    """Each account's least fit_score."""
+    cut = {"low": -99.0, "moderate": policy.bands.fit.moderate, "high": policy.bands.fit.high}[policy.minimum_fit]
+    own = np.where((accounts["employees"] >= 1000) & (policy.minimum_fit == "high"), 96.0, cut)
+    return own - np.where(accounts["industry"] == "health", 5.0, 0.0)
 
 
 def random_accounts(rng: np.random.Generator, n: int = N) -> pd.DataFrame:
@@ -84,6 +103,8 @@ def random_accounts(rng: np.random.Generator, n: int = N) -> pd.DataFrame:
             "roles_reached": "",
             "excluded_by": rng.choice([None, "competitor"], n, p=[0.97, 0.03]),
             "negative_trigger": rng.choice([None, "unsubscribe"], n, p=[0.97, 0.03]),
+            "employees": np.where(rng.random(n) < 0.1, np.nan, rng.integers(1, 2000, n)),
+            "industry": rng.choice(["health", "steel"], n),
         }
     )
 
@@ -111,8 +132,20 @@ def test_no_misfit_stands_in_a_tier_whatever_its_signals_and_surge(seed: int) ->
     state = a_past(rng, accounts, policy)
     accounts["signal_score"], accounts["coverage"] = 100.0, "reached"
     accounts["signals_7d"], accounts["contacts_7d"] = 50.0, 9.0
-    cut = {"low": -1.0, "moderate": policy.bands.fit.moderate, "high": policy.bands.fit.high}[policy.minimum_fit]
-    misfit = (accounts["fit_score"] < cut).to_numpy()
+    misfit = (accounts["fit_score"] < minimum_fit(policy, accounts)).to_numpy()
+    everyone = pd.DataFrame(
+        {
+            "account_id": accounts["account_id"],
+            "tier": "tier_1",
+            "reason": "asked for",
+            "author": "jo",
+            "made_at": naive(AS_OF) - timedelta(days=1),
+            "expires_at": naive(AS_OF) + timedelta(days=30),
+        }
+    )
+    lifted = decide(accounts, state, policy, AS_OF, overrides=everyone)
+    assert not lifted.loc[misfit, "tier"].isin(IN_TIER).any(), "an override lifted a misfit"
+    assert not lifted.loc[accounts["excluded_by"].notna(), "tier"].isin([*IN_TIER, "recycle"]).any()
     decided = decide(accounts, state, policy, AS_OF)
     assert not decided.loc[misfit, "tier"].isin(IN_TIER).any()
     assert misfit.any() == (policy.minimum_fit != "low")
@@ -376,9 +409,11 @@ def test_a_held_misfit_is_not_lifted_and_a_held_surge_still_ends(seed: int) -> N
 def test_after_a_held_run_the_next_whole_one_decides_as_if_it_had_not_been(seed: int) -> None:
     """On the same facts a week later; but for surges, stays and staleness, whose days go on."""
     rng = np.random.default_rng(seed)
-    policy = random_policy(rng).model_copy(update={"surge": None, "time_in_tier": TimeInTier(minimum_stay_days=0)})
+    without_time = {"surge": None, "time_in_tier": TimeInTier(minimum_stay_days=0), "calendar": None}
+    policy = random_policy(rng).model_copy(update=without_time)
     accounts, starved = random_accounts(rng), random_accounts(rng)
-    starved[["status", "excluded_by", "negative_trigger"]] = accounts[["status", "excluded_by", "negative_trigger"]]
+    same = ["status", "excluded_by", "negative_trigger", "employees", "industry"]
+    starved[same] = accounts[same]
     starved["fit_score"], starved["coverage"] = accounts["fit_score"], accounts["coverage"]
     starved["signal_score"], starved["days_since_signal"] = 0.0, accounts["days_since_signal"]
     state = a_past(rng, accounts, policy)
@@ -389,3 +424,53 @@ def test_after_a_held_run_the_next_whole_one_decides_as_if_it_had_not_been(seed:
     without = decide(accounts, state, policy, then)
     mine = with_it["account_id"].isin(ids).to_numpy()
     assert with_it.loc[mine, "tier"].equals(without.loc[mine, "tier"])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_owner_works_more_than_its_capacity(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    policy = random_policy(rng).model_copy(update={"owner_capacity": OwnerCapacity(tier_2=40)})
+    owners = pd.DataFrame({"owner_id": [f"o{i}" for i in range(300)], "territory": "", "team": ""})
+    owners["capacity_tier_1"], owners["capacity_tier_2"] = rng.integers(0, 30, 300).astype(float), np.nan
+    state, waiting = pd.DataFrame(), 0
+    mine = rng.integers(0, 300, N)
+    for week in range(3):
+        accounts = random_accounts(rng).assign(owner_id=[f"o{i}" for i in mine])
+        decided = decide(accounts, state, policy, AS_OF + timedelta(days=7 * week), owners=owners)
+        for tier, room in (("tier_1", owners["capacity_tier_1"]), ("tier_2", pd.Series(40.0, index=owners.index))):
+            held = decided[decided["tier"] == tier]["owner_id"].value_counts().reindex(owners["owner_id"]).fillna(0)
+            assert (held.to_numpy() <= room.to_numpy()).all()
+        displaced = decided["decided_by"] == "owner_full"
+        waiting += int(displaced.sum())
+        assert decided.loc[displaced, "why"].str.contains("waiting: owner full").all()
+        state = next_state(decided)
+    assert waiting > 10
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_override_ends_on_time_and_one_promotion_fits_in_a_window(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    policy = random_policy(rng)
+    window = TimeInTier(stay_margin=0, minimum_stay_days=0, promotion_window_days=20)
+    policy = policy.model_copy(update={"time_in_tier": window, "surge": None, "calendar": None})
+    state, promoted = pd.DataFrame(), pd.Series(dtype="datetime64[us]")
+    ends = naive(AS_OF) + timedelta(days=10)
+    act = {"tier": "tier_1", "reason": "asked", "author": "jo", "made_at": naive(AS_OF) - timedelta(days=1)}
+    rises = 0
+    for week in range(6):
+        as_of = AS_OF + timedelta(days=7 * week)
+        accounts = random_accounts(rng, 4000)
+        acts = accounts[["account_id"]].head(400).assign(**act, expires_at=ends)
+        decided = decide(accounts, state, policy, as_of, overrides=acts)
+        overridden = decided["override_until"].notna()
+        assert overridden.any() == (naive(as_of) < ends)
+        by_rules = decide(accounts, state, policy, as_of).loc[~overridden, "tier"]
+        assert (decided.loc[~overridden, "tier"] == by_rules).all()
+        within = decided["previous_tier"].isin([*IN_TIER, "recycle"])
+        up = decided[(decided["movement"] == "up") & within & ~overridden].set_index("account_id")
+        again = up.index.intersection(promoted.index)
+        assert (promoted[again] + pd.Timedelta(days=20) <= naive(as_of)).all()
+        promoted = pd.concat([promoted.drop(again), up["as_of"]])
+        rises += len(again)
+        state = next_state(decided)
+    assert rises > 20

@@ -22,6 +22,7 @@ from tierwise.audit.ladder import of_ladder, plan_ladder
 from tierwise.audit.matrix import audit_matrix
 from tierwise.audit.missing import missingness
 from tierwise.audit.own import is_own
+from tierwise.audit.policy import of_policy
 from tierwise.audit.reach import history_days
 from tierwise.audit.sample import sampled
 from tierwise.audit.sweep import audit
@@ -48,6 +49,7 @@ __all__ = [
     "not_to_keep",
     "of_contract",
     "of_ladder",
+    "of_policy",
     "ordered",
     "outcome_coverage",
     "plan_ladder",

@@ -10,10 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from tierwise.cli import show
+from tierwise.cli import acts, show
+from tierwise.cli.acts import dispute, held, override, release
 from tierwise.cli.context import context
+from tierwise.cli.policy import app as policy
 from tierwise.cli.workspace import check, init
-from tierwise.errors import EnvironmentFault, InputsLate, NoUsableModel, TierwiseError, UsageError
+from tierwise.errors import EnvironmentFault, InputsLate, NoUsableModel, RunHeld, TierwiseError, UsageError
 
 app = typer.Typer(
     name="tierwise",
@@ -139,7 +141,7 @@ def promote(
     """Make the challenger the live model, if the gate lets it pass. Exit 3: it refuses, and nothing changes."""
     from tierwise.jobs import promote as run_promote
 
-    _promoted(run_promote(context.workspace(), context.plan, by=by, because=because))
+    _promoted(run_promote(context.workspace(), context.plan, by=by, because=because, now=context.now, say=context.say))
 
 
 def rollback() -> None:
@@ -153,7 +155,8 @@ def _promoted(result: Any) -> None:
     if context.as_json:
         said = {"plan": result.plan, "version": result.number, "model_version": result.model_version}
         gate = None if result.gate is None else result.gate.to_dict()
-        show.emit(said | {"gate": gate, "overruled": result.overruled, "unneeded": result.unneeded})
+        moves = None if result.moves is None else result.moves.to_dict()
+        show.emit(said | {"gate": gate, "overruled": result.overruled, "unneeded": result.unneeded, "moves": moves})
     else:
         what = f"Version {result.number} ({result.model_version[:12]}), trained as of {result.trained_as_of}, is live."
         print("Rules are live: tiers go by the rubric and the newest activity." if result.number is None else what)
@@ -162,6 +165,10 @@ def _promoted(result: Any) -> None:
             show.line(f"{head}: {'; '.join(result.gate.reasons)}.", indent="  ")
         if result.unneeded:
             show.line(f"Nothing was overruled, so this was not needed and is not kept: {result.unneeded}.", indent="  ")
+        if result.moves is not None:
+            acts.moves(result.moves, "the newest date")
+            if result.moves.held:
+                show.line("A run that moves so much is held: `tierwise score` will ask for a release.")
     context.close(0, following=context.command("score --as-of DATE"))
 
 
@@ -170,15 +177,19 @@ def score(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; show what would be published.")] = False,
     model: Annotated[str, typer.Option(help="champion, or challenger on a dry run.")] = "champion",
 ) -> None:
-    """Score, explain, tier and publish every account."""
+    """Score, explain, tier and publish every account. Exit 6: it would move too much, and waits for `release`."""
     from tierwise.cli import tables
     from tierwise.jobs import score as run_score
 
     if model not in ("champion", "challenger"):
         raise UsageError(f"--model {model} was asked for", do="Say champion or challenger")
-    result = run_score(
-        context.workspace(), context.plan, now=context.now, as_of=as_of, dry_run=dry_run, model=model, say=context.say
-    )
+    try:
+        result = run_score(
+            context.workspace(), context.plan, now=context.now, as_of=as_of, dry_run=dry_run, model=model,
+            say=context.say,
+        )  # fmt: skip
+    except RunHeld as error:
+        held(error)
     if context.as_json:
         show.emit(
             {
@@ -190,12 +201,16 @@ def score(
                 "movements": len(result.movements),
                 "actions": result.actions,
                 "late": result.late,
+                "held": result.moves.to_dict() if result.moves is not None and result.moves.held else None,
             }
         )
     else:
         tables.tiers(result)
         if dry_run:
             tables.by_owner(result)
+        if result.moves is not None and result.moves.held:
+            acts.moves(result.moves, str(result.as_of.date()))
+            show.line(f"It would be held, and wait for a release: {'; '.join(result.moves.beyond)}.")
         if result.folder is not None:
             print(f"Report: {result.folder / 'report.html'}")
     if not result.late:
@@ -310,9 +325,11 @@ def _check_port(host: str, port: int) -> None:
 
 
 for verb in (
-    demo, init, check, train, promote, rollback, score, explain, govern, doctor, schema, recipe, serve,
+    demo, init, check, train, promote, rollback, score, release, override, dispute, explain, govern,
+    doctor, schema, recipe, serve,
 ):  # fmt: skip
     app.command()(verb)
+app.add_typer(policy)
 
 
 def run() -> None:

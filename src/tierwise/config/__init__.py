@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from tierwise.config.icp import Headcount, Icp, IcpPoints
-from tierwise.config.load import PlanFiles, Workspace, load_workspace, merged, parse_icp, parse_plan, parse_settings
+from tierwise.config.load import (
+    PlanFiles,
+    Workspace,
+    load_workspace,
+    merged,
+    parse_icp,
+    parse_plan,
+    parse_policy,
+    parse_settings,
+)
 from tierwise.config.noise import NoiseRules, RoundTheClock
 from tierwise.config.plan import (
     Attribute,
@@ -17,6 +26,7 @@ from tierwise.config.plan import (
     Plan,
     Signals,
 )
+from tierwise.config.plays import Play, Plays
 from tierwise.config.policy import (
     COVERAGE_BANDS,
     FIT_BANDS,
@@ -25,8 +35,6 @@ from tierwise.config.policy import (
     TIERS,
     Bands,
     NegativeTrigger,
-    Play,
-    Plays,
     Policy,
     Stale,
     Surge,
@@ -34,7 +42,7 @@ from tierwise.config.policy import (
     TimeInTier,
 )
 from tierwise.config.schema import json_schema
-from tierwise.config.workspace import Expects, Formats, Quarantine, Settings, Source
+from tierwise.config.workspace import Brake, Expects, Formats, Quarantine, Settings, Source
 from tierwise.config.write import plays_text
 
 __all__ = [
@@ -45,6 +53,7 @@ __all__ = [
     "TIERS",
     "Attribute",
     "Bands",
+    "Brake",
     "BuyingGroup",
     "Channel",
     "Cohort",
@@ -79,6 +88,7 @@ __all__ = [
     "merged",
     "parse_icp",
     "parse_plan",
+    "parse_policy",
     "parse_settings",
     "plays_text",
 ]

@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import types
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
+from tierwise.config.fault_words import did_you_mean, faults_of, kind_of
 from tierwise.config.icp import Icp
 from tierwise.config.plan import Plan
-from tierwise.config.policy import Plays, Policy
+from tierwise.config.plays import Plays
+from tierwise.config.policy import Policy
+from tierwise.config.policy_check import GATES, Reading
 from tierwise.config.workspace import Settings
 from tierwise.config.yaml_lines import Document, Fault, dotted, read_yaml
+from tierwise.config.yaml_lines import Path as At
 from tierwise.errors import ConfigError, UsageError
 
 SETTINGS_FILE = "tierwise.yaml"
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_WANTED = {
-    "dict": "a mapping of keys",
-    "model": "a mapping of keys",
-    "tuple": "a list",
-    "list": "a list",
-    "int": "a whole number",
-    "int_from_float": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "string": "text",
-    "date": "a date (YYYY-MM-DD)",
-    "date_from_datetime": "a date (YYYY-MM-DD)",
-    "date_from_datetime_inexact": "a date (YYYY-MM-DD)",
-}
-"""What is wanted, by the stem of pydantic's error type."""
 M = TypeVar("M", bound=BaseModel)
-Loc = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -112,7 +98,7 @@ class Workspace:
         if name not in self.plans:
             raise UsageError(
                 f"plan '{name}' was asked for",
-                found=f"this workspace has: {there}{_did_you_mean(name, list(self.plans))}",
+                found=f"this workspace has: {there}{did_you_mean(name, list(self.plans))}",
                 do="Name one of them with --plan",
             )
         return self.plans[name]
@@ -155,14 +141,22 @@ def parse_plan(text: str, file: str = "model.yaml") -> Plan:
     return parse_file(Plan, text, file)
 
 
+def parse_policy(text: str, file: str = "policy.yaml", plan: Plan | None = None) -> Policy:
+    """Read one policy.yaml from its text, its names held against the plan's; raises ConfigError with every fault."""
+    return parse_file(Policy, text, file, reading=Reading(plan=plan))
+
+
 def parse_file(
     model: type[M],
     text: str,
     file: str,
     base: Mapping[str, Any] | None = None,
-    check: Callable[[M], Iterable[tuple[Loc, str]]] = lambda _instance: (),
+    check: Callable[[M], Iterable[tuple[At, str]]] = lambda _instance: (),
+    reading: Reading | None = None,
 ) -> M:
     """Read one YAML file of a model from its text, merged over `base`; `check` may find more (path, words).
+
+    reading : what else a policy or its plays are held against.
 
     Raises
     ------
@@ -172,7 +166,7 @@ def parse_file(
     document = read_yaml(text)
     if base is not None and isinstance(document.value, dict):
         document.value = merged(base, document.value)
-    instance = _model(model, document, file, {}, faults)
+    instance = _model(model, document, file, {}, faults, reading)
     if instance is not None:
         found = sorted((Fault(document.line(path), path, says) for path, says in check(instance)), key=lambda f: f.line)
         faults += [fault.text(file) for fault in found]
@@ -228,7 +222,7 @@ def _settings(folder: Path, env: str | None, environ: Mapping[str, str], faults:
         there = ", ".join(map(str, overlays)) or "none"
         raise ConfigError(
             f"environment '{env}' was asked for",
-            found=f"{SETTINGS_FILE} has under environments: {there}{_did_you_mean(env, [str(o) for o in overlays])}",
+            found=f"{SETTINGS_FILE} has under environments: {there}{did_you_mean(env, [str(o) for o in overlays])}",
             do=f"Name one of them with --env, or add '{env}' under environments: in {SETTINGS_FILE}",
         )
     for name, overlay in overlays.items():
@@ -241,20 +235,20 @@ def _settings(folder: Path, env: str | None, environ: Mapping[str, str], faults:
 
 def _overlay_faults(document: Document, name: str, overlay: dict[str, Any]) -> list[Fault]:
     """The unknown keys of an overlay, chosen or not; its values are checked when it is chosen."""
-    at: Loc = ("environments", name)
+    at: At = ("environments", name)
     if "environments" in overlay:
         return [Fault(document.line((*at, "environments")), (*at, "environments"), "an overlay holds no overlays")]
     try:
         Settings.model_validate(overlay)
     except ValidationError as error:
         unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]
-        return [_fault(Settings, document, e, at) for e in unknown]
+        return faults_of(Settings, document, unknown, at)
     return []
 
 
 def _overlaid(document: Document, env: str) -> Document:
     """The settings with one environment merged over them, mapping by mapping; lists are replaced."""
-    prefix: Loc = ("environments", env)
+    prefix: At = ("environments", env)
     overlay = document.value["environments"][env]
     value = merged(document.value, {key: part for key, part in overlay.items() if key != "environments"})
     lines = dict(document.lines)
@@ -276,7 +270,7 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def _plan_files(folder: Path, name: str, environ: Mapping[str, str], faults: list[str]) -> PlanFiles | None:
     documents: dict[str, Document] = {}
 
-    def one(model: type[M], stem: str) -> M | None:
+    def one(model: type[M], stem: str, reading: Reading | None = None) -> M | None:
         file = f"models/{name}/{stem}.yaml"
         path = folder / file
         if not path.is_file() and stem != "model":
@@ -288,20 +282,30 @@ def _plan_files(folder: Path, name: str, environ: Mapping[str, str], faults: lis
         says = document.value.get("plan") if isinstance(document.value, dict) else None
         if stem == "model" and isinstance(says, str) and says != name:
             document.faults.append(Fault(document.line(("plan",)), ("plan",), f"says '{says}' in the folder '{name}'"))
-        return _model(model, document, file, environ, faults)
+        return _model(model, document, file, environ, faults, reading)
 
     known = ("model", "policy", "plays", "icp")
     for stray in sorted((folder / "models" / name).glob("*.y*ml")):
         if stray.stem not in known or stray.suffix != ".yaml":
-            near = _did_you_mean(stray.name, [f"{stem}.yaml" for stem in known])
+            near = did_you_mean(stray.name, [f"{stem}.yaml" for stem in known])
             faults.append(f"models/{name}/{stray.name}: no such file is read here{near}")
-    plan, policy, plays, icp = one(Plan, "model"), one(Policy, "policy"), one(Plays, "plays"), one(Icp, "icp")
+    plan = one(Plan, "model")
+    policy = one(Policy, "policy", Reading(plan=plan))
+    rows = None if policy is None else (*(row.row for row in policy.rows), *GATES)
+    plays, icp = one(Plays, "plays", Reading(rows=rows)), one(Icp, "icp")
     if plan is None or policy is None or plays is None or icp is None:
         return None
     return PlanFiles(plan, policy, plays, icp, folder / "models" / name, documents["model"])
 
 
-def _model(model: type[M], document: Document, file: str, environ: Mapping[str, str], faults: list[str]) -> M | None:
+def _model(
+    model: type[M],
+    document: Document,
+    file: str,
+    environ: Mapping[str, str],
+    faults: list[str],
+    reading: Reading | None = None,
+) -> M | None:
     """Validate a document; its faults, in line order, are added to `faults`, and then nothing comes back."""
     found = list(document.faults)
     instance: M | None = None
@@ -309,19 +313,59 @@ def _model(model: type[M], document: Document, file: str, environ: Mapping[str, 
     if document.value is None and found:
         pass  # nothing was read: there is nothing to validate
     elif not isinstance(value, dict):
-        found.append(Fault(1, (), f"a mapping of keys is wanted; here stands {_kind_of(value)}"))
+        found.append(Fault(1, (), f"a mapping of keys is wanted; here stands {kind_of(value)}"))
     else:
         value = _resolved(value, (), document, environ, found)
         try:
-            instance = model.model_validate(value)
+            instance = model.model_validate(value, context=reading)
         except ValidationError as error:
             known = {fault.path for fault in found}
-            found += [f for f in (_fault(model, document, e) for e in error.errors()) if f.path not in known]
+            found += [f for f in faults_of(model, document, error.errors()) if f.path not in known]
+            if reading is not None and any(e["loc"] for e in error.errors()):
+                found += _of_the_rest(model, document, value, found, reading)
     faults += [fault.text(file) for fault in sorted(found, key=lambda f: (f.line, dotted(f.path)))]
     return None if found else instance
 
 
-def _resolved(value: Any, path: Loc, document: Document, environ: Mapping[str, str], faults: list[Fault]) -> Any:
+def _of_the_rest(
+    model: type[BaseModel], document: Document, value: dict[str, Any], found: list[Fault], reading: Reading
+) -> list[Fault]:
+    """What a model finds that reads all of its file at once, in that part of the file that is without faults so far.
+
+    A list loses its items at fault, any other key with a fault is lost whole; what would need what is lost is not said.
+    """
+    lost: dict[str | int, set[str | int]] = {}
+    for path in (fault.path for fault in found if fault.path):
+        in_list = len(path) > 1 and isinstance(value.get(str(path[0])), list)
+        lost.setdefault(path[0], set()).add(path[1] if in_list else "")
+    places = {
+        key: [i for i in range(len(part)) if i not in lost.get(key, ())]
+        for key, part in value.items()
+        if isinstance(part, list)
+    }
+    rest = {
+        key: [part[i] for i in places[key]] if key in places else part
+        for key, part in value.items()
+        if "" not in lost.get(key, ())
+    }
+    broken = frozenset(key for name in lost for key in get_close_matches(str(name), model.model_fields, n=1))
+    try:
+        model.model_validate(rest, context=replace(reading, broken=broken))
+    except ValidationError as error:
+        whole = [e for e in error.errors() if not e["loc"]]
+        moved = [(_where_it_stood(f.path, places), f.says) for f in faults_of(model, document, whole)]
+        return [Fault(document.line(path), path, says) for path, says in moved]
+    return []
+
+
+def _where_it_stood(path: At, places: Mapping[str, list[int]]) -> At:
+    """The path in the file of a path in what is left of it."""
+    if len(path) > 1 and isinstance(path[1], int):
+        return (path[0], places[str(path[0])][path[1]], *path[2:])
+    return path
+
+
+def _resolved(value: Any, path: At, document: Document, environ: Mapping[str, str], faults: list[Fault]) -> Any:
     """The value with `${VAR}` replaced in every string (`$${` stands for `${`); overlays stay as written."""
     if isinstance(value, dict):
         skip = path == ("environments",)
@@ -343,58 +387,3 @@ def _resolved(value: Any, path: Loc, document: Document, environ: Mapping[str, s
         return environ.get(name, "")
 
     return _REFERENCE.sub(replace, value)
-
-
-def _fault(model: type[BaseModel], document: Document, error: ErrorDetails, prefix: Loc = ()) -> Fault:
-    """One pydantic error as a fault; a message never repeats the value, which may come from a secret."""
-    loc = tuple(part for part in error["loc"] if part != "[key]")
-    says = str(error["msg"])
-    kind = error["type"]
-    if kind == "extra_forbidden":
-        says = f"unknown key{_did_you_mean(str(loc[-1]), _keys_at(model, loc[:-1]))}"
-    elif kind == "missing":
-        says = "this key is missing"
-    elif kind == "value_error":
-        says = says.removeprefix("Value error, ")
-    elif wanted := _WANTED.get(kind.removesuffix("_type").removesuffix("_parsing")):
-        says = f"{wanted} is wanted; here stands {_kind_of(error['input'])}"
-    elif kind == "literal_error":
-        words = re.findall(r"'([^']*)'", str(error.get("ctx", {}).get("expected", "")))
-        says = f"one of {', '.join(words)} is wanted{_did_you_mean(str(error['input']), words)}"
-    else:
-        says = f"{says[0].lower()}{says[1:]}"
-    return Fault(document.line((*prefix, *loc)), (*prefix, *loc), says)
-
-
-def _kind_of(value: object) -> str:
-    if value is None:
-        return "nothing"
-    kinds = {dict: "a mapping", list: "a list", str: "text", bool: "a flag", int: "a number", float: "a number"}
-    return kinds.get(type(value), f"a {type(value).__name__}")
-
-
-def _keys_at(model: Any, loc: Loc) -> list[str]:
-    """The keys that may stand at a path of a model."""
-    for part in loc:
-        model = _inner(model)
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            field = {f.alias or name: f for name, f in model.model_fields.items()}.get(str(part))
-            model = field.annotation if field else None
-        elif get_origin(model) in (tuple, dict):
-            model = get_args(model)[0 if get_origin(model) is tuple else 1]
-    model = _inner(model)
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        return []
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _inner(annotation: Any) -> Any:
-    """The annotation without Annotated and None."""
-    while get_origin(annotation) in (Annotated, Union, types.UnionType):
-        annotation = next(arg for arg in get_args(annotation) if arg is not types.NoneType)
-    return annotation
-
-
-def _did_you_mean(word: str, words: list[str]) -> str:
-    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
-    return f"; did you mean '{near[0]}'?" if near else ""

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 Days = Annotated[int, Field(ge=1, le=3650)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=60)]
 ColumnName = Annotated[str, Field(pattern=r"\S", max_length=200)]
 """A column of the user's own tables, as it is called there."""
 

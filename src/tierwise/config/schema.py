@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from tierwise.config.icp import Icp
 from tierwise.config.mapping import SourceMapping
 from tierwise.config.plan import Plan
-from tierwise.config.policy import Plays, Policy
+from tierwise.config.plays import Plays
+from tierwise.config.policy import Policy
 from tierwise.config.workspace import Settings
 from tierwise.errors import UsageError
 

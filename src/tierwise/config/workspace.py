@@ -32,6 +32,15 @@ class Quarantine(Frozen):
     max_share: Annotated[float, Field(ge=0, le=1)] = 0.01
 
 
+class Brake(Frozen):
+    """How much a run may move before a person must release it; a first run, and a backfill, are never held."""
+
+    share: Annotated[float, Field(ge=0, le=1)] = 0.15
+    """More than this share of a tier, in or out, of its size in the run before;"""
+    least: Annotated[int, Field(ge=1)] = 20
+    """and at least so many accounts of it. Accounts that enter the cohort do not count."""
+
+
 @cache
 def _zones() -> set[str]:
     return available_timezones()
@@ -131,6 +140,7 @@ class Settings(Frozen):
     memory: Annotated[str, Field(pattern=r"^\d+(MB|GB)$")] = "1500MB"
     """How much the warehouse may hold in memory; the rest of it stands in a temporary folder."""
     quarantine: Quarantine = Quarantine()
+    brake: Brake = Brake()
     currency: Currency | None = None
     """What all amounts are converted to; by default the commonest currency of the opportunities."""
     amounts: Literal["convert", "ignore"] = "convert"

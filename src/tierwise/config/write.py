@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from io import StringIO
 
-from tierwise.config.policy import Plays
+from tierwise.config.plays import Plays
 
 HEAD = """\
 # The operating matrix: what entering or leaving a tier, or a surge, calls for; each action is owed once.

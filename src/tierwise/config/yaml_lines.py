@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,14 @@ class Fault:
         """The fault on one line: `models/x/model.yaml:12: features.fit[2].clok: unknown key`."""
         at = dotted(self.path)
         return f"{file}:{self.line}: {at}: {self.says}" if at else f"{file}:{self.line}: {self.says}"
+
+
+class Faults(ValueError):
+    """What a validator of a model found: for each the path below that model, and what is wrong."""
+
+    def __init__(self, found: Sequence[tuple[Path, str]]) -> None:
+        self.found = tuple(found)
+        super().__init__("; ".join(f"{dotted(path)}: {says}" if path else says for path, says in found))
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tierwise.data.as_of import AsOfView, Rebuilt, as_of_view
 from tierwise.data.contract import OUTCOME_TABLES, TABLES, Column, Table
+from tierwise.data.disputes import disputes_digest, join_disputes
 from tierwise.data.domains import bare_domain
 from tierwise.data.flat import flat_formats, read_flat
 from tierwise.data.freshness import Freshness, draft_expects, expects_lines, freshness
@@ -46,6 +47,7 @@ __all__ = [
     "bare_domain",
     "changes",
     "digest",
+    "disputes_digest",
     "domain_claims",
     "draft_expects",
     "expects_lines",
@@ -54,6 +56,7 @@ __all__ = [
     "flat_formats",
     "freshness",
     "inspect_tables",
+    "join_disputes",
     "join_own_history",
     "list_parts",
     "name_roles",

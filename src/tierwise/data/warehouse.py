@@ -39,11 +39,14 @@ MADE = {
     "activities": {
         "known_at": "greatest(occurred_at, coalesce(recorded_at, occurred_at))",
         "noise": "NULL::VARCHAR",
+        "disputed_at": "NULL::TIMESTAMP",
     }
 }
-"""Columns that no file holds: what is computed, and what `flag_noise` fills."""
-MADE_TYPES = {"activities": {"known_at": "TIMESTAMP", "noise": "VARCHAR"}}
+"""Columns that no file holds: what is computed, and what `flag_noise` and `join_disputes` fill."""
+MADE_TYPES = {"activities": {"known_at": "TIMESTAMP", "noise": "VARCHAR", "disputed_at": "TIMESTAMP"}}
 """Their types."""
+DISPUTES = "CREATE TABLE disputes (table_name VARCHAR, fact_id VARCHAR, field VARCHAR, disputed_at TIMESTAMP)"
+"""Facts that a person has marked wrong; no file holds them (`join_disputes`)."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class Warehouse:
         self._connection = duckdb.connect(at, config=config)
         for setting in _SETTINGS:
             self._connection.execute(f"SET {setting}")
+        self._connection.execute(DISPUTES)
 
     @classmethod
     def open(cls, tables: Mapping[str, pa.Table | Path], threads: int) -> Warehouse:

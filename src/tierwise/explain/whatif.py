@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from tierwise.explain.observed import Observed
 
 Decide = Callable[[pd.DataFrame], pd.DataFrame]
-"""Rows of a matrix, each a scenario of the one account under an id of its own -> tier, fit_band, signal_band,
-coverage, propensity, fit_score, signal_score and beyond (above all that the model gave in training) of each, by the
-model and the policy that are live; capacity apart."""
+"""Rows of a matrix, each a scenario of the one account under an id of its own -> tier, fit_band, signal_band, segment,
+vertical, coverage, propensity, fit_score, signal_score and beyond (above all that the model gave in training) of each,
+by the model and the policy that are live; capacity apart."""
 MOST_EVENTS = 3
 MOST_TRIED = 5000
 """Events of a number are tried together only where they make no more scenarios than this."""
@@ -108,6 +108,7 @@ def what_if(
     wanted = {"tier_2": "tier_1", "tier_3": "tier_2"}.get(tier, "tier_3")
     full = _full(wanted, policy, standing or {})
     now, ways, tried, beyond = decide(row).iloc[0], list[Way](), 0, False
+    policy = policy.model_copy(update={"bands": policy.bands_for(now["segment"], now["vertical"])})
     if now["tier"] in STATUSES or now["tier"] == "suppress":
         late = f"by what is known today of that date it is {_LATE[now['tier']]}: score that date again"
         return WhatIf(tier, wanted, between=(late,))

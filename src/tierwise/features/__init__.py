@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tierwise.features.build import build_matrix, build_statuses, history_start, training_grid
+from tierwise.features.build import build_matrix, build_statuses, build_triggers, history_start, training_grid
 from tierwise.features.catalogue import catalogue
 from tierwise.features.counting import CohortCounts, cohort_counts, foreseen, make_touch
 from tierwise.features.feature import Feature
@@ -16,6 +16,7 @@ __all__ = [
     "Matrix",
     "build_matrix",
     "build_statuses",
+    "build_triggers",
     "catalogue",
     "cohort_counts",
     "deals",

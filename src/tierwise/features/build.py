@@ -61,9 +61,10 @@ def build_matrix(
     """
     _check(plan, as_ofs)
     _check_attributes(warehouse, plan)
-    for table, query in matrix_steps(plan, as_ofs, outcomes_through, negative_triggers or {}, only):
+    disputed = _disputed(warehouse, plan)
+    for table, query in matrix_steps(plan, as_ofs, outcomes_through, negative_triggers or {}, only, disputed):
         warehouse.run(Query(f"CREATE OR REPLACE TEMP TABLE {table} AS {query.sql}", query.params))
-    frame = warehouse.frame(final_select(plan, outcomes=outcomes_through is not None))
+    frame = warehouse.frame(final_select(plan, outcomes=outcomes_through is not None, disputed=disputed))
     return Matrix(_typed(frame, plan), catalogue(plan), plan.outcome.horizon_days)
 
 
@@ -98,6 +99,13 @@ def _check_attributes(warehouse: Warehouse, plan: Plan) -> None:
             )
 
 
+def _disputed(warehouse: Warehouse, plan: Plan) -> tuple[str, ...]:
+    """The plan's attributes of which some account's value is disputed."""
+    query = Query("SELECT DISTINCT field FROM disputes WHERE table_name = 'accounts'")
+    fields = set(warehouse.frame(query)["field"])
+    return tuple(a.attribute for a in plan.features.fit if a.attribute in fields)
+
+
 def training_grid(plan: Plan, first: datetime, last: datetime) -> tuple[datetime, ...]:
     """The as-of instants to train on within `[first, last]`; for accounts' own ages, just the two bounds."""
     if plan.model.train_from is not None:
@@ -128,18 +136,26 @@ def build_statuses(warehouse: Warehouse, plan: Plan, as_ofs: Sequence[datetime])
         warehouse.run(Query(f"CREATE OR REPLACE TEMP TABLE {table} AS {query.sql}", query.params))
 
 
+def build_triggers(warehouse: Warehouse, negative_triggers: Mapping[str, int]) -> pd.DataFrame:
+    """Of the rows of the matrix that was built last in the warehouse, those with other negative triggers in force:
+    account_id, as_of, kind."""
+    return warehouse.frame(facts.negative_triggers(negative_triggers)[1])
+
+
 def matrix_steps(
     plan: Plan,
     as_ofs: Sequence[datetime],
     outcomes_through: datetime | None,
     negative: Mapping[str, int],
     only: Sequence[str] | None = None,
+    disputed: Sequence[str] = (),
 ) -> list[Step]:
-    """Every step of the matrix, in the order in which they run."""
+    """Every step of the matrix, in the order in which they run; disputed: attributes with a disputed value."""
     steps = [*_standing(plan, as_ofs, only), activity.signals(plan.features.signal)]
     steps += [attributes.contact_roles(), *activity.rolled_up(plan), deals.opportunity_history()]
     steps += [
         *attributes.tracked(plan),
+        *map(attributes.disputed, disputed),
         attributes.owner(),
         facts.excluded(plan.cohort.exclusion_reasons),
         facts.negative_triggers(negative),
@@ -150,10 +166,10 @@ def matrix_steps(
     return steps
 
 
-def final_select(plan: Plan, *, outcomes: bool) -> Query:
+def final_select(plan: Plan, *, outcomes: bool, disputed: Sequence[str] = ()) -> Query:
     """One row per row of the spine: keys, features in catalogue order, policy facts, and the outcome."""
     params: dict[str, object] = {}
-    by_name = _feature_columns(plan, params)
+    by_name = _feature_columns(plan, params, disputed)
     columns: Columns = {"account_id": "s.account_id", "as_of": "s.as_of", "family_id": "s.family_id"}
     columns["status"] = "st.status"
     columns |= {f.name: by_name[f.name] for f in catalogue(plan)}
@@ -165,7 +181,7 @@ def final_select(plan: Plan, *, outcomes: bool) -> Query:
     )
     joined = "\n".join(
         f"{join} {table} {alias} ON {alias}.account_id = s.account_id AND {alias}.as_of = s.as_of"
-        for join, table, alias in _joins(plan, outcomes=outcomes)
+        for join, table, alias in _joins(plan, disputed, outcomes=outcomes)
     )
     listed = ",\n".join(f"{expression} AS {quoted(name)}" for name, expression in columns.items())
     return Query(
@@ -175,7 +191,7 @@ def final_select(plan: Plan, *, outcomes: bool) -> Query:
     )
 
 
-def _joins(plan: Plan, *, outcomes: bool) -> list[tuple[str, str, str]]:
+def _joins(plan: Plan, disputed: Sequence[str], *, outcomes: bool) -> list[tuple[str, str, str]]:
     """(join, table, alias): the tables with a row for each of the spine, then those with rows where something is."""
     whole = [("status", "st"), ("owner", "ow"), *([("outcomes", "y")] if outcomes else [])]
     whole += [(attributes.step_of(a), attributes.alias_of(a)) for a in plan.features.fit if a.clock == "tracked"]
@@ -189,15 +205,16 @@ def _joins(plan: Plan, *, outcomes: bool) -> list[tuple[str, str, str]]:
         ("opportunity_history", "oh"),
     ]
     part += [("excluded", "ex"), ("negative", "ne")]
+    part += [(attributes.disputed_step(a), attributes.disputed_step(a)) for a in disputed]
     return [("JOIN", *pair) for pair in whole] + [("LEFT JOIN", *pair) for pair in part]
 
 
 _OUTCOME = "CASE WHEN y.mature THEN CAST(y.outcome_at IS NOT NULL AS DOUBLE) END"
 
 
-def _feature_columns(plan: Plan, params: dict[str, object]) -> Columns:
+def _feature_columns(plan: Plan, params: dict[str, object], disputed: Sequence[str]) -> Columns:
     signal = plan.features.signal
-    columns, own = attributes.columns(plan)
+    columns, own = attributes.columns(plan, disputed)
     params |= own
 
     def tracked(expression: str, reach: int, channels: list[str]) -> str:

@@ -1,8 +1,10 @@
 """Governance: drift, tier precision, calibration, movement, the gate, the review and the model card, as values."""
 
 from tierwise.governance.answer import helps, needs, unbeaten
+from tierwise.governance.brake import Braking, brake
 from tierwise.governance.calibration import CalibrationReview, calibration_review, calibration_test
 from tierwise.governance.card import model_card
+from tierwise.governance.disputes import Disputes, count_disputes
 from tierwise.governance.drift import drift_table, holm, psi, reference, two_sample_p
 from tierwise.governance.gate import Gate, PairedLoss, gate, paired_loss
 from tierwise.governance.intervals import Figure, effective_n, share, wilson
@@ -23,7 +25,9 @@ from tierwise.governance.words import (
 
 __all__ = [
     "DEFAULT_RULES",
+    "Braking",
     "CalibrationReview",
+    "Disputes",
     "Figure",
     "Gate",
     "Matured",
@@ -34,11 +38,13 @@ __all__ = [
     "ReviewRules",
     "TierPrecision",
     "better_unseen",
+    "brake",
     "calibration_review",
     "calibration_test",
     "calibration_words",
     "capacity_words",
     "choice_words",
+    "count_disputes",
     "drift_table",
     "effective_n",
     "fit_side_words",

@@ -12,6 +12,7 @@ import pandas as pd
 
 from tierwise import clock
 from tierwise.governance.calibration import CalibrationReview, calibration_review
+from tierwise.governance.disputes import Disputes, count_disputes
 from tierwise.governance.drift import SCORES, drift_table
 from tierwise.governance.intervals import Figure, counted
 from tierwise.governance.matured import matured
@@ -39,7 +40,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Review:
-    """The evidence of one as_of: `verdict`, its reasons (gravest first), and the four parts (drift may be None)."""
+    """The evidence of one as_of: `verdict`, its reasons (gravest first), and the five parts (drift may be None)."""
 
     plan: str
     as_of: datetime
@@ -52,6 +53,7 @@ class Review:
     movement: MovementReview
     drift: pd.DataFrame | None
     rules: ReviewRules
+    disputes: Disputes
 
     def to_dict(self) -> dict[str, Any]:
         """The review as plain JSON values."""
@@ -66,6 +68,7 @@ class Review:
             "calibration": self.calibration.to_dict(),
             "movement": self.movement.to_dict(),
             "drift": plain(self.drift),
+            "disputes": self.disputes.to_dict(),
             "rules": plain(self.rules),
         }
 
@@ -82,13 +85,14 @@ def review(
     reference: Mapping[str, Any] | None = None,
     current: pd.DataFrame | None = None,
     base_rate: float | None = None,
+    disputes: pd.DataFrame | None = None,
     rules: ReviewRules = DEFAULT_RULES,
 ) -> Review:
     """The review as of a date: nothing published after it, and no horizon that closes after it, is looked at.
 
     published, outcomes: as `matured` reads them. movements: as `movement_review` reads them. reference, current: as
     `drift_table` reads them; without both, drift is not reviewed, and a reason says so. base_rate: that of the rows
-    the live model was trained on.
+    the live model was trained on. disputes: the facts disputed by then (`count_disputes`).
     """
     through = min(data_through, as_of)
     published = _until(published, as_of)
@@ -105,8 +109,9 @@ def review(
     )
     ordered = tuple(sorted(reasons, key=lambda r: -VERDICTS.index(r.verdict)))
     return Review(
-        plan, as_of, through, horizon_days, ordered[0].verdict, ordered, precision, calibration, movement, drift, rules
-    )
+        plan, as_of, through, horizon_days, ordered[0].verdict, ordered, precision, calibration, movement, drift, rules,
+        count_disputes(disputes),
+    )  # fmt: skip
 
 
 def of_precision(precision: TierPrecision, rules: ReviewRules) -> tuple[Reason, ...]:

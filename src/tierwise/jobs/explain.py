@@ -164,9 +164,9 @@ def _moves(workspace: Workspace, files: PlanFiles, intake: Intake, here: Scoring
     roles = Query("SELECT role, count(*) AS n FROM contact_roles WHERE role IS NOT NULL GROUP BY role")
     known = dict(intake.warehouse.frame(roles).itertuples(index=False, name=None))
     with Store.open(workspace.store, create=False) as store:
-        prior = store.prior_state(name, here.as_of)
-    prior = prior[prior["account_id"] == here.account_id]
-    decided = _decide(files, here, prior)
+        prior, overrides = store.prior_state(name, here.as_of), store.overrides(name, here.as_of)
+    mine = (frame[frame["account_id"] == here.account_id] for frame in (prior, overrides))
+    decided = _decide(files, here, *mine)
     standing = here.run.frame("tiers")["tier"].value_counts().to_dict()
     wanted = files.plan.features.signal.buying_group.roles
     return what_if(
@@ -181,20 +181,26 @@ def _moves(workspace: Workspace, files: PlanFiles, intake: Intake, here: Scoring
     )
 
 
-def _decide(files: PlanFiles, here: Scoring, prior: pd.DataFrame) -> Decide:
-    """The policy engine on scenarios of one account, each with the account's own state before the run."""
-    policy = files.policy.model_copy(update={"capacity": {}})
+def _decide(files: PlanFiles, here: Scoring, prior: pd.DataFrame, overrides: pd.DataFrame) -> Decide:
+    """The policy engine on scenarios of one account, each with the account's own state before the run, and override."""
+    policy = files.policy.model_copy(update={"capacity": {}, "owner_capacity": None})
 
     def decided(frame: pd.DataFrame) -> pd.DataFrame:
         model = here.bundle.model
         scores = model.score(frame).assign(beyond=model.beyond(frame))
         facts = frame.drop(columns="as_of").merge(scores.drop(columns="as_of"), on="account_id", validate="1:1")
-        state = prior.iloc[np.zeros(len(frame), dtype=int)] if len(prior) else prior
-        state = state.assign(account_id=frame["account_id"].to_numpy()) if len(state) else state
-        made = decide(facts, state, policy, here.as_of, model_version=here.bundle.version)
+        state, acts = _of_each(prior, frame), _of_each(overrides, frame)
+        made = decide(facts, state, policy, here.as_of, model_version=here.bundle.version, overrides=acts)
         return made.merge(scores[["account_id", "propensity", "fit_score", "signal_score", "beyond"]], on="account_id")
 
     return decided
+
+
+def _of_each(own: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """The account's own row, if it has one, for every scenario."""
+    if own.empty:
+        return own
+    return own.iloc[np.zeros(len(frame), dtype=int)].assign(account_id=frame["account_id"].to_numpy())
 
 
 def _moved(workspace: Workspace, plan: str, account_id: str, there: Scoring, here: Scoring) -> pd.DataFrame:

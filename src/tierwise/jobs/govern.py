@@ -82,6 +82,7 @@ def govern(
             movements=store.movements(name),
             reference=judge.meta.get("reference"),
             current=current,
+            disputes=store.disputes(stand),
             base_rate=((judge.meta.get("evaluation") or {}).get("trained") or {}).get("base_rate"),
         )
         judged = matured(published, matrix.frame, files.plan.outcome.horizon_days, reach).rows
@@ -178,6 +179,7 @@ def _page(
         false_negatives=missed,
         unavailable=unavailable,
         notes=judge.meta.get("accepted_findings", ()),
+        disputes=found.disputes.by_source,
     )
 
 

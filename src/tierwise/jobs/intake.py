@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from tierwise.clock import instant
 from tierwise.config import PlanFiles, Settings, Workspace
@@ -20,6 +22,7 @@ from tierwise.data import (
     Named,
     Query,
     freshness,
+    join_disputes,
     join_own_history,
     name_roles,
     open_sources,
@@ -29,6 +32,7 @@ from tierwise.errors import EnvironmentFault, InputsLate, UsageError
 from tierwise.features import history_start, outcome_table
 from tierwise.learning.progress import Say
 from tierwise.publishing import Recovered
+from tierwise.store import DISPUTES, Store
 
 
 @contextmanager
@@ -38,7 +42,8 @@ def taken_in(
     """The workspace's tables, in a warehouse that is closed at the end; facts after `now` do not count as reach.
 
     files: the plan they are read for: our own history joins the sources' for what it tracks (without a plan, for all
-    that it covers), and contacts without a role get the one that its icp.yaml reads in their titles.
+    that it covers), contacts without a role get the one that its icp.yaml reads in their titles, and disputed facts
+    are marked.
     """
     say("reading the tables")
     listings = open_sources(workspace.folder, workspace.settings)
@@ -47,8 +52,20 @@ def taken_in(
         read, bad = int(intake.counts["read"].sum()), int(intake.counts["quarantined"].sum())
         say(f"read {read:,} rows, {bad:,} of them quarantined")
         join_own_history(intake.warehouse, own_history(workspace), None if files is None else tracked_by(files))
+        if files is not None:
+            join_disputes(intake.warehouse, disputes_of(workspace))
         named = Named() if files is None else _with_roles(intake, files)
         yield replace(intake, notes=(*intake.notes, *named.notes))
+
+
+def disputes_of(workspace: Workspace) -> pd.DataFrame:
+    """The disputed facts of a workspace, as `Store.disputes` gives them; none before there is a store."""
+    with ExitStack() as opened:
+        try:
+            store = opened.enter_context(Store.open(workspace.store, create=False))
+        except UsageError:
+            return pd.DataFrame({name: pd.Series(dtype="str") for name in DISPUTES})
+        return store.disputes()
 
 
 def own_history(workspace: Workspace) -> Path:

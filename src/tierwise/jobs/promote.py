@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from tierwise.clock import instant
-from tierwise.config import Workspace
+from tierwise.config import PlanFiles, Workspace
 from tierwise.errors import GateRefused, UsageError
-from tierwise.governance import Gate
+from tierwise.governance import Braking, Gate
 from tierwise.jobs.beside import judged
+from tierwise.jobs.held import braking
+from tierwise.jobs.intake import check_question, taken_in
 from tierwise.jobs.rules import CHAMPION, RUBRIC, has_model, rules_before
+from tierwise.jobs.score import inputs_of
+from tierwise.jobs.scored import scored_run
+from tierwise.learning.progress import Say, silent
 from tierwise.publishing import plan_lock
-from tierwise.registry import CHALLENGER, Registry
-from tierwise.store import Store
+from tierwise.registry import CHALLENGER, Bundle, Registry
+from tierwise.store import Act, RunRecord, Store
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,7 @@ class PromoteResult:
 
     gate: what it said of the version, which a rollback does not ask. overruled: by whom and why, where it refused.
     unneeded: who was named and why, where it let the version pass: nothing was overruled, and nothing of it is kept.
+    moves: what the version moves on the date of the newest run, against that run; None where nothing is published.
     """
 
     plan: str
@@ -32,20 +39,31 @@ class PromoteResult:
     gate: Gate | None = None
     overruled: str = ""
     unneeded: str = ""
+    moves: Braking | None = None
 
 
-def promote(workspace: Workspace, plan: str | None = None, *, by: str = "", because: str = "") -> PromoteResult:
-    """Make the challenger the live model, if the gate lets it pass.
+def promote(
+    workspace: Workspace,
+    plan: str | None = None,
+    *,
+    by: str = "",
+    because: str = "",
+    now: datetime | None = None,
+    say: Say = silent,
+) -> PromoteResult:
+    """Make the challenger the live model, if the gate lets it pass; and keep what it was seen to move.
 
     by, because: who overrules a gate that refuses, and why; kept with the version. Where it lets the version pass they
-    are not needed, and not kept.
+    are not needed, and not kept. The newest run is scored again with the challenger, without publishing anything: what
+    moves is said, and said again where the first run by it is held.
 
     Raises
     ------
     UsageError : there is no challenger, or one of `by` and `because` is missing.
     GateRefused : the gate refuses it, and nobody overrules; nothing has changed.
     """
-    name = workspace.plan(plan).plan.plan
+    files = workspace.plan(plan)
+    name = files.plan.plan
     by, because = by.strip(), because.strip()
     if bool(by) != bool(because):
         raise UsageError(
@@ -66,8 +84,29 @@ def promote(workspace: Workspace, plan: str | None = None, *, by: str = "", beca
             )
         named = f"{by}: {because}" if by else ""
         overruled, unneeded = ("", named) if found.passed else (named, "")
+        newest = store.newest_run(name)
+        moves = None if newest is None else _moves(workspace, files, new, store, newest, now, say)
         noted = _noted(name, registry.promote(name, overruled), registry, store)
-        return replace(noted, gate=found, overruled=overruled, unneeded=unneeded)
+        if newest is not None and moves is not None:
+            seen = {"version": new.version, "as_of": newest.as_of.isoformat(), "moves": moves.to_dict()}
+            store.add_act(Act(name, "promotion", now or newest.as_of, seen))
+        return replace(noted, gate=found, overruled=overruled, unneeded=unneeded, moves=moves)
+
+
+def _moves(
+    workspace: Workspace,
+    files: PlanFiles,
+    new: Bundle,
+    store: Store,
+    newest: RunRecord,
+    now: datetime | None,
+    say: Say,
+) -> Braking:
+    """What a version moves on the date of the newest run, against what that run published."""
+    check_question(files, new.meta)
+    with taken_in(workspace, say, now, files=files) as intake:
+        inputs = inputs_of(workspace, files, intake, new, store, newest.as_of)
+        return braking(inputs, scored_run(inputs, store, say), store, workspace.settings.brake)
 
 
 def rollback(workspace: Workspace, plan: str | None = None) -> PromoteResult:

@@ -11,8 +11,10 @@ import pandas as pd
 from tierwise.audit import not_to_keep
 from tierwise.clock import instant
 from tierwise.config import PlanFiles, Workspace
-from tierwise.data import Intake, attributes_seen, digest
+from tierwise.data import Intake, attributes_seen, digest, disputes_digest
 from tierwise.errors import UsageError
+from tierwise.governance import Braking
+from tierwise.jobs.held import braking, pass_brake
 from tierwise.jobs.intake import check_as_of, check_question, check_whole, freshness_of, own_history, taken_in
 from tierwise.jobs.rules import Rules, live
 from tierwise.jobs.scored import Inputs, Scored, published_files, run_record, scored_run
@@ -28,7 +30,8 @@ class ScoreResult:
     """A scoring run: its id, what kind it was, where it lies (nowhere on a dry run), and its tables.
 
     new: whether this call published it; False for a run that was there already, and on a dry run. late: the sources
-    that were late or short, each with what is said of it; where there are any, demotions were held.
+    that were late or short, each with what is said of it; where there are any, demotions were held. moves: on a dry
+    run, what it would move, and whether the run would be held for it.
     """
 
     run_id: str
@@ -40,6 +43,7 @@ class ScoreResult:
     movements: pd.DataFrame
     actions: int
     late: dict[str, str]
+    moves: Braking | None = None
 
 
 def score(
@@ -61,6 +65,7 @@ def score(
     ------
     UsageError : the plan was never trained, an as_of before the data, or a challenger that would be published.
     InputsLate : the activities end too long before as_of.
+    RunHeld : it would move more than Settings.brake allows, and nobody has released it; nothing is published.
     """
     files, stand = workspace.plan(plan), instant(as_of)
     name = files.plan.plan
@@ -77,15 +82,17 @@ def score(
             else:
                 judge = registry.challenger(name, threads=workspace.settings.threads)
             check_question(files, judge.meta)
-            inputs = _inputs(workspace, files, intake, judge, store, stand)
+            inputs = inputs_of(workspace, files, intake, judge, store, stand)
             known = store.find_run(inputs.versions["run_id"])
             if known is not None:
                 say(f"run {known.run_id} is published already")
                 return _published(workspace, files, known)
             scored = scored_run(inputs, store, say)
+            moves = braking(inputs, scored, store, workspace.settings.brake)
             if dry_run:
-                return _result(inputs, scored, None, new=False)
-            contents, record = published_files(inputs, scored), run_record(inputs, scored)
+                return _result(inputs, scored, None, new=False, moves=moves)
+            released = pass_brake(inputs, scored, store, moves)
+            contents, record = published_files(inputs, scored, released), run_record(inputs, scored)
             seen = attributes_seen(intake.warehouse, not_to_keep(intake.warehouse))
         say("publishing")
         state = next_state(scored.decisions)
@@ -99,20 +106,24 @@ def score(
     return _result(inputs, scored, workspace.published / name / record.run_id, new=new)
 
 
-def _inputs(
+def inputs_of(
     workspace: Workspace, files: PlanFiles, intake: Intake, judge: Bundle | Rules, store: Store, stand: datetime
 ) -> Inputs:
+    """All that decides a run of a date: what the tables, the store and our own history hold for it."""
     name = files.plan.plan
     late = freshness_of(intake, workspace.settings, stand)
-    own = digest(own_history(workspace), stand)
-    return Inputs(files, intake, judge, store.prior_state(name, stand), stand, store.last_run(name, stand), late, own)
+    own, disputes = digest(own_history(workspace), stand), disputes_digest(intake.warehouse, stand)
+    prior, last, overrides = store.prior_state(name, stand), store.last_run(name, stand), store.overrides(name, stand)
+    return Inputs(files, intake, judge, prior, stand, last, late, overrides, own, disputes)
 
 
-def _result(inputs: Inputs, scored: Scored, folder: Path | None, *, new: bool) -> ScoreResult:
-    run_id, actions = scored.versions["run_id"], len(scored.actions)
+def _result(
+    inputs: Inputs, scored: Scored, folder: Path | None, *, new: bool, moves: Braking | None = None
+) -> ScoreResult:
     return ScoreResult(
-        run_id, scored.kind, inputs.stand, folder, new, scored.tiers, scored.movements, actions, inputs.fresh.wanting
-    )
+        scored.versions["run_id"], scored.kind, inputs.stand, folder, new,
+        scored.tiers, scored.movements, len(scored.actions), inputs.fresh.wanting, moves,
+    )  # fmt: skip
 
 
 def _published(workspace: Workspace, files: PlanFiles, record: RunRecord) -> ScoreResult:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
@@ -15,7 +17,7 @@ from tierwise.errors import UsageError
 from tierwise.explain import Evidence, Observed, reasons, rule_reasons, tell, top_reasons, top_rules
 from tierwise.features import Matrix
 from tierwise.jobs.intake import in_words, inputs_hash, tracked_by
-from tierwise.jobs.rows import rows_on
+from tierwise.jobs.rows import merged_into, owners_of, rows_on
 from tierwise.jobs.rules import Rules, readable, rule_notes
 from tierwise.learning import BEFORE_AMOUNTS, VALUES, rule_scores
 from tierwise.learning.progress import Say
@@ -31,8 +33,9 @@ from tierwise.tiers import decide, movements
 class Inputs:
     """All that decides a run: plan, policy and plays, the tables, the model or rules, the state before, and the date.
 
-    last: the last run of this as_of, if there is one. fresh: which sources are late or short. own: the digest of what
-    our own history of attributes held before as_of.
+    last: the last run of this as_of, if there is one. fresh: which sources are late or short. overrides: those in force
+    (`Store.overrides`). own: the digest of what our own history of attributes held before as_of. disputes: of the facts
+    that were disputed before as_of.
     """
 
     files: PlanFiles
@@ -42,7 +45,9 @@ class Inputs:
     stand: datetime
     last: RunRecord | None
     fresh: Freshness
+    overrides: pd.DataFrame
     own: str = ""
+    disputes: str = ""
 
     @property
     def plan(self) -> str:
@@ -67,13 +72,15 @@ class Inputs:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over tables, plan and plays; and, where they count, over our own history and what holds demotions; of
-        rules also over icp.yaml and what training said.
+        """SHA-256 over tables, plan and plays; and, where they count, over our own history, what holds demotions, and
+        overrides and disputes; of rules also over icp.yaml and what training said.
         """
         own = self.own if tracked_by(self.files) & set(own_fields(self.intake.warehouse)) else ""
         held = "\n".join(self.fresh.wanting.values())
         said = [inputs_hash(self.intake, self.files)]
         said += [own, held] if own or held else []
+        if len(self.overrides) or self.disputes:
+            said += ["acts", state_hash(self.overrides), self.disputes]
         if isinstance(self.judge, Rules):
             said += ["rules", self.files.icp.model_dump_json(), self.judge.digest]
         return hashlib.sha256("\0".join(said).encode()).hexdigest() if len(said) > 1 else said[0]
@@ -114,14 +121,9 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
     judged = _judged(inputs, matrix)
     scores = scores_table(judged.scores, matrix.frame["status"])
     said = reasons_table(judged.reasons, scores)
-    facts = matrix.frame.drop(columns="as_of").merge(scores.drop(columns="as_of"), on="account_id")
-    decisions = decide(
-        facts, inputs.prior, inputs.files.policy, inputs.stand,
-        model_version=inputs.judge.version, hold_demotions=inputs.fresh.because,
-        fit_unknown=isinstance(inputs.judge, Rules),
-    )  # fmt: skip
-    roles = matrix.frame[["account_id", "roles_reached"]]
     values = _values(inputs, matrix, scores)
+    decisions = _decided(inputs, matrix, scores, values)
+    roles = matrix.frame[["account_id", "roles_reached"]]
     tiers = tiers_table(decisions, scores, values, roles, _top(inputs, said), inputs.versions["run_id"])
     kind = store.kind(inputs.plan, inputs.stand)
     moved = movements(decisions)
@@ -131,6 +133,19 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
     names = inputs.intake.warehouse.frame(Query("SELECT account_id, name FROM accounts ORDER BY account_id"))
     actions = _actions(inputs, decisions.merge(names, on="account_id", how="left", validate="1:1"), kind, moved)
     return Scored(inputs.versions, kind, scores, said, decisions, tiers, moved, actions, names, judged.notes)
+
+
+def _decided(inputs: Inputs, matrix: Matrix, scores: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
+    """The policy engine on everything that it reads of the accounts."""
+    facts = matrix.frame.drop(columns="as_of").merge(scores.drop(columns="as_of"), on="account_id")
+    facts = facts.merge(values[["account_id", "expected_value"]], on="account_id", how="left", validate="1:1")
+    warehouse = inputs.intake.warehouse
+    facts = facts.merge(merged_into(warehouse, inputs.stand), on="account_id", how="left", validate="1:1")
+    return decide(
+        facts, inputs.prior, inputs.files.policy, inputs.stand,
+        model_version=inputs.judge.version, hold_demotions=inputs.fresh.because,
+        fit_unknown=isinstance(inputs.judge, Rules), overrides=inputs.overrides, owners=owners_of(warehouse),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -204,8 +219,8 @@ def _actions(inputs: Inputs, decisions: pd.DataFrame, kind: Kind, moved: pd.Data
     return actions
 
 
-def published_files(inputs: Inputs, scored: Scored) -> dict[str, bytes]:
-    """The nine files of the run, by name."""
+def published_files(inputs: Inputs, scored: Scored, released: Mapping[str, Any] | None = None) -> dict[str, bytes]:
+    """The nine files of the run, by name. released: who let a held run go, and why."""
     meta = {
         "plan": inputs.plan,
         "as_of": inputs.stand.isoformat(),
@@ -220,6 +235,7 @@ def published_files(inputs: Inputs, scored: Scored) -> dict[str, bytes]:
         "movements": len(scored.movements),
         "actions": len(scored.actions),
     }
+    meta |= {"released": dict(released)} if released else {}
     return run_files(
         scored.scores,
         scored.reasons,

@@ -21,6 +21,7 @@ from tierwise.audit import (
     drafted_roles,
     history_days,
     of_ladder,
+    of_policy,
     ordered,
     outcome_coverage,
     plan_ladder,
@@ -58,7 +59,9 @@ published: published
 threads: {threads}
 quarantine: {{max_share: 0.01}}  # more bad rows than this, and a file is refused
 max_lag_days: 7  # how far behind an as_of the activities may end before scoring waits
+{brake}
 """
+BRAKE = "brake: {share: 0.15, least: 20}  # a run that moves more of a tier waits for `tierwise release`"
 SOURCES = """\
 # The first source that holds accounts names them; accounts of later ones join by sync id, by equal id, or by a domain
 # that is unique on both sides. at: a folder, relative to this one, or a database's URL with ${VARIABLE} for a password.
@@ -177,7 +180,7 @@ def _settings(folder: Path, at: Mapping[str, str]) -> str:
 def settings_text(at: Mapping[str, str], expected: Mapping[str, Expects] | None = None) -> str:
     """tierwise.yaml on sources, by kind the place of each, and what is expected of it."""
     sources = SOURCES + "\n".join(source_text(kind, place, (expected or {}).get(kind)) for kind, place in at.items())
-    return SETTINGS.format(sources=sources, threads=Settings().threads)
+    return SETTINGS.format(sources=sources, threads=Settings().threads, brake=BRAKE)
 
 
 def source_text(kind: str, at: str, expects: Expects | None = None) -> str:
@@ -265,7 +268,7 @@ def check(
         found += _features(intake.warehouse, files.plan, reach, workspace.settings.threads)
         coverage = outcome_coverage(intake.warehouse, files.plan, reach)
         dates = plan_ladder(intake.warehouse, files.plan, reach)
-        found = ordered((*accepted(found, files.plan.audit.accept), *of_ladder(dates)))
+        found = ordered((*accepted(found, files.plan.audit.accept), *of_ladder(dates), *of_policy(files.policy)))
         return CheckResult(files.plan.plan, intake, found, coverage, dates)
 
 

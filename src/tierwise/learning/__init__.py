@@ -9,6 +9,7 @@ from tierwise.learning.evaluation import NOT_USABLE, USABLE, Evaluation
 from tierwise.learning.ladder import Ladder, Rung, ladder
 from tierwise.learning.metrics import Interval, auc, average_precision, capture, deciles, measure, paired_difference
 from tierwise.learning.model import PercentileMap, PropensityModel
+from tierwise.learning.out_of_time import HINDSIGHT, OutOfTime, Recipe, Refit, learn_out_of_time
 from tierwise.learning.plain import declared, grouped
 from tierwise.learning.points import point_table
 from tierwise.learning.rows import Rows
@@ -21,6 +22,7 @@ from tierwise.learning.value import BEFORE_AMOUNTS, VALUES, Valued, ValueModel, 
 
 __all__ = [
     "BEFORE_AMOUNTS",
+    "HINDSIGHT",
     "KINDS",
     "NOT_USABLE",
     "TODAY",
@@ -34,8 +36,11 @@ __all__ = [
     "Held",
     "Interval",
     "Ladder",
+    "OutOfTime",
     "PercentileMap",
     "PropensityModel",
+    "Recipe",
+    "Refit",
     "Rows",
     "Rubric",
     "Rung",
@@ -57,6 +62,7 @@ __all__ = [
     "fit_gap",
     "grouped",
     "ladder",
+    "learn_out_of_time",
     "learn_value",
     "line_points",
     "measure",

@@ -191,6 +191,43 @@ class _Search:
         return self.follow(candidate, settings)
 
 
+@dataclass(frozen=True)
+class Span:
+    """What a setting of `seek` may be: from low to high in steps, evenly spread; whole where low and high are."""
+
+    low: Setting
+    high: Setting
+    step: Setting | None = None
+
+
+def seek(
+    space: Mapping[str, Span],
+    worth: Callable[[Mapping[str, Setting]], float],
+    *,
+    trials: int,
+    seed: int,
+    first: Sequence[Mapping[str, Setting]] = (),
+) -> None:
+    """Call `worth` with so many settings, those named first and then what TPE proposes to make it large.
+
+    With the same seed, and a worth that is a function of its settings, the calls are the same.
+    """
+    with _quiet():
+        sampler = TPESampler(seed=seed, n_startup_trials=max(8, trials // 4), multivariate=False)
+        study = optuna.create_study(sampler=sampler, direction="maximize")
+        for settings in first:
+            study.enqueue_trial(dict(settings), skip_if_exists=True)
+        for _ in range(trials):
+            trial = study.ask()
+            study.tell(trial, worth({name: _within(trial, name, span) for name, span in space.items()}))
+
+
+def _within(trial: Trial, name: str, span: Span) -> Setting:
+    if isinstance(span.low, int) and isinstance(span.high, int):
+        return trial.suggest_int(name, span.low, span.high, step=int(span.step or 1))
+    return trial.suggest_float(name, span.low, span.high, step=span.step)
+
+
 @contextmanager
 def kept_trials(journal: Path | None) -> Iterator[BaseStorage]:
     """Where trials are kept, held for one search: the operating system's lock, which ends with whoever holds it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tierwise.publishing.atomic import POINTS, Recovered, publish, recover
 from tierwise.publishing.attributes import ATTRIBUTE_POINTS, remember
-from tierwise.publishing.disk import disk
+from tierwise.publishing.disk import disk, replace_text
 from tierwise.publishing.files import FILES, SCHEMAS, run_files
 from tierwise.publishing.identity import run_id
 from tierwise.publishing.lock import plan_lock
@@ -13,6 +13,7 @@ from tierwise.publishing.reviews import (
     TRAINING_PAGE,
     TRAINING_POINTS,
     TRAINING_VALUES,
+    publish_replay,
     publish_review,
     publish_training,
     read_training,
@@ -34,6 +35,7 @@ __all__ = [
     "plan_lock",
     "points_csv",
     "publish",
+    "publish_replay",
     "publish_review",
     "publish_training",
     "read_current",
@@ -42,6 +44,7 @@ __all__ = [
     "reasons_table",
     "recover",
     "remember",
+    "replace_text",
     "run_files",
     "run_id",
     "safe_cell",

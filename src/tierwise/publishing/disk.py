@@ -74,6 +74,17 @@ def point(pointer: Path, text: str, temporary: Path) -> None:
     sync_folder(pointer.parent)
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Let a file of the user's hold another text, seen whole or not at all.
+
+    Raises
+    ------
+    EnvironmentFault : the disk refused.
+    """
+    with disk(f"{path} was written"):
+        point(path, text, path.with_name(f".{path.name}.new"))
+
+
 def remove_folder(folder: Path) -> None:
     """Remove a folder of a hidden name, and let that be known on the disk."""
     shutil.rmtree(folder)

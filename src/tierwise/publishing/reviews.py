@@ -1,4 +1,4 @@
-"""Pages of a plan that stand beside its runs, each seen whole: monthly reviews, and the trainings' answers."""
+"""Pages of a plan that stand beside its runs, each seen whole: monthly reviews, trainings' answers, and replays."""
 
 from __future__ import annotations
 
@@ -35,6 +35,16 @@ def publish_training(root: Path, plan: str, as_of: datetime, files: Mapping[str,
     EnvironmentFault : the disk refused.
     """
     return _put(training_folder(root, plan, as_of), files, f"the training of {as_of.date()} was published")
+
+
+def publish_replay(root: Path, plan: str, name: str, files: Mapping[str, bytes]) -> Path:
+    """Put the files of a replay in `root/plan/replays/NAME`, as `publish_review` does.
+
+    Raises
+    ------
+    EnvironmentFault : the disk refused.
+    """
+    return _put(Path(root) / plan / "replays" / name, files, f"the replay {name} was published")
 
 
 def training_folder(root: Path, plan: str, as_of: datetime) -> Path:

@@ -153,7 +153,7 @@ def _ticks(x: Callable[[float], float], least: float, most: float, y: float) -> 
     return shown
 
 
-def _square(side: float, x_most: float, y_most: float, x_words: str, y_words: str) -> tuple[list[str], float, float]:
+def square(side: float, x_most: float, y_most: float, x_words: str, y_words: str) -> tuple[list[str], float, float]:
     """The frame of a square plot over `[0, x_most]` and `[0, y_most]`: body, left, top."""
     left, top = 56.0, 12.0
     body: list[str] = []
@@ -173,7 +173,7 @@ def calibration(points: Sequence[tuple[float, Point]], *, title: str, x_words: s
     side = 260.0
     reach = [p.high if p.high is not None else (p.value or 0.0) for _, p in points] + [at for at, _ in points]
     most = share_ceiling(max(reach, default=1.0))
-    body, left, top = _square(side, most, most, x_words, y_words)
+    body, left, top = square(side, most, most, x_words, y_words)
 
     def place(px: float, py: float) -> tuple[float, float]:
         return left + side * min(px / most, 1), top + side * (1 - min(py / most, 1))
@@ -197,7 +197,7 @@ def capture_curve(
     """Share of outcomes captured by the share of accounts worked, best first; the first series is the model."""
     side = 260.0
     reach = max((a for points in series.values() for a, _ in points), default=1.0) or 1.0
-    body, left, top = _square(side, reach, 1.0, x_words, y_words)
+    body, left, top = square(side, reach, 1.0, x_words, y_words)
     body.append(line(left, top + side, left + side, top + side * (1 - reach), stroke=MUTED, dash="4 4"))
     said: list[str] = []
     styles = [(SERIES[0], 2.5, ""), (SERIES[1], 1.6, "6 3"), (SERIES[2], 1.6, "2 3"), (SERIES[3], 1.6, "8 3 2 3")]

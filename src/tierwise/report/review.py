@@ -65,6 +65,7 @@ def review_dict(values: ReviewPage) -> dict[str, object]:
         "drift": drift_part(values, w),
         "false_positives": listed(values.false_positives, "false_positives", values, w),
         "false_negatives": listed(values.false_negatives, "false_negatives", values, w),
+        "disputes": disputes_part(values),
         "notes": [w.sentence(words.sentences(note), 600) for note in values.notes],
     }
 
@@ -111,6 +112,14 @@ def precision_part(values: ReviewPage, w: Words) -> dict[str, object]:
         "svg": drawn(svg),
         "n": sum(whole(r.get("n")) or 0 for r in records(values.precision)),
     }
+
+
+def disputes_part(values: ReviewPage) -> list[dict[str, object]]:
+    """The facts that people marked wrong, by source."""
+    rows = [] if values.disputes is None else records(values.disputes)
+    return [
+        {"source": clean(r["source"], 80), "n": whole(r["n"]) or 0, "accounts": whole(r["accounts"]) or 0} for r in rows
+    ]
 
 
 def trend_part(values: ReviewPage, w: Words) -> dict[str, object]:

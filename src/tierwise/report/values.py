@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 
@@ -104,6 +105,7 @@ class ReviewPage:
     unavailable: Mapping[str, str] = field(default_factory=dict)
     drift_alpha: float = DEFAULT_RULES.drift_alpha
     drift_least_psi: float = DEFAULT_RULES.drift_least_psi
+    disputes: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -159,3 +161,36 @@ class AccountPage:
     names: Mapping[str, str] = field(default_factory=dict)
     currency: str = ""
     no_value: str = ""
+
+
+@dataclass(frozen=True)
+class ReplayPage:
+    """A policy over past dates, as its page shows it.
+
+    Parameters
+    ----------
+    values : `jobs.replay_values` as JSON values; `tiers.Figures` says what its tables hold.
+    outcome : what is predicted, as a verb phrase.
+    """
+
+    values: Mapping[str, Any]
+    outcome: str
+    horizon_days: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TunePage:
+    """A proposed policy, as its page shows it.
+
+    Parameters
+    ----------
+    values : `jobs.tune_values` as JSON values.
+    diff : the lines of policy.yaml that would change. outcome : what is predicted, as a verb phrase.
+    """
+
+    values: Mapping[str, Any]
+    diff: str
+    outcome: str
+    horizon_days: int
+    labels: Mapping[str, str] = field(default_factory=dict)

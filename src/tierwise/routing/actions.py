@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tierwise.clock import instant, naive
-from tierwise.config.policy import Play, Plays
+from tierwise.config.plays import Play, Plays
 from tierwise.errors import UsageError
 from tierwise.plain import plain
 from tierwise.routing.plays import SUPPRESS, TIER_NAMES, owing

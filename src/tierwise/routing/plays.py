@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tierwise.config.policy import Play, Plays
+from tierwise.config.plays import Play, Plays
 
 SUPPRESS = "suppress"
 NO_OUTREACH = "none"

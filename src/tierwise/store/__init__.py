@@ -1,10 +1,21 @@
-"""What must change together: tier state, movements, outbox, run ledger and promotions, in one database."""
+"""What must change together: tier state, movements, outbox, run ledger, acts and promotions, in one database."""
 
 from __future__ import annotations
 
+from tierwise.store.acts import DISPUTES, EVERY_PLAN, Act, HeldRun
 from tierwise.store.difference import movements_difference
 from tierwise.store.frames import state_hash
 from tierwise.store.ledger import Store
 from tierwise.store.record import Kind, RunRecord
 
-__all__ = ["Kind", "RunRecord", "Store", "movements_difference", "state_hash"]
+__all__ = [
+    "DISPUTES",
+    "EVERY_PLAN",
+    "Act",
+    "HeldRun",
+    "Kind",
+    "RunRecord",
+    "Store",
+    "movements_difference",
+    "state_hash",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -18,6 +18,18 @@ import tierwise.store.schema as schema
 from tierwise.clock import instant, naive
 from tierwise.data.sources.urls import shown
 from tierwise.errors import EnvironmentFault, UsageError
+from tierwise.store.acts import (
+    EVERY_PLAN,
+    Act,
+    ActKind,
+    HeldRun,
+    act_frame,
+    disputes_known,
+    held_run,
+    overrides_in_force,
+    write_act,
+    write_held,
+)
 from tierwise.store.engine import faults, make_engine, read_url, sqlite_file
 from tierwise.store.frames import instants, movement_frame, need, state_frame, state_hash
 from tierwise.store.frames import text as canonical
@@ -29,7 +41,7 @@ _CREATE_LOCK = 7_303_001
 
 
 class Store:
-    """One database that holds a workspace's tier states, movements, outbox, ledger and promotions.
+    """One database that holds a workspace's tier states, movements, outbox, ledger, promotions, acts and held runs.
 
     Made by `Store.open`; a context manager. Every method that writes is one transaction. A database that cannot be
     reached, read or written raises EnvironmentFault, with the URL's password hidden.
@@ -175,7 +187,48 @@ class Store:
         columns["as_of"] = instants([r["as_of"] for r in rows])
         return pd.DataFrame(columns)
 
+    def acts(self, plan: str, kinds: Sequence[ActKind]) -> pd.DataFrame:
+        """Acts of some kinds, oldest first: sequence, act_id, plan, kind, account_id, made_at, payload (dicts)."""
+        a = schema.acts.c
+        query = select(schema.acts).where(a.plan == plan, a.kind.in_(kinds)).order_by(a.sequence)
+        return act_frame(self._rows(query, "the acts were read"))
+
+    def overrides(self, plan: str, as_of: datetime) -> pd.DataFrame:
+        """The one override of each account in force as of a date, of acts made strictly before it (law 1).
+
+        Columns: account_id, tier, reason, author, made_at, expires_at; see `overrides_in_force`.
+        """
+        return overrides_in_force(self.acts(plan, ("override", "withdrawal")), as_of)
+
+    def disputes(self, as_of: datetime | None = None) -> pd.DataFrame:
+        """The disputed facts, of all plans, oldest first; those disputed before a date, or all.
+
+        Columns: act_id, table, fact_id, field, account_id, source, reason, author, made_at.
+        """
+        return disputes_known(self.acts(EVERY_PLAN, ("dispute",)), as_of)
+
+    def released(self, plan: str, run_id: str) -> Mapping[str, Any] | None:
+        """Who released a run, and why (author, reason); None where nobody has."""
+        found = [p for p in self.acts(plan, ("release",))["payload"] if p["run_id"] == run_id]
+        return found[0] if found else None
+
+    def held_runs(self, plan: str) -> tuple[HeldRun, ...]:
+        """Every run that was ever held, oldest first."""
+        h = schema.held_runs.c
+        query = select(schema.held_runs).where(h.plan == plan).order_by(h.sequence)
+        return tuple(held_run(row) for row in self._rows(query, "the held runs were read"))
+
     # -- writing
+
+    def add_act(self, act: Act) -> bool:
+        """Keep an act, for good; False if it is kept already."""
+        with self._write("an act was kept") as connection:
+            return write_act(connection, act)
+
+    def hold(self, record: RunRecord, moves: Mapping[str, Any]) -> None:
+        """Keep a run as held, with what it would have moved; neither state nor ledger nor outbox changes."""
+        with self._write(f"run {record.run_id} was held") as connection:
+            write_held(connection, record, moves)
 
     def promote(self, plan: str, version: str, alias: str, as_of: datetime) -> int:
         """Note that `alias` names `version` from `as_of` on; returns its place in the plan's order, from 1."""
@@ -254,7 +307,12 @@ class Store:
             if not there:
                 self._create(connection)
             version = connection.scalar(select(schema.meta.c.version))
+            seen = inspect(connection)
+            lacks = not all(seen.has_table(name) for name in schema.metadata.tables)
             connection.rollback()
+            if version == schema.VERSION and lacks:
+                self._create(connection)
+                connection.rollback()
         if version != schema.VERSION:
             raise EnvironmentFault(
                 f"the store {shown(self._url)} was opened",

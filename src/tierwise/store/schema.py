@@ -17,7 +17,8 @@ from sqlalchemy import (
 )
 
 VERSION = 1
-"""Raise this with every change of a table below; a store of another version is refused by name."""
+"""Raise this when a table that is there changes; a store of another version is refused by name. A table that is new is
+made in the stores that lack it, and is no other version."""
 
 metadata = MetaData()
 
@@ -96,3 +97,30 @@ promotions = Table(
     Column("alias", String(60), nullable=False),
     Column("as_of", DateTime, nullable=False),
 )
+
+acts = Table(
+    "acts",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("act_id", String(80), nullable=False, unique=True),
+    Column("plan", String(60), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("account_id", Text, nullable=True),
+    Column("made_at", DateTime, nullable=False),
+    Column("payload", Text, nullable=False),
+    Index("acts_by_kind", "plan", "kind"),
+)
+"""What people did, only ever added to."""
+
+held_runs = Table(
+    "held_runs",
+    metadata,
+    Column("run_id", String(80), primary_key=True),
+    Column("plan", String(60), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("as_of", DateTime, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("payload", Text, nullable=False),
+    UniqueConstraint("plan", "sequence", name="held_in_order"),
+)
+"""Runs that were held, with what they would have moved; one that was published since stands in runs too."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from tierwise.config.policy import COVERAGE_BANDS, FIT_BANDS, SIGNAL_BANDS, STATUSES, Bands, TierRow
+from tierwise.config.policy import COVERAGE_BANDS, FIT_BANDS, SIGNAL_BANDS, STATUSES, TierRow
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -35,37 +36,54 @@ def names(levels: Ints) -> Words:
     return table[np.where(levels == NONE, len(table) - 1, levels - min(NAMES))]
 
 
-def _band(scores: Floats, cuts: Sequence[float]) -> Ints:
-    codes = np.searchsorted(np.asarray(cuts, dtype=float), scores, side="right")
-    return np.where(np.isnan(scores), 0, codes).astype(np.int64)
+@dataclass(frozen=True)
+class Cuts:
+    """The least score of each band but the lowest, an entry an account (or one for all of them)."""
+
+    fit: tuple[Floats, ...]
+    """moderate and high."""
+    signal: tuple[Floats, ...]
+    """early, moderate and high."""
 
 
-def fit_codes(scores: Floats, bands: Bands, margin: float = 0.0) -> Ints:
+def _band(scores: Floats, cuts: Sequence[Floats], margin: float) -> Ints:
+    codes = np.zeros(scores.shape, dtype=np.int64)
+    for cut in cuts:
+        codes += scores >= cut - margin
+    return codes
+
+
+def fit_codes(scores: Floats, cuts: Cuts, margin: float = 0.0) -> Ints:
     """Index into FIT_BANDS, each cut lowered by `margin` points; a missing score is the lowest band."""
-    return _band(scores, [bands.fit.moderate - margin, bands.fit.high - margin])
+    return _band(scores, cuts.fit, margin)
 
 
-def signal_codes(scores: Floats, bands: Bands, margin: float = 0.0) -> Ints:
+def signal_codes(scores: Floats, cuts: Cuts, margin: float = 0.0) -> Ints:
     """Index into SIGNAL_BANDS, each cut lowered by `margin` points; a missing score is the lowest band."""
-    cuts = bands.signal
-    return _band(scores, [cuts.early - margin, cuts.moderate - margin, cuts.high - margin])
+    return _band(scores, cuts.signal, margin)
 
 
-def match_rows(rows: Sequence[TierRow], fit: Ints, signal: Ints, coverage: Ints) -> Ints:
+def match_rows(rows: Sequence[TierRow], fit: Ints, signal: Ints, coverage: Ints, open_to: Sequence[Flags]) -> Ints:
     """The first row whose bands are all reached ("at least"), as an index; `len(rows)` where none is.
+
+    open_to : by row, which accounts it may name at all, whatever their bands.
 
     Because every condition is "at least" and the rows stand from tier_1 down, a higher band never names a lower tier.
     """
     first = np.full(fit.shape, len(rows), dtype=np.int64)
     for i in range(len(rows) - 1, -1, -1):
-        row = rows[i]
-        reached = (
-            (fit >= FIT_BANDS.index(row.fit))
-            & (signal >= SIGNAL_BANDS.index(row.signal))
-            & (coverage >= COVERAGE_BANDS.index(row.coverage))
-        )
-        first[reached] = i
+        first[reaches(rows[i], fit, signal, coverage) & open_to[i]] = i
     return first
+
+
+def reaches(row: TierRow, fit: Ints, signal: Ints, coverage: Ints) -> Flags:
+    """Whether each account reaches all bands that a row asks for."""
+    return np.asarray(
+        (fit >= FIT_BANDS.index(row.fit))
+        & (signal >= SIGNAL_BANDS.index(row.signal))
+        & (coverage >= COVERAGE_BANDS.index(row.coverage)),
+        dtype=bool,
+    )
 
 
 def row_levels(rows: Sequence[TierRow]) -> Ints:

@@ -22,6 +22,8 @@ class Outcome:
     """Without a surge's lift."""
     row: Words
     fit_band: Ints
+    overridden: Flags
+    """Whether a person's override says where it stands."""
 
 
 def movement(prior: Ints, now: Ints) -> Words:
@@ -48,7 +50,7 @@ def cause(
 ) -> Words:
     """The one cause of each movement, the first of these that holds; `""` without a movement.
 
-    1. data: there is no prior state.
+    1. override: a person's override says where it stands, or one that did is over; data: there is no prior state.
     2. capacity: the standing before capacity is as it was, or capacity alone brought it down.
     3. ageing: a negative trigger lapsed; data: any other step into or out of suppression or a status.
     4. policy: it is stale now, was as stale already, and the policy changed; ageing: it is stale now, or its staleness
@@ -56,7 +58,8 @@ def cause(
     5. ageing: a surge ended, and nothing else changed; data: a surge began, and nothing else changed.
     6. model, then policy: the version differs from the state's (where both are known).
     7. ageing: down, with no signal since the state and no lower fit band: time alone lowered it.
-    8. data.
+    8. merge: an account was merged into it since the state.
+    9. data.
     """
     quiet = _quiet(facts, prior, as_of)
     inside = (prior.level >= 0) & (now.final >= 0)
@@ -70,6 +73,7 @@ def cause(
     after = np.inf if policy.stale is None else policy.stale.after_days
     within = np.inf if policy.stale is None else policy.stale.within_days
     cases = [
+        (inside & (now.overridden | ~np.isnat(prior.override_until)), "override"),
         (prior.level == NONE, "data"),
         (inside & (now.standing == prior.standing), "capacity"),
         (inside & down & (now.final < now.standing) & (now.standing >= prior.level), "capacity"),
@@ -83,6 +87,7 @@ def cause(
         (new_model, "model"),
         (new_policy, "policy"),
         (down & quiet & (now.fit_band >= prior.fit_band), "ageing"),
+        (~np.isnat(facts.merged_at) & (facts.merged_at >= prior.as_of) & (facts.merged_at < as_of), "merge"),
     ]
     found = np.select([c for c, _ in cases], [word for _, word in cases], "data")
     return np.where(moved, found, "").astype(object)

@@ -1,4 +1,31 @@
-"""The tiers of one as_of, decided in the order of the design, each step named in the result."""
+"""The tiers of one as_of, decided in the order of the design, each step named in the result.
+
+Decided in this order; the last step that made the tier what it is is `decided_by`:
+
+1. suppression (`excluded`, `negative_trigger`), out-of-cohort accounts included: a suppression is never hidden by a
+   status;
+2. cohort status (`status`): the tier is the status;
+3. minimum fit (`low_fit`): recycle, whatever the signals; guardrail `minimum_fit` where signals, a surge or a person
+   would have named a tier;
+4. staleness (`stale`): `after_days < days_since_signal <= within_days`;
+5. the first tier row whose bands are all reached, or `no_match`: recycle;
+6. `surge`: one tier up while it is in force;
+7. time-in-tier (`stay_margin`, `minimum_stay`, and `calendar`, on days when demotions wait): a floor under the tier
+   held without a surge, so a lift goes on top of what is kept, and its end acts at once; and a ceiling over it,
+   where it was promoted or demoted too lately (`promotion_window`);
+8. a person's `override`, which takes the place of 4 to 7 while it is in force, and lifts no misfit and no
+   suppression;
+9. capacity: the owner's (`owner_full`), then the tier's (`capacity`).
+
+The cuts are those of an account's segment, lowered by what its strategic vertical says.
+
+Where demotions are held, as inputs are late or short, only suppression and cohort status lower an account (and a
+person's override); what else would have is named by `inputs_late`. Where fit is not known (tiers by rules without a
+rubric), an account stands as one of moderate fit, or low where the policy asks for no more, and below tier_1.
+
+Law 6 holds for fit_score, signal_score and coverage, each raised alone, the policy facts (and propensity) equal, or
+propensity raised with them. Fewer `days_since_signal` never lower a tier, but for the step into staleness.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +36,10 @@ import pandas as pd
 
 from tierwise.clock import instant, naive
 from tierwise.config.policy import Policy
+from tierwise.tiers.acts import read_overrides, read_owners
 from tierwise.tiers.inputs import STATE_COLUMNS, read_accounts, read_state
-from tierwise.tiers.result import Run, result
-from tierwise.tiers.steps import pass_gates, stand
+from tierwise.tiers.result import Decided, result
+from tierwise.tiers.steps import Run, pass_gates, stand
 
 
 def decide(
@@ -23,33 +51,13 @@ def decide(
     model_version: str = "",
     hold_demotions: str = "",
     fit_unknown: bool = False,
+    overrides: pd.DataFrame | None = None,
+    owners: pd.DataFrame | None = None,
+    words: bool = True,
 ) -> pd.DataFrame:
     """The tier of every account, with the step that decided, the guardrails, the movement and its cause.
 
-    Decided in this order; `decided_by` names the last step that made the tier what it is:
-
-    1. suppression (`excluded`, `negative_trigger`), out-of-cohort accounts included: a suppression is never hidden by a
-       status;
-    2. cohort status (`status`): the tier is the status;
-    3. minimum fit (`low_fit`): recycle, whatever the signals; guardrail `minimum_fit` where, with fit considered high,
-       a row that asks for a signal or for a role reached, or a surge, would have named a tier;
-    4. staleness (`stale`): `after_days < days_since_signal <= within_days`;
-    5. the first tier row whose bands are all reached, or `no_match`: recycle;
-    6. `surge`: one tier up while it is in force;
-    7. time-in-tier (`stay_margin`, `minimum_stay`): a floor under the tier held without a surge, so a lift goes on top
-       of what is kept, and its end acts at once;
-    8. `capacity`.
-
-    Where demotions are held, because inputs are late or short and quiet data must not look like quiet buyers, only
-    suppression and cohort status lower an account; whatever else would have is named by `inputs_late`, and the account
-    keeps its tier, the tier held and since when, so that the next run with whole inputs demotes by the rules above.
-
-    Where fit is not known (tiers by rules without a rubric), nothing is guessed upward: an account without a fit_score
-    stands as one of moderate fit (of low fit, where the policy asks for no more) and below tier_1; where a high fit
-    would have named a higher tier, the guardrail `fit_unknown` says so, and decides where it lowered a tier_1.
-
-    Law 6 holds for fit_score, signal_score and coverage, each raised alone, the policy facts (and propensity) equal, or
-    propensity raised with them. Fewer `days_since_signal` never lower a tier, but for the step into staleness.
+    The steps and their order are told at the top of this module; `decided_by` names the last that made the tier.
 
     Parameters
     ----------
@@ -59,21 +67,25 @@ def decide(
     model_version : what scored the accounts; a change since the state is a cause of movements.
     hold_demotions : why demotions are held ("crm is late"), in the words of `why`; empty: they are not. fit_unknown :
         whether eligible accounts may lack a fit_score.
+    overrides : OVERRIDE_COLUMNS of `tiers.acts`; those made before as_of that have not expired by it are in force.
+    owners : OWNER_COLUMNS of `tiers.acts` (and active_from, active_to), where the policy reads owners' capacity.
+    words : whether `why` is said; without it a run is several times faster.
 
     Returns
     -------
     A row an account, in account_id order: account_id, as_of, tier, previous_tier (`""` without state), tier_since,
     fit_band, signal_band, coverage (`""` where missing), decided_by, guardrails (`;`-joined), movement, cause,
     surge_until, surge_ended, row, why, owner_id, surge_began, held, held_since, standing, model_version,
-    policy_version, decided_fit and decided_signal (the scores decided on).
+    policy_version, decided_fit and decided_signal (the scores decided on), moved_at, override_until, segment,
+    vertical, next_tier, and what its nearest row asks for more: lacks_fit, lacks_signal (points), lacks_coverage.
     """
     now = np.datetime64(naive(instant(as_of)), "us")
     moderate = 0.0 if policy.minimum_fit == "low" else policy.bands.fit.moderate
-    facts = read_accounts(accounts, moderate if fit_unknown else None)
+    facts = read_accounts(accounts, policy, moderate if fit_unknown else None)
     prior = read_state(state, facts.account_id, now)
-    gates = pass_gates(facts, policy)
-    standing = stand(facts, prior, gates, policy, now, bool(hold_demotions))
-    return result(Run(facts, prior, gates, standing, policy, now, model_version, hold_demotions))
+    acts, rooms = read_overrides(overrides, facts.account_id, now), read_owners(owners, facts.owner_id, now, policy)
+    gates, run = pass_gates(facts, policy), Run(policy, now, acts, rooms, hold_demotions)
+    return result(Decided(facts, prior, gates, stand(facts, prior, gates, run), run, model_version), words)
 
 
 def next_state(decisions: pd.DataFrame) -> pd.DataFrame:

@@ -31,6 +31,8 @@ class Demotion:
     """When the surge ended whose end lowered it; NaT otherwise."""
     stay_end: Instants
     """When the minimum stay ended that alone had kept it; NaT otherwise."""
+    override_end: Instants
+    """Until when a person's override held it up that is no longer in force; NaT otherwise."""
     by_policy: Flags
     """The policy changed, and nothing fell."""
     fit: Flags
@@ -51,6 +53,8 @@ def demotion(
     where the account earned no less than before.
     """
     earned_less = (moves == "down") & (standing.lifted < prior.level)
+    let_go = earned_less & ~np.isnat(prior.override_until)
+    earned_less &= ~let_go & ~standing.overridden
     by_rows = earned_less & gates.open
     ended = by_rows & (prior.level > prior.held) & ~standing.clock.carried
     ground = ended & (standing.unlifted >= prior.held)
@@ -64,7 +68,8 @@ def demotion(
     nat = np.datetime64("NaT", "us")
     return Demotion(
         surge_end=np.where(ended, standing.clock.ended, nat),
-        stay_end=np.where(over & _only_stayed(prior, policy), until, nat),
+        stay_end=np.where(over & _only_stayed(prior, facts, policy), until, nat),
+        override_end=np.where(let_go, prior.override_until, nat),
         by_policy=by_policy,
         fit=fit,
         signal=signal,
@@ -78,26 +83,27 @@ def demotion(
 def _fit_fell(prior: Prior, facts: Facts, policy: Policy) -> Flags:
     fell = np.zeros(len(facts.fit), dtype=bool)
     for margin in (0.0, policy.time_in_tier.stay_margin):
-        fell |= fit_codes(prior.fit_score, policy.bands, margin) > fit_codes(facts.fit, policy.bands, margin)
+        fell |= fit_codes(prior.fit_score, facts.cuts, margin) > fit_codes(facts.fit, facts.cuts, margin)
     return fell & ~facts.fit_unknown
 
 
 def _signal_fell(prior: Prior, facts: Facts, policy: Policy) -> Flags:
     fell = np.zeros(len(facts.signal), dtype=bool)
     for margin in (0.0, policy.time_in_tier.stay_margin):
-        was = signal_codes(prior.signal_score, policy.bands, margin)
-        fell |= was > signal_codes(facts.signal, policy.bands, margin)
+        was = signal_codes(prior.signal_score, facts.cuts, margin)
+        fell |= was > signal_codes(facts.signal, facts.cuts, margin)
     return fell
 
 
-def _only_stayed(prior: Prior, policy: Policy) -> Flags:
+def _only_stayed(prior: Prior, facts: Facts, policy: Policy) -> Flags:
     """Whether the prior state's own scores, which it knows, would not have kept the tier it held."""
     margin = policy.time_in_tier.stay_margin
     first = match_rows(
         policy.rows,
-        fit_codes(prior.fit_score, policy.bands, margin),
-        signal_codes(prior.signal_score, policy.bands, margin),
+        fit_codes(prior.fit_score, facts.cuts, margin),
+        signal_codes(prior.signal_score, facts.cuts, margin),
         prior.coverage,
+        facts.open_to,
     )
     known = ~np.isnan(prior.fit_score) & ~np.isnan(prior.signal_score) & (prior.coverage >= 0)
     held = np.maximum(prior.held, LEVELS["recycle"])

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tierwise.config.policy import COVERAGE_BANDS, FIT_BANDS, STATUSES
+from tierwise.config.policy import COVERAGE_BANDS, FIT_BANDS, STATUSES, Policy
 from tierwise.errors import UsageError
-from tierwise.tiers.bands import LEVELS, NONE, Flags, Floats, Instants, Ints, Words
+from tierwise.tiers.bands import LEVELS, NONE, Cuts, Flags, Floats, Instants, Ints, Words
+from tierwise.tiers.segments import check_attributes, cuts_of, membership, numbers, open_to
 
 ACCOUNT_COLUMNS = (
     "account_id",
@@ -27,7 +28,9 @@ ACCOUNT_COLUMNS = (
     "excluded_by",
     "negative_trigger",
 )
-"""Columns of `decide`'s accounts; `owner_id` is passed through where it is there."""
+"""Columns of `decide`'s accounts, besides the attributes that the policy reads (and `expected_value`, where a row asks
+for some); `owner_id` is passed through where it is there, and `merged_at` (when an account was last merged into it)
+names that cause of a movement."""
 
 REQUIRED_STATE = ("account_id", "as_of", "tier", "tier_since", "row", "surge_until", "surge_ended")
 STATE_COLUMNS = (
@@ -41,10 +44,13 @@ STATE_COLUMNS = (
     "fit_score",
     "signal_score",
     "coverage",
+    "moved_at",
+    "override_until",
 )
 """What the store keeps of a decision. `held`: the tier without a surge's lift, from `held_since` on; `standing`: the
-tier before capacity. The columns after `surge_ended` may be missing: they are then read off the ones before, or, as
-`fit_score`, `signal_score` and `coverage` (for words only: what fell since), taken as unknown."""
+tier before capacity; `moved_at`: the last change of `held` by rows; `override_until`: the end of an override in force.
+The columns after `surge_ended` may be missing: they are then read off the ones before, or, as `fit_score`,
+`signal_score` and `coverage` (for words only: what fell since), taken as unknown."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,15 @@ class Facts:
     excluded_by: Words
     negative_trigger: Words
     owner_id: Words
+    merged_at: Instants
+    """When an account was last merged into it; NaT where none was."""
+    cuts: Cuts
+    open_to: tuple[Flags, ...]
+    """By row of the policy, which accounts it may name."""
+    segment: Ints
+    """The segment of the policy; -1 where it has none."""
+    vertical: Ints
+    """The strategic vertical of the policy; -1 where it has none."""
 
     @property
     def suppressed(self) -> Flags:
@@ -103,40 +118,46 @@ class Prior:
     """NaN where unknown."""
     coverage: Ints
     """-1 where unknown."""
+    moved_at: Instants
+    """NaT where it never did."""
+    override_until: Instants
+    """NaT where no override was in force."""
 
 
-def _text(column: pd.Series) -> Words:
+def text(column: pd.Series) -> Words:
+    """A column as text; `""` for what is missing."""
     values: Words = column.astype(object).to_numpy(dtype=object, na_value="")
     return values
 
 
-def _numbers(column: pd.Series) -> Floats:
-    values: Floats = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    return values
-
-
-def _instants(column: pd.Series) -> Instants:
+def instants(column: pd.Series) -> Instants:
+    """A column as instants; NaT for what is missing."""
     values: Instants = pd.to_datetime(column).to_numpy(dtype="datetime64[us]")
     return values
 
 
-def _codes(values: Words, table: dict[str, int], missing: float, what: str) -> Ints:
-    codes: Floats = pd.Series(values, dtype=object).map({**table, "": missing}).to_numpy(dtype=np.float64)
-    if np.isnan(codes).any():
-        strange = sorted({str(v) for v in values[np.isnan(codes)]})[:3]
+def codes(column: pd.Series, table: dict[str, int], missing: int | None, what: str) -> Ints:
+    """Words as whole numbers; raises UsageError for one that the table does not have (`missing` None: nor a blank)."""
+    places, distinct = pd.factorize(column)
+    words = ["" if pd.isna(word) else str(word) for word in distinct] + [""] * bool((places < 0).any())
+    known = table if missing is None else {**table, "": missing}
+    strange = sorted(word for word in words if word not in known)
+    if strange:
         raise UsageError(
             f"'{strange[0]}' stands as a {what}",
             found=f"a {what} is one of {', '.join(table)}",
             do="Give the frame that the matrix and the store make",
         )
-    return codes.astype(np.int64)
+    found: Ints = np.array([known[word] for word in words] or [0], dtype=np.int64)[places]
+    return found
 
 
 def _coverage(column: pd.Series) -> Ints:
-    return _codes(_text(column), {band: i for i, band in enumerate(COVERAGE_BANDS)}, -1, "coverage")
+    return codes(column, {band: i for i, band in enumerate(COVERAGE_BANDS)}, -1, "coverage")
 
 
-def _columns(frame: pd.DataFrame, wanted: tuple[str, ...], what: str) -> None:
+def columns(frame: pd.DataFrame, wanted: tuple[str, ...], what: str) -> None:
+    """Raise UsageError where a column is missing."""
     missing = [c for c in wanted if c not in frame.columns]
     if missing:
         raise UsageError(
@@ -144,6 +165,9 @@ def _columns(frame: pd.DataFrame, wanted: tuple[str, ...], what: str) -> None:
             found=f"they have {', '.join(map(str, frame.columns)) or 'none'}",
             do="Give every column by its name",
         )
+
+
+def _once(frame: pd.DataFrame, what: str) -> None:
     if frame["account_id"].duplicated().any():
         twice = str(frame.loc[frame["account_id"].duplicated(), "account_id"].min())
         raise UsageError(
@@ -153,7 +177,7 @@ def _columns(frame: pd.DataFrame, wanted: tuple[str, ...], what: str) -> None:
         )
 
 
-def read_accounts(accounts: pd.DataFrame, stand_in: float | None = None) -> Facts:
+def read_accounts(accounts: pd.DataFrame, policy: Policy, stand_in: float | None = None) -> Facts:
     """The accounts as arrays in account_id order.
 
     stand_in : the fit_score of eligible accounts whose fit is not known; None: every one must have its own.
@@ -163,29 +187,38 @@ def read_accounts(accounts: pd.DataFrame, stand_in: float | None = None) -> Fact
     UsageError : a column is missing, an account stands twice, a status or coverage is unknown, or an eligible account
         that nothing suppresses has no fit_score, signal_score or coverage.
     """
-    _columns(accounts, ACCOUNT_COLUMNS, "accounts")
-    ids = _text(accounts["account_id"])
+    columns(accounts, ACCOUNT_COLUMNS, "accounts")
+    _once(accounts, "accounts")
+    check_attributes(accounts, policy)
+    ids = text(accounts["account_id"])
     frame = accounts.iloc[np.argsort(ids, kind="stable")]
     statuses = {"eligible": 0, **{s: LEVELS[s] for s in STATUSES}}
-    level, fit = _codes(_text(frame["status"]), statuses, np.nan, "status"), _numbers(frame["fit_score"])
+    level, fit = codes(frame["status"], statuses, None, "status"), numbers(frame["fit_score"])
     unknown = (level == 0) & np.isnan(fit) & (stand_in is not None)
+    segment = membership(frame, [g.where for g in policy.segments])
+    vertical = membership(frame, [v.where for v in policy.verticals])
     facts = Facts(
-        account_id=_text(frame["account_id"]),
+        account_id=text(frame["account_id"]),
         level=level,
         fit=np.where(unknown, np.nan if stand_in is None else stand_in, fit),
         fit_unknown=unknown,
-        signal=_numbers(frame["signal_score"]),
-        propensity=_numbers(frame["propensity"]),
-        days=_numbers(frame["days_since_signal"]),
-        signals_7d=_numbers(frame["signals_7d"]),
-        prior_weekly=_numbers(frame["signals_prior_weekly"]),
-        contacts_7d=_numbers(frame["contacts_7d"]),
-        channels_7d=_numbers(frame["channels_7d"]),
+        signal=numbers(frame["signal_score"]),
+        propensity=numbers(frame["propensity"]),
+        days=numbers(frame["days_since_signal"]),
+        signals_7d=numbers(frame["signals_7d"]),
+        prior_weekly=numbers(frame["signals_prior_weekly"]),
+        contacts_7d=numbers(frame["contacts_7d"]),
+        channels_7d=numbers(frame["channels_7d"]),
         coverage=_coverage(frame["coverage"]),
-        roles=_text(frame["roles_reached"]),
-        excluded_by=_text(frame["excluded_by"]),
-        negative_trigger=_text(frame["negative_trigger"]),
-        owner_id=_text(frame["owner_id"]) if "owner_id" in frame.columns else np.full(len(frame), "", dtype=object),
+        roles=text(frame["roles_reached"]),
+        excluded_by=text(frame["excluded_by"]),
+        negative_trigger=text(frame["negative_trigger"]),
+        owner_id=text(frame["owner_id"]) if "owner_id" in frame.columns else np.full(len(frame), "", dtype=object),
+        merged_at=_merged_at(frame),
+        cuts=cuts_of(policy, segment, vertical),
+        open_to=open_to(frame, policy, vertical),
+        segment=segment,
+        vertical=vertical,
     )
     blank = facts.eligible & (np.isnan(facts.fit) | np.isnan(facts.signal) | (facts.coverage < 0))
     if blank.any():
@@ -197,6 +230,19 @@ def read_accounts(accounts: pd.DataFrame, stand_in: float | None = None) -> Fact
     return facts
 
 
+def _merged_at(frame: pd.DataFrame) -> Instants:
+    never = np.full(len(frame), np.datetime64("NaT", "us"))
+    return instants(frame["merged_at"]) if "merged_at" in frame.columns else never
+
+
+def aligned(frame: pd.DataFrame, account_id: Words) -> pd.DataFrame:
+    """The rows of a frame in the order of some accounts; missing values for an account that it does not have."""
+    ids = text(frame["account_id"])
+    if len(ids) == len(account_id) and bool(np.all(ids == account_id)):
+        return frame
+    return frame.set_index(pd.Index(ids, dtype=object)).reindex(pd.Index(account_id, dtype=object))
+
+
 def read_state(state: pd.DataFrame, account_id: Words, as_of: np.datetime64) -> Prior:
     """The newest prior state, aligned with `account_id`; an empty frame is no state at all.
 
@@ -206,39 +252,41 @@ def read_state(state: pd.DataFrame, account_id: Words, as_of: np.datetime64) -> 
     """
     if len(state) == 0:
         state = pd.DataFrame({c: pd.Series(dtype=object) for c in STATE_COLUMNS})
-    _columns(state, REQUIRED_STATE, "states")
-    late = _instants(state["as_of"]) >= as_of
+    columns(state, REQUIRED_STATE, "states")
+    _once(state, "states")
+    late = instants(state["as_of"]) >= as_of
     if late.any():
         raise UsageError(
             f"tiers were asked for as of {as_of}",
-            found=f"the state of account {_text(state['account_id'])[late][0]} is not before it",
+            found=f"the state of account {text(state['account_id'])[late][0]} is not before it",
             do="Read the state with as_of before the run's",
         )
-    keyed = state.set_index(pd.Index(_text(state["account_id"]), dtype=object))
-    frame = keyed.reindex(index=pd.Index(account_id, dtype=object), columns=list(STATE_COLUMNS))
-    level = _codes(_text(frame["tier"]), LEVELS, NONE, "tier")
-    when, until, since = (_instants(frame[c]) for c in ("as_of", "surge_until", "tier_since"))
-    held_since = _instants(frame["held_since"])
+    frame = aligned(state, account_id).reindex(columns=list(STATE_COLUMNS))
+    level = codes(frame["tier"], LEVELS, NONE, "tier")
+    when, until, since = (instants(frame[c]) for c in ("as_of", "surge_until", "tier_since"))
+    held_since = instants(frame["held_since"])
     lifted = (until > when) & (level > 0)
     return Prior(
         level=level,
         tier_since=since,
         as_of=when,
-        row=_text(frame["row"]),
+        row=text(frame["row"]),
         surge_until=until,
-        surge_ended=_instants(frame["surge_ended"]),
+        surge_ended=instants(frame["surge_ended"]),
         held=_or_else(frame["held"], level - lifted),
         held_since=np.where(np.isnat(held_since), since, held_since),
         standing=_or_else(frame["standing"], level),
-        fit_band=_codes(_text(frame["fit_band"]), {b: i for i, b in enumerate(FIT_BANDS)}, -1, "fit_band"),
-        model_version=_text(frame["model_version"]),
-        policy_version=_text(frame["policy_version"]),
-        fit_score=_numbers(frame["fit_score"]),
-        signal_score=_numbers(frame["signal_score"]),
+        fit_band=codes(frame["fit_band"], {b: i for i, b in enumerate(FIT_BANDS)}, -1, "fit_band"),
+        model_version=text(frame["model_version"]),
+        policy_version=text(frame["policy_version"]),
+        fit_score=numbers(frame["fit_score"]),
+        signal_score=numbers(frame["signal_score"]),
         coverage=_coverage(frame["coverage"]),
+        moved_at=instants(frame["moved_at"]),
+        override_until=instants(frame["override_until"]),
     )
 
 
 def _or_else(column: pd.Series, otherwise: Ints) -> Ints:
-    codes = _codes(_text(column), LEVELS, NONE, "tier")
-    return np.where(codes == NONE, otherwise, codes)
+    levels = codes(column, LEVELS, NONE, "tier")
+    return np.where(levels == NONE, otherwise, levels)

@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tierwise.config.policy import COVERAGE_BANDS, FIT_BANDS, SIGNAL_BANDS, Policy
-from tierwise.tiers.bands import LEVELS, Floats, Instants, Ints, Words, names
+from tierwise.tiers.bands import LEVELS, NONE, Flags, Floats, Instants, Ints, Words, names
 from tierwise.tiers.causes import Outcome, cause, movement
 from tierwise.tiers.demotions import demotion
 from tierwise.tiers.inputs import Facts, Prior
-from tierwise.tiers.steps import Gates, Standing
+from tierwise.tiers.margin import Margin, margin
+from tierwise.tiers.steps import Gates, Run, Standing
 from tierwise.tiers.surge import lift
 from tierwise.tiers.words import Story, why
 
+AT_ONCE = ("low_fit", "stale")
+"""Steps that lower an account whatever time it has been in its tier."""
+
 
 @dataclass(frozen=True)
-class Run:
+class Decided:
     """One as_of: what was read, and what the steps came to."""
 
     facts: Facts
     prior: Prior
     gates: Gates
     standing: Standing
-    policy: Policy
-    as_of: np.datetime64
+    run: Run
     model_version: str
-    held_because: str = ""
-    """Why demotions are held; empty: they are not."""
+
+    @property
+    def policy(self) -> Policy:
+        """The policy."""
+        return self.run.policy
+
+    @property
+    def as_of(self) -> np.datetime64:
+        """The date."""
+        return self.run.as_of
 
     @property
     def held(self) -> Ints:
@@ -58,15 +71,26 @@ class Run:
         under = np.where(known, self.prior.held_since, self.as_of)
         return np.where(self.standing.final == self.held, self.tier_since, under)
 
+    @property
+    def moved_at(self) -> Instants:
+        """The last change of the tier held by rows; not into or out of staleness or a low fit, which act at once."""
+        by_rows = self.gates.open & ~np.isin(self.prior.row, AT_ONCE) & (self.prior.held >= 0)
+        return np.where(by_rows & (self.held != self.prior.held), self.as_of, self.prior.moved_at)
 
-def result(run: Run) -> pd.DataFrame:
+    @property
+    def override_until(self) -> Instants:
+        """The end of the override in force; NaT without one."""
+        return np.where(self.standing.overridden, self.run.overrides.until, np.datetime64("NaT", "us"))
+
+
+def result(run: Decided, words: bool) -> pd.DataFrame:
     """The frame that `decide` returns."""
     facts, gates, standing = run.facts, run.gates, run.standing
     decided_by = _decided_by(gates, standing, run.prior)
     moves = movement(run.prior.level, standing.final)
-    outcome = Outcome(standing.final, standing.lifted, run.held, gates.row, gates.fit)
+    outcome = Outcome(standing.final, standing.lifted, run.held, gates.row, gates.fit, standing.overridden)
     causes = cause(moves != "", outcome, run.prior, facts, run.policy, run.as_of, run.model_version)
-    n = len(moves)
+    n, lacks = len(moves), margin(facts, standing.final, run.policy)
     columns = {
         "account_id": facts.account_id,
         "as_of": np.full(n, run.as_of),
@@ -83,7 +107,7 @@ def result(run: Run) -> pd.DataFrame:
         "surge_until": run.surge_until,
         "surge_ended": standing.clock.ended,
         "row": gates.row,
-        "why": _why(run, decided_by, moves, causes),
+        "why": _why(run, decided_by, moves, causes, lacks) if words else np.full(n, "", dtype=object),
         "owner_id": facts.owner_id,
         "surge_began": standing.began,
         "held": names(run.held),
@@ -93,9 +117,30 @@ def result(run: Run) -> pd.DataFrame:
         "policy_version": np.full(n, run.policy.version(), dtype=object),
         "decided_fit": _unless_spared(run, run.prior.fit_score, _known_fit(facts)),
         "decided_signal": _unless_spared(run, run.prior.signal_score, facts.signal),
+        "moved_at": run.moved_at,
+        "override_until": run.override_until,
+        "segment": _named([g.segment for g in run.policy.segments], facts.segment),
+        "vertical": _named(run.policy.vertical_names, facts.vertical),
+        "next_tier": names(np.where(lacks.next_level < 0, NONE, lacks.next_level)),
+        "lacks_fit": lacks.fit,
+        "lacks_signal": lacks.signal,
+        "lacks_coverage": _named(COVERAGE_BANDS, lacks.coverage),
     }
-    words = {name: "str" for name, values in columns.items() if values.dtype.hasobject}
-    return pd.DataFrame(columns).astype(words)
+    return pd.DataFrame({name: _column(values, once=name in ("account_id", "why")) for name, values in columns.items()})
+
+
+def _column(values: np.ndarray[tuple[int], np.dtype[Any]], once: bool) -> pd.Series:
+    """An array as a column; of words each distinct one is made once, but where hardly any stands twice."""
+    if once or not values.dtype.hasobject:
+        return pd.Series(values, dtype="str" if once else None)
+    codes, distinct = pd.factorize(values)
+    return pd.Series(distinct, dtype="str").take(codes).reset_index(drop=True)
+
+
+def _named(words: Sequence[str], codes: Ints) -> Words:
+    """The word of each code; `""` at -1."""
+    table: Words = np.array([*words, ""], dtype=object)
+    return table[codes]
 
 
 def _known_fit(facts: Facts) -> Floats:
@@ -103,25 +148,28 @@ def _known_fit(facts: Facts) -> Floats:
     return np.where(facts.fit_unknown, np.nan, facts.fit)
 
 
-def _unless_spared(run: Run, before: Floats, now: Floats) -> Floats:
+def _unless_spared(run: Decided, before: Floats, now: Floats) -> Floats:
     """The scores now; of an account spared a demotion those of the state before, from which it will fall if it does."""
     return np.where(run.standing.spared & ~np.isnan(before), before, now)
 
 
-def _why(run: Run, decided_by: Words, moves: Words, causes: Words) -> Words:
+def _why(run: Decided, decided_by: Words, moves: Words, causes: Words, lacks: Margin) -> Words:
     gates, standing = run.gates, run.standing
     story = Story(
         facts=run.facts,
         fit_band=gates.fit,
         signal_band=gates.signal,
         decided_by=decided_by,
-        held_back=gates.stopped_by_fit | ((gates.row == "low_fit") & standing.clock.in_force),
+        held_back=gates.stopped_by_fit | _misfit_lifted(run),
         entry=gates.level,
         before_lift=standing.unlifted,
         earned=standing.lifted,
         final=standing.final,
         unheld=standing.unheld,
-        held_because=run.held_because,
+        held_because=run.run.held_because,
+        overrides=run.run.overrides,
+        rooms=run.run.rooms,
+        lacks=lacks,
         prior=run.prior.level,
         movement=moves,
         surge_until=run.surge_until,
@@ -132,15 +180,26 @@ def _why(run: Run, decided_by: Words, moves: Words, causes: Words) -> Words:
     return why(story, run.policy, run.as_of.astype("datetime64[s]").item().replace(tzinfo=UTC))
 
 
+def _misfit_lifted(run: Decided) -> Flags:
+    """Whether a surge or a person would have lifted a misfit."""
+    lifted = run.standing.clock.in_force | (run.run.overrides.level > 0)
+    return np.asarray((run.gates.row == "low_fit") & lifted, dtype=bool)
+
+
 def _decided_by(gates: Gates, standing: Standing, prior: Prior) -> Words:
     kept = gates.open & (standing.kept > gates.level)
+    by_stay = standing.floors.margin < standing.kept
     cases = [
         (standing.spared & (standing.final <= np.maximum(prior.level, 0)), "inputs_late"),
+        ((standing.final < standing.lifted) & standing.by_owner, "owner_full"),
         (standing.final < standing.lifted, "capacity"),
+        (standing.overridden, "override"),
         (standing.capped & (standing.final == LEVELS["tier_2"]), "fit_unknown"),
         (standing.lifted > standing.unlifted, "surge"),
-        (kept & (standing.floors.margin < standing.kept), "minimum_stay"),
+        (kept & by_stay & ~standing.floors.inside, "calendar"),
+        (kept & by_stay, "minimum_stay"),
         (kept, "stay_margin"),
+        (gates.open & (standing.kept < gates.level) & standing.floors.barred, "promotion_window"),
     ]
     out = gates.row.copy()
     for case, name in reversed(cases):
@@ -148,11 +207,11 @@ def _decided_by(gates: Gates, standing: Standing, prior: Prior) -> Words:
     return out
 
 
-def _guardrails(run: Run) -> Words:
+def _guardrails(run: Decided) -> Words:
     """The rules that held, lowered or stopped a tier, joined by `;` in the order of the steps."""
     facts, gates, standing = run.facts, run.gates, run.standing
     clock = standing.clock
-    higher = lift(standing.unlifted, gates.fit, facts.coverage, run.policy)
+    higher = lift(standing.unlifted, gates.fit, facts, run.policy)
     liftable = gates.open & (higher > standing.unlifted)
     ceiling = gates.open & (higher == standing.unlifted) & (standing.unlifted < LEVELS["tier_1"])
     kept = gates.open & (standing.kept > gates.level)
@@ -160,15 +219,19 @@ def _guardrails(run: Run) -> Words:
     rules = [
         ("excluded", facts.excluded_by != ""),
         ("negative_trigger", facts.negative_trigger != ""),
-        ("minimum_fit", gates.stopped_by_fit | ((gates.row == "low_fit") & clock.in_force)),
+        ("minimum_fit", gates.stopped_by_fit | _misfit_lifted(run)),
         ("fit_unknown", gates.stopped_by_unknown | standing.capped),
         ("stale", gates.stopped_by_age),
         ("surge_breadth", liftable & clock.narrow),
         ("surge_cool_down", liftable & clock.cooling),
         ("surge_ceiling", ceiling & clock.in_force),
         ("stay_margin", kept & ~by_stay),
-        ("minimum_stay", by_stay),
-        ("capacity", standing.final < standing.lifted),
+        ("minimum_stay", by_stay & standing.floors.inside),
+        ("calendar", by_stay & ~standing.floors.inside),
+        ("promotion_window", standing.barred),
+        ("override", standing.overridden),
+        ("capacity", (standing.final < standing.lifted) & ~standing.by_owner),
+        ("owner_full", (standing.final < standing.lifted) & standing.by_owner),
         ("inputs_late", standing.spared),
     ]
     bits = sum((held.astype(np.int64) << i for i, (_, held) in enumerate(rules)), np.zeros(len(kept), dtype=np.int64))

@@ -7,8 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from tierwise.config.policy import COVERAGE_BANDS, FIT_BANDS, SIGNAL_BANDS, Policy
-from tierwise.tiers.bands import LEVELS, Flags, Floats, Ints, Words, fit_codes, match_rows, row_levels, signal_codes
-from tierwise.tiers.dwell import Floors, apply_capacity, floors
+from tierwise.tiers.acts import Overrides, Rooms
+from tierwise.tiers.bands import (
+    LEVELS,
+    NONE,
+    Flags,
+    Floats,
+    Ints,
+    Words,
+    fit_codes,
+    match_rows,
+    row_levels,
+    signal_codes,
+)
+from tierwise.tiers.dwell import Floors, Placed, apply_capacity, floors
 from tierwise.tiers.inputs import Facts, Prior
 from tierwise.tiers.surge import SurgeClock, lift, surge_clock
 
@@ -51,6 +63,12 @@ class Standing:
     """Whether a surge in force raises it, capacity apart."""
     capped: Flags
     """Whether it would stand in tier_1, capacity apart, were its fit known to allow it."""
+    overridden: Flags
+    """Whether a person's override says where it stands."""
+    barred: Flags
+    """Whether it earned more, and moved too lately to be promoted."""
+    by_owner: Flags
+    """Whether its owner's capacity, not the tier's, displaced it."""
 
     @property
     def began(self) -> Flags:
@@ -65,14 +83,15 @@ class Standing:
 
 def pass_gates(facts: Facts, policy: Policy) -> Gates:
     """What the scores of an account alone decide: suppression, status, minimum fit, staleness and the tier row."""
-    fit, signal = fit_codes(facts.fit, policy.bands), signal_codes(facts.signal, policy.bands)
+    fit, signal = fit_codes(facts.fit, facts.cuts), signal_codes(facts.signal, facts.cuts)
     low = facts.eligible & (fit < FIT_BANDS.index(policy.minimum_fit)) & ~facts.fit_unknown
     stale = facts.eligible & ~low & _is_stale(facts.days, policy)
     open_ = facts.eligible & ~low & ~stale
-    first = match_rows(policy.rows, fit, signal, facts.coverage)
+    first = match_rows(policy.rows, fit, signal, facts.coverage, facts.open_to)
     named = row_levels(policy.rows)
     level = np.where(open_, np.minimum(named[first], _ceiling(facts)), LEVELS["recycle"])
-    higher = named[match_rows(policy.rows, np.full(fit.shape, len(FIT_BANDS)), signal, facts.coverage)]
+    best = np.full(fit.shape, len(FIT_BANDS))
+    higher = named[match_rows(policy.rows, best, signal, facts.coverage, facts.open_to)]
     unknown = open_ & facts.fit_unknown & (higher > level)
     level = np.where(facts.level < 0, facts.level, level)
     level = np.where(facts.suppressed, LEVELS["suppress"], level)
@@ -88,7 +107,7 @@ def pass_gates(facts: Facts, policy: Policy) -> Gates:
         row=row.astype(object),
         level=level,
         open=open_,
-        stopped_by_fit=low & _signals_call(signal, facts.coverage, policy),
+        stopped_by_fit=low & _signals_call(signal, facts, policy),
         stopped_by_age=stale & (first < len(policy.rows)),
         stopped_by_unknown=unknown,
         capped=open_ & (named[first] > _ceiling(facts)),
@@ -106,38 +125,72 @@ def _is_stale(days: Floats, policy: Policy) -> Flags:
     return (days > policy.stale.after_days) & (days <= policy.stale.within_days)
 
 
-def _signals_call(signal: Ints, coverage: Ints, policy: Policy) -> Flags:
+def _signals_call(signal: Ints, facts: Facts, policy: Policy) -> Flags:
     """Whether, with fit considered high, a row matches that asks for a signal, or for a role reached."""
-    asking = [r for r in policy.rows if SIGNAL_BANDS.index(r.signal) > 0 or r.coverage in COVERAGE_BANDS[2:]]
-    return match_rows(asking, np.full(signal.shape, len(FIT_BANDS)), signal, coverage) < len(asking)
+    calls = np.zeros(signal.shape, dtype=bool)
+    for row, may in zip(policy.rows, facts.open_to, strict=True):
+        if SIGNAL_BANDS.index(row.signal) > 0 or row.coverage in COVERAGE_BANDS[2:]:
+            reached = facts.coverage >= COVERAGE_BANDS.index(row.coverage)
+            calls |= (signal >= SIGNAL_BANDS.index(row.signal)) & reached & may
+    return calls
 
 
-def stand(
-    facts: Facts, prior: Prior, gates: Gates, policy: Policy, now: np.datetime64, hold_demotions: bool
-) -> Standing:
-    """Where an account stands after time: the floors of time-in-tier, the surge on top of them, and capacity.
+@dataclass(frozen=True)
+class Run:
+    """What stands around the accounts of one as_of: people's acts, owners' rooms, and why demotions are held, if so."""
+
+    policy: Policy
+    as_of: np.datetime64
+    overrides: Overrides
+    rooms: Rooms | None
+    held_because: str = ""
+
+
+def stand(facts: Facts, prior: Prior, gates: Gates, run: Run) -> Standing:
+    """Where an account stands after time: the floors of time-in-tier, the surge on top, overrides, and capacity.
 
     Where demotions are held, no account that is in the cohort and not suppressed falls below its prior state: the tier
     held is a floor under the surge, the tier itself one before capacity, which it then takes first.
     """
-    floor = floors(facts, prior, policy, now)
-    clock = surge_clock(facts, prior, policy.surge, now)
+    policy = run.policy
+    floor = floors(facts, prior, policy, run.as_of)
+    clock = surge_clock(facts, prior, policy.surge, run.as_of)
     ceiling, earned = _ceiling(facts), np.maximum(gates.level, np.maximum(floor.margin, floor.stay))
-    kept = np.where(gates.open, np.minimum(earned, ceiling), gates.level)
+    limited = np.where(floor.barred, np.minimum(earned, np.maximum(prior.held, 0)), earned)
+    kept = np.where(gates.open, np.minimum(limited, ceiling), gates.level)
+    overridden = (run.overrides.level != NONE) & facts.eligible & (gates.row != "low_fit")
 
     def lifted(standing: Ints) -> Ints:
-        higher = np.minimum(lift(standing, gates.fit, facts.coverage, policy), np.maximum(ceiling, standing))
-        return np.where(gates.open & clock.in_force, higher, standing)
+        higher = np.minimum(lift(standing, gates.fit, facts, policy), np.maximum(ceiling, standing))
+        return np.where(gates.open & clock.in_force & ~overridden, higher, standing)
 
-    surge = clock.in_force & (lift(kept, gates.fit, facts.coverage, policy) > ceiling)
-    capped = gates.capped | (gates.open & ((earned > ceiling) | surge))
-    unheld = apply_capacity(lifted(kept), facts, floor.stay, policy)
-    if not hold_demotions:
-        return Standing(floor, clock, kept, kept, lifted(kept), unheld, unheld, lifted(kept) > kept, capped)
-    held = np.where(facts.eligible, np.maximum(prior.held, 0), 0)
-    before = np.where(facts.eligible, np.maximum(prior.level, 0), 0)
-    unlifted = np.where(facts.eligible, np.maximum(kept, held), kept)
-    surging = lifted(unlifted) > unlifted
-    high = np.where(facts.eligible, np.maximum(lifted(unlifted), before), unlifted)
-    final = apply_capacity(high, facts, np.maximum(floor.stay, before), policy)
-    return Standing(floor, clock, kept, unlifted, high, final, unheld, surging, capped)
+    def placed(levels: Ints, first: Ints) -> Placed:
+        first = np.where(overridden, np.maximum(first, run.overrides.level), first)
+        return apply_capacity(np.where(overridden, run.overrides.level, levels), facts, first, policy, run.rooms)
+
+    surge = clock.in_force & (lift(kept, gates.fit, facts, policy) > ceiling)
+    unheld = placed(lifted(kept), floor.stay)
+    shared = {
+        "floors": floor,
+        "clock": clock,
+        "kept": kept,
+        "capped": gates.capped | (gates.open & ((earned > ceiling) | surge)),
+        "overridden": overridden,
+        "barred": gates.open & floor.barred & (limited < earned) & ~overridden,
+        "unheld": unheld.levels,
+    }
+    unlifted, high, final = kept, lifted(kept), unheld
+    if run.held_because:
+        was = np.where(np.isnat(prior.override_until), prior.level, prior.held)
+        held, before = (np.where(facts.eligible, np.maximum(levels, 0), 0) for levels in (prior.held, was))
+        unlifted = np.where(facts.eligible, np.maximum(kept, held), kept)
+        high = np.where(facts.eligible, np.maximum(lifted(unlifted), before), unlifted)
+        final = placed(high, np.maximum(floor.stay, before))
+    return Standing(
+        **shared,
+        unlifted=unlifted,
+        lifted=np.where(overridden, run.overrides.level, high),
+        final=final.levels,
+        by_owner=final.by_owner,
+        surging=lifted(unlifted) > unlifted,
+    )

@@ -61,16 +61,17 @@ def surge_clock(facts: Facts, prior: Prior, surge: Surge | None, as_of: np.datet
     return SurgeClock(carried, free & breadth, free & ~breadth, jump & breadth & ~carried & cool, until, ended)
 
 
-def lift(standing: Ints, fit: Ints, coverage: Ints, policy: Policy) -> Ints:
+def lift(standing: Ints, fit: Ints, facts: Facts, policy: Policy) -> Ints:
     """The tier one above `standing`, where a surge may lift into it; else `standing`.
 
     A surge stands in for signal, never for fit or coverage: into tier_1 only where a tier_1 row asks for no more fit
     and coverage than there is. Into tier_2 and tier_3 wherever the policy has such a tier at all.
     """
-    rows = [r for r in policy.rows if r.tier == "tier_1"]
     top = np.zeros(standing.shape, dtype=bool)
-    for row in rows:
-        top |= (fit >= FIT_BANDS.index(row.fit)) & (coverage >= COVERAGE_BANDS.index(row.coverage))
+    for row, may in zip(policy.rows, facts.open_to, strict=True):
+        if row.tier == "tier_1":
+            reached = facts.coverage >= COVERAGE_BANDS.index(row.coverage)
+            top |= (fit >= FIT_BANDS.index(row.fit)) & reached & may
     tiers = {LEVELS[r.tier] for r in policy.rows}
     target = standing + 1
     granted = (target == LEVELS["tier_1"]) & top

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
 
-from tierwise.config.policy import COVERAGE_BANDS, FIT_BANDS, SIGNAL_BANDS, Policy
+from tierwise.config.policy import COVERAGE_BANDS, FIT_BANDS, SIGNAL_BANDS, Calendar, Policy
+from tierwise.tiers.acts import Overrides, Rooms
 from tierwise.tiers.bands import LEVELS, Flags, Floats, Instants, Ints, Words
+from tierwise.tiers.calendar import frozen, quarter_end
 from tierwise.tiers.demotions import Demotion
 from tierwise.tiers.inputs import Facts
+from tierwise.tiers.margin import Margin
 
 LONGEST = 200
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -49,6 +52,9 @@ class Story:
     unheld: Ints
     """What `final` would be if no demotion were held."""
     held_because: str
+    overrides: Overrides
+    rooms: Rooms | None
+    lacks: Margin
     prior: Ints
     movement: Words
     surge_until: Instants
@@ -66,7 +72,7 @@ def day(value: date) -> str:
     return f"{value.day} {MONTHS[value.month - 1]} {value.year}"
 
 
-def _each(values: Words | Instants | Ints, word: Callable[..., str]) -> Words:
+def _each(values: Words | Instants | Ints | Floats, word: Callable[..., str]) -> Words:
     """`word` of every value, called once for each distinct one."""
     codes, distinct = pd.factorize(values, use_na_sentinel=False)
     said: Words = np.array([word(v) for v in distinct], dtype=object)[codes]
@@ -86,7 +92,7 @@ def _days(values: Instants) -> Words:
 
 def _whole(values: Floats) -> Words:
     """Rounded down, so that a number said to be below a cut reads as below it."""
-    return np.floor(np.nan_to_num(values)).astype(np.int64).astype(str).astype(object)
+    return _each(np.floor(np.nan_to_num(values)).astype(np.int64), str)
 
 
 def _number(value: float) -> str:
@@ -179,9 +185,9 @@ def _status(story: Story, part: Flags, policy: Policy) -> Words:
 
 
 def _low_fit(story: Story, part: Flags, policy: Policy) -> Words:
-    cut = {"low": 0.0, "moderate": policy.bands.fit.moderate, "high": policy.bands.fit.high}[policy.minimum_fit]
-    fell = _say(_drop("fit", story.fell.fit, story.fell.fit_was, story.facts.fit, part), f", below {_number(cut)}")
-    is_low = _say("fit ", _whole(story.facts.fit[part]), f" is below {_number(cut)}")
+    cut = _each(story.facts.cuts.fit[FIT_BANDS.index(policy.minimum_fit) - 1][part], _number)
+    fell = _say(_drop("fit", story.fell.fit, story.fell.fit_was, story.facts.fit, part), ", below ", cut)
+    is_low = _say("fit ", _whole(story.facts.fit[part]), " is below ", cut)
     fit = np.where(story.fell.fit[part], fell, is_low).astype(object)
     signal = _whole(story.facts.signal[part])
     held = _say("held in recycle by minimum fit: ", fit, ", whatever its signals (signal ", signal, ")")
@@ -225,6 +231,40 @@ def _minimum_stay(story: Story, part: Flags, policy: Policy) -> Words:
     return _say(head, rule, "; by its scores it would be in ", _tiers(story.entry[part]))
 
 
+def _calendar(story: Story, part: Flags, policy: Policy) -> Words:
+    head = _say("stays in ", _tiers(story.before_lift[part]), f": {_waiting(policy.calendar, story.as_of)}")
+    return _say(head, "; by its scores it would be in ", _tiers(story.entry[part]))
+
+
+def _waiting(calendar: Calendar | None, as_of: np.datetime64) -> str:
+    today = as_of.astype("datetime64[D]").item()
+    if calendar is not None and frozen(calendar, today):
+        return f"no demotions before the quarter ends on {day(quarter_end(calendar, today) - timedelta(days=1))}"
+    return "no day for demotions has come since its last run"
+
+
+def _promotion_window(story: Story, part: Flags, policy: Policy) -> Words:
+    rule = f": no promotion within {policy.time_in_tier.promotion_window_days} days of its last move; by its scores "
+    return _say("stays in ", _tiers(story.final[part]), rule, "it would be in ", _tiers(story.entry[part]))
+
+
+def _override(story: Story, part: Flags, policy: Policy) -> Words:
+    acts = story.overrides
+    head = _say("set to ", _tiers(acts.level[part]), " by ", _each(acts.author[part], safe_text), " until ")
+    return _say(head, _days(acts.until[part]), ": ", _each(acts.reason[part], safe_text))
+
+
+def _owner_full(story: Story, part: Flags, policy: Policy) -> Words:
+    rooms = story.rooms
+    if rooms is None:
+        raise AssertionError("an owner's capacity displaced accounts that no owners were read for")
+    group, level = rooms.group[part], story.final[part] + 1
+    capacity = np.select([level == LEVELS[t] for t in rooms.capacity], [c[group] for c in rooms.capacity.values()])
+    who = "owner" if policy.owner_capacity is None else policy.owner_capacity.by
+    head = _say("qualifies for ", _tiers(level), f", waiting: {who} full (room for ", _each(capacity, _number), ")")
+    return _say(head, "; ", _standing(story, part))
+
+
 def _capacity(story: Story, part: Flags, policy: Policy) -> Words:
     earned, final = _tiers(story.earned[part]), _tiers(story.final[part])
     room = _each(story.earned[part], lambda level: str(policy.capacity.get(f"tier_{4 - level}", 0)))  # type: ignore[call-overload]
@@ -248,9 +288,34 @@ _SENTENCES: dict[str, Callable[[Story, Flags, Policy], Words]] = {
     "surge": _surge,
     "stay_margin": _stay_margin,
     "minimum_stay": _minimum_stay,
+    "calendar": _calendar,
+    "promotion_window": _promotion_window,
+    "override": _override,
     "capacity": _capacity,
+    "owner_full": _owner_full,
     "inputs_late": _inputs_late,
 }
+
+
+_NO_TAIL = (
+    "excluded",
+    "negative_trigger",
+    "status",
+    "low_fit",
+    "stale",
+    "promotion_window",
+    "override",
+    "capacity",
+    "owner_full",
+    "inputs_late",
+)
+"""Steps after which points alone would not lift an account."""
+_COVERAGE_ASKED = (
+    "",
+    "",
+    "one role of the buying group reached",
+    "the whole buying group reached",
+)
 
 
 def _movement(story: Story, when: str) -> Words:
@@ -266,20 +331,61 @@ def _lead(story: Story) -> Words:
     """What ended or changed and so lowered it, before the sentence of where it stands now; else `""`."""
     fell = story.fell
     out = np.where(fell.by_policy, "the policy changed; ", "").astype(object)
-    for ended, what in ((fell.surge_end, "its surge"), (fell.stay_end, "its minimum stay")):
+    ends = ((fell.surge_end, "its surge"), (fell.stay_end, "its minimum stay"), (fell.override_end, "its override"))
+    for ended, what in ends:
         part = ~np.isnat(ended)
-        out[part] = _say(f"{what} ended on ", _days(ended[part]), "; ")
+        over = np.where(ended[part] <= story.as_of, "ended on ", "was withdrawn before ").astype(object)
+        out[part] = _say(f"{what} ", over, _days(np.minimum(ended[part], story.as_of)), "; ")
     return out
+
+
+def _tail(story: Story) -> Words:
+    """What the account lacks of the next tier, where rows decide and it lacks something; else `""`."""
+    lacks = story.lacks
+    fit, signal = (np.ceil(np.round(points, 6)).astype(np.int64) for points in (lacks.fit, lacks.signal))
+    part = (lacks.next_level > 0) & ((signal > 0) | (fit > 0) | (lacks.coverage >= 0))
+    part &= ~np.isin(_codes_of(story.decided_by, _NO_TAIL), range(len(_NO_TAIL)))
+    packed = ((lacks.next_level * 1000 + fit) * 1000 + signal) * 10 + lacks.coverage + 1
+    return _each(np.where(part, packed, -1), _needs)
+
+
+def _codes_of(values: Words, table: Sequence[str]) -> Ints:
+    """Each word's place in a table; -1 where it is not in it."""
+    codes, distinct = pd.factorize(values)
+    places: Ints = np.array([table.index(word) if word in table else -1 for word in distinct], dtype=np.int64)[codes]
+    return places
+
+
+def _needs(packed: int) -> str:
+    """`; tier 1 needs 13 more points of signal`, of a tier, points and a coverage band packed into one number."""
+    if packed < 0:
+        return ""
+    rest, coverage = divmod(int(packed), 10)
+    rest, signal = divmod(rest, 1000)
+    level, fit = divmod(rest, 1000)
+    asks = [
+        f"{n} more {'point' if n == 1 else 'points'} of {side}" for n, side in ((fit, "fit"), (signal, "signal")) if n
+    ]
+    asks += [_COVERAGE_ASKED[coverage - 1]] if coverage else []
+    return f"; {TIER_WORDS[level]} needs {' and '.join(asks)}"
 
 
 def why(story: Story, policy: Policy, as_of: date) -> Words:
     """The sentence of each account: its movement, if any, and the step that decided; at most 200 characters."""
     clause = np.full(len(story.final), "", dtype=object)
-    for step in sorted(set(story.decided_by.tolist())):
-        part = story.decided_by == step
+    codes, steps = pd.factorize(story.decided_by)
+    for i, step in enumerate(steps):
+        part = codes == i
         clause[part] = _SENTENCES.get(step, _row)(story, part, policy)
-    text = pd.Series(_movement(story, day(as_of)) + _lead(story) + clause, dtype=object).astype(str)
-    text = text.str[:1].str.upper() + text.str[1:] + "."
-    long = text.str.len() > LONGEST
-    short: Words = text.where(~long, text.str[: LONGEST - 2] + "….").to_numpy(dtype=object)
-    return short
+    heads, tails = _movement(story, day(as_of)) + _lead(story) + clause, _tail(story)
+    said: Words = np.empty(len(clause), dtype=object)
+    said[:] = [_sentence(head, tail) for head, tail in zip(heads, tails, strict=True)]
+    return said
+
+
+def _sentence(head: str, tail: str) -> str:
+    """A head, capitalised, with its tail where there is room for it, and a full stop."""
+    text = head[:1].upper() + head[1:]
+    if len(text) + len(tail) < LONGEST:
+        return f"{text}{tail}."
+    return f"{text}." if len(text) < LONGEST else text[: LONGEST - 2] + "…."

@@ -33,7 +33,14 @@ rows:  # the first row whose bands are all reached names the tier
   - {{row: target, tier: tier_3, fit: high}}
 stale: {{after_days: 120, within_days: 365}}
 surge: {{ratio: 3, least_activities: 5, least_contacts: 2, least_channels: 2, days: 21, cool_down_days: 60}}
-time_in_tier: {{stay_margin: 10, minimum_stay_days: 28}}
+time_in_tier: {{stay_margin: 15, minimum_stay_days: 56, promotion_window_days: 60}}
+# promotion_window_days: no promotion so soon after the last move by rows, so that nothing bounces; surges apart
 # capacity: {{tier_1: 50, tier_2: 200}}  # accounts the team can work in a tier at one as-of date; none: room for all
+# owner_capacity: {{by: owner, tier_1: 10}}  # and each owner, territory or team; owners' own numbers go before it
+# segments:  # thresholds of their own, by attributes of features.fit; an account is in the first that holds
+#   - {{segment: enterprise, where: {{employee_count: {{at_least: 1000}}}}, bands: {{fit: {{high: 70}}}}}}
+# verticals:  # strategic: cuts lower by so many points; a row with verticals: [public] is for those alone
+#   - {{vertical: public, where: {{industry: [government, education]}}, lower: {{fit: 10, signal: 5}}}}
+# calendar: {{fiscal_year_starts: 2, freeze_days: 10, demotions_on: [monday], holidays: [2026-12-25]}}
 negative_triggers:{" []" if not objections else chr(10) + triggers}
 """

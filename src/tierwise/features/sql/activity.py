@@ -25,8 +25,12 @@ POLICY_WINDOWS = (7, 90)
 
 
 def admitted(cell: str = "c", row: str = "s") -> str:
-    """Law 1 for a cell: every fact in it was known before the row's as_of, since the cell ends no later than as_of."""
-    return f"{cell}.known_ends <= {row}.as_of_day"
+    """Law 1 for a cell: every fact in it was known before the row's as_of, since the cell ends no later than as_of; and
+    none was disputed before it, for the same reason."""
+    return (
+        f"{cell}.known_ends <= {row}.as_of_day "
+        f"AND ({cell}.disputed_ends IS NULL OR {cell}.disputed_ends > {row}.as_of_day)"
+    )
 
 
 def touch() -> Step:
@@ -39,7 +43,7 @@ def touch() -> Step:
             SELECT identity_id, arg_min(account_id, (linked_at, account_id)) AS account_id, min(linked_at) AS linked_at
             FROM identities GROUP BY identity_id
         ), reached AS (
-            SELECT a.occurred_at, a.channel, a.kind, a.initiator, a.value,
+            SELECT a.occurred_at, a.channel, a.kind, a.initiator, a.value, a.disputed_at,
                    coalesce(a.account_id, c.account_id, l.account_id, i.account_id, d.account_id) AS account_id,
                    CASE WHEN a.account_id IS NOT NULL THEN a.known_at
                         WHEN c.account_id IS NOT NULL THEN CASE
@@ -60,7 +64,7 @@ def touch() -> Step:
                  AND (d.until_at IS NULL OR greatest(a.known_at, d.from_at) < d.until_at)
             WHERE a.noise IS NULL
         )
-        SELECT account_id, occurred_at, known_at, channel, kind, initiator, value,
+        SELECT account_id, occurred_at, known_at, disputed_at, channel, kind, initiator, value,
                CASE WHEN unlinked_at <= occurred_at OR contact_linked_at IS NULL THEN NULL ELSE contact_id END
                    AS contact_id,
                contact_linked_at
@@ -91,6 +95,7 @@ def signals(signal: Signals) -> Step:
                {day.format("t.occurred_at")} AS occurred_day,
                {day.format("t.known_at")} AS known_day,
                {day.format("greatest(t.known_at, t.contact_linked_at)")} AS contact_known_day,
+               {day.format("t.disputed_at")} AS disputed_day,
                coalesce({is_signal}, FALSE) AS is_signal
         FROM touch t JOIN phases p ON p.account_id = t.account_id
         WHERE list_contains($initiators, t.initiator)
@@ -106,7 +111,8 @@ def _segments(window: bool) -> str:
     return f"""
         edges AS (SELECT as_of_day AS day FROM spine {before}),
         days AS (SELECT occurred_day AS day FROM signals UNION SELECT known_day FROM signals
-                 UNION SELECT contact_known_day FROM signals),
+                 UNION SELECT contact_known_day FROM signals
+                 UNION SELECT disputed_day FROM signals WHERE disputed_day IS NOT NULL),
         marked AS (SELECT day, max(edge) AS edge FROM (
             SELECT day, 0 AS edge FROM days UNION ALL SELECT day, 1 FROM edges) GROUP BY day),
         segment AS (
@@ -117,6 +123,16 @@ def _segments(window: bool) -> str:
                        OVER (ORDER BY day ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS ends
             FROM marked)
     """
+
+
+def _known() -> str:
+    """Until when nothing of a cell is known, and from when all of it is disputed (null: never)."""
+    return "k.ends AS known_ends, d.ends AS disputed_ends"
+
+
+def _knowing(known_day: str = "known_day") -> str:
+    """The segments in which a signal became known, and was disputed."""
+    return f"JOIN segment k ON k.day = g.{known_day} LEFT JOIN segment d ON d.day = g.disputed_day"
 
 
 def _rolled(table: str, cells: str, columns: str, params: dict[str, object], *, window: bool = True) -> Step:
@@ -163,9 +179,9 @@ def _counts(plan: Plan, window: int) -> Step:
         params[f"t{n}"] = kind
         sums[f"trigger_{slug(kind)}"] = f"count(*) FILTER (WHERE g.kind = $t{n})"
     cells = f"""
-        SELECT g.account_id, o.starts, k.ends AS known_ends, {", ".join(f"{e} AS {m}" for m, e in sums.items())}
-        FROM signals g JOIN segment o ON o.day = g.occurred_day JOIN segment k ON k.day = g.known_day
-        GROUP BY g.account_id, o.starts, k.ends
+        SELECT g.account_id, o.starts, {_known()}, {", ".join(f"{e} AS {m}" for m, e in sums.items())}
+        FROM signals g JOIN segment o ON o.day = g.occurred_day {_knowing()}
+        GROUP BY g.account_id, o.starts, k.ends, d.ends
     """
     return _rolled(
         f"counts_{window}d", cells, ", ".join(f"CAST(sum(c.{m}) AS DOUBLE) AS {m}_{window}d" for m in sums), params
@@ -175,8 +191,8 @@ def _counts(plan: Plan, window: int) -> Step:
 def _distinct(column: str, known_day: str, window: int) -> Step:
     """How many distinct contacts, or channels, had a signal in one window."""
     cells = f"""
-        SELECT DISTINCT g.account_id, g.{column}, o.starts, k.ends AS known_ends
-        FROM signals g JOIN segment o ON o.day = g.occurred_day JOIN segment k ON k.day = g.{known_day}
+        SELECT DISTINCT g.account_id, g.{column}, o.starts, {_known()}
+        FROM signals g JOIN segment o ON o.day = g.occurred_day {_knowing(known_day)}
         WHERE g.is_signal
     """
     name = f"{column.removesuffix('_id')}s_{window}d"
@@ -199,9 +215,9 @@ def _decayed(plan: Plan) -> Step:
                 f"CAST(CAST(sum(CAST({fade} AS DECIMAL(18, 9))) AS DECIMAL(18, 2)) AS DOUBLE) AS {m}_decayed_{h}d"
             )
     cells = f"""
-        SELECT g.account_id, k.ends AS known_ends, {", ".join(inner)}
-        FROM signals g JOIN segment k ON k.day = g.known_day
-        GROUP BY g.account_id, k.ends
+        SELECT g.account_id, {_known()}, {", ".join(inner)}
+        FROM signals g {_knowing()}
+        GROUP BY g.account_id, k.ends, d.ends
     """
     return _rolled("decayed", cells, ", ".join(outer), params, window=False)
 
@@ -215,9 +231,9 @@ def recency(plan: Plan) -> Step:
         f"(epoch_us(any_value(s.as_of)) - epoch_us(max(c.{m}_last))) / {float(DAY_US)} AS {m}_days_since" for m in tests
     )
     cells = f"""
-        SELECT g.account_id, k.ends AS known_ends, {inner}
-        FROM signals g JOIN segment k ON k.day = g.known_day
-        GROUP BY g.account_id, k.ends
+        SELECT g.account_id, {_known()}, {inner}
+        FROM signals g {_knowing()}
+        GROUP BY g.account_id, k.ends, d.ends
     """
     return _rolled("recency", cells, f"max(c.signals_last) AS last_occurred, {outer}", params, window=False)
 
@@ -229,8 +245,8 @@ def _roles(plan: Plan) -> Step:
     return "roles", Query(
         f"""
         WITH {_segments(True)}, cells AS (
-            SELECT DISTINCT g.account_id, g.contact_id, o.starts, k.ends AS known_ends
-            FROM signals g JOIN segment o ON o.day = g.occurred_day JOIN segment k ON k.day = g.contact_known_day
+            SELECT DISTINCT g.account_id, g.contact_id, o.starts, {_known()}
+            FROM signals g JOIN segment o ON o.day = g.occurred_day {_knowing("contact_known_day")}
             WHERE g.is_signal AND g.contact_id IS NOT NULL
         ), acted AS (
             SELECT DISTINCT s.account_id, s.as_of, c.contact_id

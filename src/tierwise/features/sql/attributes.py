@@ -10,6 +10,8 @@ from tierwise.features.catalogue import fit_feature, set_feature
 from tierwise.features.sql.spine import Step, known
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from tierwise.config import Attribute, Plan
 
 
@@ -75,6 +77,26 @@ def tracked(plan: Plan) -> list[Step]:
     return [_tracked(a, f"a.{quoted(a.attribute)}") for a in plan.features.fit if a.clock == "tracked"]
 
 
+def disputed_step(attribute: str) -> str:
+    """The step that holds the rows in which an attribute's value is disputed."""
+    return quoted(f"disputed_{attribute}")
+
+
+def disputed(attribute: str) -> Step:
+    """The rows in which a person had marked the account's value of an attribute wrong, and no change has come since."""
+    return disputed_step(attribute), Query(
+        f"""
+        SELECT DISTINCT s.account_id, s.as_of FROM spine s
+        JOIN disputes d ON d.table_name = 'accounts' AND d.fact_id = s.account_id AND d.field = $field
+             AND {known("d.disputed_at")}
+        WHERE NOT EXISTS (
+            SELECT 1 FROM account_history h WHERE h.account_id = s.account_id AND h.field = $field
+            AND h.changed_at > d.disputed_at AND {known("h.changed_at")})
+        """,
+        {"field": attribute},
+    )
+
+
 def owner() -> Step:
     """The owner on as_of: from its history, else today's."""
     return "owner", Query(
@@ -104,11 +126,15 @@ def contact_roles() -> Step:
     )
 
 
-def columns(plan: Plan) -> tuple[dict[str, str], dict[str, object]]:
-    """Each fit-side feature's expression in the final select (a: accounts; at_<name>: tracked), and parameters."""
+def columns(plan: Plan, disputed: Collection[str] = ()) -> tuple[dict[str, str], dict[str, object]]:
+    """Each fit-side feature's expression in the final select (a: accounts; at_<name>: tracked), and parameters.
+
+    disputed : attributes of which some account's value is disputed: missing there.
+    """
     found: dict[str, str] = {}
     params: dict[str, object] = {}
     for n, a in enumerate(plan.features.fit):
+        before = set(found)
         if a.kind == "set":
             for m, value in enumerate(a.values):
                 params[f"set_{n}_{m}"] = value
@@ -118,4 +144,7 @@ def columns(plan: Plan) -> tuple[dict[str, str], dict[str, object]]:
         else:
             cast = "TRY_CAST(a.{} AS DOUBLE)" if a.kind == "number" else "CAST(a.{} AS VARCHAR)"
             found[fit_feature(a)] = cast.format(quoted(a.attribute))
+        if a.attribute in disputed:
+            wrong = f"{disputed_step(a.attribute)}.account_id IS NOT NULL"
+            found |= {f: f"CASE WHEN {wrong} THEN NULL ELSE {found[f]} END" for f in found.keys() - before}
     return found, params

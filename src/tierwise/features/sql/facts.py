@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tierwise.data import Query
-from tierwise.features.sql.spine import Step, known
+from tierwise.features.sql.spine import Step, known, undisputed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ def negative_triggers(kinds: Mapping[str, int]) -> Step:
         f"""
         WITH k AS (SELECT unnest($kinds) AS kind, unnest($days) AS days)
         SELECT s.account_id, s.as_of, min(t.kind) AS kind
-        FROM spine s JOIN touch t ON t.account_id = s.account_id AND {known("t.known_at")}
+        FROM spine s JOIN touch t ON t.account_id = s.account_id AND {known("t.known_at")} AND {undisputed()}
         JOIN k ON k.kind = t.kind AND t.occurred_at >= s.as_of - to_days(k.days)
         GROUP BY s.account_id, s.as_of
         """,

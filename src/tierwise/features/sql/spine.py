@@ -22,6 +22,11 @@ def known(instant: str, as_of: str = "s.as_of") -> str:
     return f"{instant} < {as_of}"
 
 
+def undisputed(fact: str = "t", as_of: str = "s.as_of") -> str:
+    """Whether no person had marked a fact wrong before as_of: from then on it is not read, and up to then it is."""
+    return f"({fact}.disputed_at IS NULL OR NOT {known(f'{fact}.disputed_at', as_of)})"
+
+
 def _account_start() -> Step:
     """When each account was first known: its created_at, else its first known fact."""
     return "account_start", Query("""
@@ -104,7 +109,7 @@ def _rules(cohort: Cohort, params: dict[str, object]) -> dict[str, str]:
         rules["inactive"] = "NOT coalesce(r.last_occurred >= s.as_of - to_days($active), FALSE)"
     if cohort.ended_by:
         params["ended_by"] = list(cohort.ended_by)
-        rules["ended"] = "coalesce(e.ended_at < s.as_of, FALSE)"
+        rules["ended"] = "e.account_id IS NOT NULL"
     if cohort.open_opportunity == "exclude":
         rules["in_pipeline"] = "coalesce(o.n_open, 0) > 0"
     if cohort.customers == "exclude":
@@ -119,8 +124,10 @@ def status(cohort: Cohort) -> Step:
     params: dict[str, object] = {}
     cases = " ".join(f"WHEN {test} THEN '{name}'" for name, test in _rules(cohort, params).items())
     ended_join = (
-        """LEFT JOIN (SELECT account_id, min(known_at) AS ended_at FROM touch
-                      WHERE list_contains($ended_by, kind) GROUP BY account_id) e ON e.account_id = s.account_id"""
+        f"""LEFT JOIN (SELECT DISTINCT s.account_id, s.as_of FROM spine s
+                       JOIN touch t ON t.account_id = s.account_id AND list_contains($ended_by, t.kind)
+                            AND {known("t.known_at")} AND {undisputed()}
+            ) e ON e.account_id = s.account_id AND e.as_of = s.as_of"""
         if cohort.ended_by
         else ""
     )

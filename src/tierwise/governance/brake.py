@@ -1,0 +1,134 @@
+"""The brake: how much a run would move, and whether a person must release it first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from tierwise.config import TIERS
+from tierwise.governance.plain import plain
+
+NOBODY = "-"
+"""The owner of accounts that have none."""
+GONE = "gone from the tables"
+"""The cause of leaving a tier without being scored any more."""
+
+
+@dataclass(frozen=True)
+class Braking:
+    """What a run would move, against what stands, and the limits that this goes beyond.
+
+    moves : a row an account that leaves a tier or comes from one tier to another: account_id, previous_tier, tier (null
+        where it is gone from the tables), cause, owner.
+    tiers : a row a tier: tier, size (of what stands), into, out (accounts), held (whether one of both is beyond).
+    share, least : the limits, as Settings.brake has them.
+    """
+
+    moves: pd.DataFrame
+    tiers: pd.DataFrame
+    share: float
+    least: int
+
+    @property
+    def held(self) -> bool:
+        """Whether the run must wait for a release."""
+        return bool(self.tiers["held"].any())
+
+    @property
+    def beyond(self) -> tuple[str, ...]:
+        """Each tier that is beyond the limits, in words."""
+        return tuple(
+            f"{row['tier']} held {row['size']:,} accounts: {row['out']:,} would leave it, {row['into']:,} come from "
+            "other tiers"
+            for row in self.tiers[self.tiers["held"]].to_dict("records")
+        )
+
+    @property
+    def demoted_by_model(self) -> int:
+        """Accounts that only a new model takes to a lower tier."""
+        return int(sum(_lower(r["previous_tier"], r["tier"]) and r["cause"] == "model" for r in self._rows()))
+
+    def counts(self, by: str) -> pd.DataFrame:
+        """Moves by `cause` or `owner`, most first: the name, up, down, out (of the tiers), n."""
+        rows = [{by: r[by], _way(r["previous_tier"], r["tier"]): 1} for r in self._rows()]
+        found = pd.DataFrame(rows, columns=[by, "up", "down", "out"]).fillna(0)
+        found = found.astype({"up": "int64", "down": "int64", "out": "int64"}).groupby(by, as_index=False).sum()
+        found["n"] = found[["up", "down", "out"]].sum(axis=1)
+        return found.sort_values(["n", by], ascending=[False, True], ignore_index=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is kept of it: limits, tiers, and counts by owner and cause."""
+        said = {
+            "share": self.share,
+            "least": self.least,
+            "tiers": self.tiers,
+            "demoted_by_model": self.demoted_by_model,
+        }
+        return dict(plain(said | {"by_owner": self.counts("owner"), "by_cause": self.counts("cause")}))
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [{str(k): v for k, v in row.items()} for row in self.moves.to_dict("records")]
+
+
+def brake(
+    standing: pd.DataFrame, decided: pd.DataFrame, causes: Mapping[str, str], share: float, least: int
+) -> Braking:
+    """How much a run would move against what stands, and whether that is too much; pure.
+
+    A tier is beyond the limits if, in or out of it, at least `least` accounts and more than `share` of its size move.
+    Accounts that enter the cohort (from a status, or from nothing) do not count; those that leave it do, and so do
+    those that the tables have lost. Where nothing stands, nothing is beyond.
+
+    Parameters
+    ----------
+    standing : account_id, tier of the accounts of the run before (of a revision, of the run that it revises).
+    decided : account_id, tier, and owner_id where known, of every account of the run.
+    causes : account_id -> the cause of its movement.
+    """
+    was = standing.set_index("account_id")["tier"].astype(object)
+    was = was[was.isin(TIERS)]
+    now = decided.set_index("account_id")["tier"].astype(object).reindex(was.index)
+    owners = _owners(decided).reindex(was.index)
+    moved = (now.isna() | (now != was)).to_numpy()
+    moves = pd.DataFrame(
+        {
+            "account_id": was.index[moved].astype(str),
+            "previous_tier": was[moved].to_numpy(),
+            "tier": now[moved].where(now[moved].notna(), None).to_numpy(),
+            "cause": [_cause(a, t, causes) for a, t in zip(was.index[moved], now[moved], strict=True)],
+            "owner": owners[moved].where(owners[moved].notna(), NOBODY).astype(str).to_numpy(),
+        }
+    ).sort_values("account_id", ignore_index=True)
+    return Braking(moves, _by_tier(was, moves, share, least), share, least)
+
+
+def _by_tier(was: pd.Series, moves: pd.DataFrame, share: float, least: int) -> pd.DataFrame:
+    rows = []
+    for tier in TIERS:
+        size = int((was == tier).sum())
+        into, out = (int((moves[end] == tier).sum()) for end in ("tier", "previous_tier"))
+        held = any(n >= least and n > share * size for n in (into, out))
+        rows.append({"tier": tier, "size": size, "into": into, "out": out, "held": held})
+    return pd.DataFrame(rows)
+
+
+def _owners(decided: pd.DataFrame) -> pd.Series:
+    ids = decided["account_id"]
+    owners = decided["owner_id"] if "owner_id" in decided else pd.Series(None, index=decided.index, dtype=object)
+    owners = owners.astype(object).where(owners.notna() & (owners != ""), None)
+    return pd.Series(owners.to_numpy(), index=ids, dtype=object)
+
+
+def _cause(account: Any, tier: Any, causes: Mapping[str, str]) -> str:
+    return GONE if pd.isna(tier) else causes.get(str(account)) or "data"
+
+
+def _lower(was: str, now: Any) -> bool:
+    return now in TIERS and TIERS.index(now) > TIERS.index(was)
+
+
+def _way(was: str, now: Any) -> str:
+    return "out" if now not in TIERS else "down" if _lower(was, now) else "up"

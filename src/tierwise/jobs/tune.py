@@ -1,0 +1,166 @@
+"""The tuning job: a policy proposed for stated aims and judged on newer dates; nothing changes unless asked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tierwise.clock import Every, instant, naive
+from tierwise.config import PlanFiles, Policy, Workspace
+from tierwise.config.proposal import policy_diff, proposed_text, spoken_changes
+from tierwise.errors import UsageError
+from tierwise.jobs.intake import in_words, taken_in
+from tierwise.jobs.past import ScoredPast, score_past
+from tierwise.jobs.replay import PATIENCE_SECONDS, policy_at, recipe_of, span_of
+from tierwise.learning import HINDSIGHT
+from tierwise.learning.out_of_time import MONTHS
+from tierwise.learning.progress import Say, silent
+from tierwise.plain import json_file, plain
+from tierwise.publishing import plan_lock, publish_replay, replace_text
+from tierwise.report import TunePage, tune_page
+from tierwise.tiers import Aims, Tuned
+from tierwise.tiers import tune as search
+
+TRIALS = 100
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """A proposed policy: what it is worth, its text and diff, and where they lie. applied: policy.yaml now says it."""
+
+    plan: str
+    tuned: Tuned
+    past: ScoredPast
+    diff: str
+    folder: Path
+    applied: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON values, but the text."""
+        return {**tune_values(self.plan, self.tuned, self.past), "diff": self.diff, "applied": self.applied}
+
+
+def tune(
+    workspace: Workspace,
+    plan: str | None = None,
+    *,
+    top: str,
+    tier_1: str | None = None,
+    precision: str | None = None,
+    ping_pong: str = "2%",
+    trials: int = TRIALS,
+    since: str | datetime | None = None,
+    until: str | datetime | None = None,
+    every: Every | None = None,
+    judge_from: str | datetime | None = None,
+    policy: Path | None = None,
+    refit_months: int = MONTHS,
+    apply: bool = False,
+    now: datetime | None = None,
+    say: Say = silent,
+) -> TuneResult:
+    """Search a policy's thresholds, hysteresis and dwell over past dates, and put page, policy and diff in
+    `published/<plan>/replays/`.
+
+    top, tier_1: most accounts in tier_1 and tier_2 together, and in tier_1: a share (`20%`) or a number of accounts on
+    the newest date. precision: the least of tier_1. ping_pong: the most a month. judge_from: from which date on both
+    policies are judged, by default the newest quarter of the dates with closed horizons. apply: whether policy.yaml is
+    changed to say it; what else it says, comments too, stays.
+
+    Raises
+    ------
+    UsageError : no model is live, too few dates, or an aim that makes no sense. ConfigError : a policy file has faults.
+    NoUsableModel : no date can be scored.
+    """
+    files = workspace.plan(plan)
+    path = files.folder / "policy.yaml" if policy is None else policy
+    present, text = policy_at(path, files.plan) if path.is_file() or policy is not None else (files.policy, "")
+    recipe = recipe_of(workspace, files)
+    asked = [None if at is None else instant(at) for at in (since, until)]
+    with taken_in(workspace, say, now, files=files) as intake:
+        begin, end = span_of(workspace, files, intake, *asked)
+        past = score_past(
+            intake, files, recipe, (present,), begin, end,
+            every=every, months=refit_months, threads=workspace.settings.threads, say=say,
+        )  # fmt: skip
+    aims = _aims(past, present, top, tier_1, precision, ping_pong)
+    tuned = search(
+        past.under(present), present, aims,
+        horizon_days=files.plan.outcome.horizon_days, trials=trials, seed=files.plan.model.seed,
+        judge_from=None if judge_from is None else instant(judge_from), say=say,
+    )  # fmt: skip
+    changed = proposed_text(text, present, tuned.proposed)
+    diff = policy_diff(text, changed, f"models/{files.folder.name}/policy.yaml")
+    folder = _published(workspace, files, tuned, past, changed, diff)
+    if apply and diff:
+        replace_text(path, changed)
+    return TuneResult(files.plan.plan, tuned, past, diff, folder, apply and bool(diff))
+
+
+def _aims(
+    past: ScoredPast, policy: Policy, top: str, tier_1: str | None, precision: str | None, ping_pong: str
+) -> Aims:
+    newest = past.under(policy)[-1].accounts
+    accounts = int((newest["status"] == "eligible").sum())
+    return Aims(
+        top_share=_share("--top", top, accounts),
+        tier_1_share=None if tier_1 is None else _share("--tier-1", tier_1, accounts),
+        precision=None if precision is None else _share("--precision", precision, None),
+        ping_pong=_share("--ping-pong", ping_pong, None),
+    )
+
+
+def _share(name: str, said: str, accounts: int | None) -> float:
+    """`20%` as 0.2; and, where accounts are counted, a number of them as their share."""
+    percent = said.strip().endswith("%")
+    try:
+        value = float(said.strip().removesuffix("%"))
+    except ValueError:
+        value = math.nan
+    if percent and 0 < value <= 100:
+        return value / 100
+    if not percent and accounts and 0 < value <= accounts and value.is_integer():
+        return value / accounts
+    do = "Give a share, as 20%" + (f", or a number of accounts up to {accounts:,}" if accounts else "")
+    raise UsageError(f"{name} {said} was asked for", do=do)
+
+
+def tune_values(name: str, tuned: Tuned, past: ScoredPast) -> dict[str, Any]:
+    """What a tuning came to, as JSON values."""
+    return {
+        "plan": name,
+        "aims": tuned.aims,
+        "present": tuned.present.version(),
+        "proposed": tuned.proposed.version(),
+        "changes": spoken_changes(tuned.present, tuned.proposed),
+        "first": naive(past.dates[0].as_of).date(),
+        "last": naive(past.dates[-1].as_of).date(),
+        "tuned_on": tuned.tuned_on,
+        "judged_on": tuned.judged_on,
+        "judged_from": naive(tuned.judged_from).date(),
+        "scored_by": HINDSIGHT,
+        "before": tuned.before.to_dict(),
+        "after": tuned.after.to_dict(),
+        "before_tuning": tuned.trials[0].worth.to_dict(),
+        "after_tuning": tuned.best.worth.to_dict(),
+        "front": list(tuned.front),
+        "trials": [{"policy_version": t.policy.version(), **t.worth.to_dict()} for t in tuned.trials],
+    }
+
+
+def _published(workspace: Workspace, files: PlanFiles, tuned: Tuned, past: ScoredPast, text: str, diff: str) -> Path:
+    name = files.plan.plan
+    values = plain(tune_values(name, tuned, past))
+    page = TunePage(values, diff, in_words(files), files.plan.outcome.horizon_days, files.plan.labels)
+    contents = {
+        "tune.html": tune_page(page).encode(),
+        "tune.json": json_file(values),
+        "policy.yaml": text.encode(),
+        "policy.diff": diff.encode(),
+    }
+    folder = f"tuned_{naive(past.dates[-1].as_of).date()}_{tuned.proposed.version()}"
+    with plan_lock(workspace.published, name, PATIENCE_SECONDS):
+        return publish_replay(workspace.published, name, folder, contents)

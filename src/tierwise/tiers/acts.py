@@ -1,0 +1,111 @@
+"""People's overrides in force, and how many accounts owners can work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tierwise.config.policy import OwnerCapacity, Policy
+from tierwise.errors import UsageError
+from tierwise.tiers.bands import LEVELS, NONE, Floats, Instants, Ints, Words
+from tierwise.tiers.inputs import aligned, codes, columns, instants, text
+from tierwise.tiers.segments import numbers
+
+OVERRIDE_COLUMNS = ("account_id", "tier", "reason", "author", "made_at", "expires_at")
+OWNER_COLUMNS = ("owner_id", "territory", "team", "capacity_tier_1", "capacity_tier_2")
+_MAY = {tier: LEVELS[tier] for tier in ("tier_1", "tier_2", "tier_3", "recycle")}
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """The override in force of each account; level NONE where there is none."""
+
+    level: Ints
+    until: Instants
+    reason: Words
+    author: Words
+
+
+def read_overrides(acts: pd.DataFrame | None, account_id: Words, as_of: np.datetime64) -> Overrides:
+    """The newest override of each account that was made before the as_of and has not expired by it.
+
+    Raises
+    ------
+    UsageError : a column is missing, or a tier that nobody can set.
+    """
+    n = len(account_id)
+    if acts is None or not len(acts):
+        blank: Words = np.full(n, "", dtype=object)
+        return Overrides(np.full(n, NONE), np.full(n, np.datetime64("NaT", "us")), blank, blank)
+    columns(acts, OVERRIDE_COLUMNS, "overrides")
+    made, expires = instants(acts["made_at"]), instants(acts["expires_at"])
+    live = acts.assign(made_at=made)[(made < as_of) & (expires > as_of)]
+    newest = live.sort_values("made_at", kind="stable").drop_duplicates("account_id", keep="last")
+    frame = aligned(newest, account_id)
+    level = codes(frame["tier"], _MAY, NONE, "tier of an override")
+    return Overrides(level, instants(frame["expires_at"]), text(frame["reason"]), text(frame["author"]))
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """Who shares a capacity: each account's owner, territory or team, and what that can work in a tier."""
+
+    group: Ints
+    """-1 where there is none: room for all."""
+    names: Words
+    """By group."""
+    capacity: dict[str, Floats]
+    """By tier, of each group; infinite where none is said."""
+
+
+def read_owners(owners: pd.DataFrame | None, owner_id: Words, as_of: np.datetime64, policy: Policy) -> Rooms | None:
+    """The owners' capacities, as the policy reads them; None where it does not.
+
+    An owner is active from `active_from` to `active_to` (where known); those that are not have no capacity, and add
+    none to their territory or team.
+
+    Raises
+    ------
+    UsageError : the policy reads owners' capacity, and no owners or not all their columns were given.
+    """
+    rule = policy.owner_capacity
+    if rule is None:
+        return None
+    if owners is None:
+        raise UsageError("the policy reads owner_capacity", found="no owners were given", do="Give the table owners")
+    table = owners
+    columns(table, OWNER_COLUMNS, "owners")
+    by = {"owner": "owner_id"}.get(rule.by, rule.by)
+    group, names = pd.factorize(text(table[by]))
+    group = np.where(text(table[by]) == "", -1, group)
+    active = _active(table, as_of)
+    capacity = {tier: _added(table, group, len(names), active, tier, rule) for tier in ("tier_1", "tier_2")}
+    place = pd.Index(text(table["owner_id"]), dtype=object).get_indexer(pd.Index(owner_id, dtype=object))
+    mine = np.where(place < 0, -1, np.append(group, -1)[place]).astype(np.int64)
+    return Rooms(mine, np.asarray(names, dtype=object), capacity)
+
+
+def _active(table: pd.DataFrame, as_of: np.datetime64) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    active = np.ones(len(table), dtype=bool)
+    if "active_from" in table.columns:
+        active &= ~(instants(table["active_from"]) > as_of)
+    if "active_to" in table.columns:
+        active &= ~(instants(table["active_to"]) <= as_of)
+    return active
+
+
+def _added(
+    table: pd.DataFrame,
+    group: Ints,
+    groups: int,
+    active: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    tier: str,
+    rule: OwnerCapacity,
+) -> Floats:
+    own, otherwise = numbers(table[f"capacity_{tier}"]), rule.of(tier)
+    own = np.where(np.isnan(own), np.inf if otherwise is None else float(otherwise), own)
+    inside = group >= 0
+    counted = np.where(active, own, 0.0)[inside]
+    return np.bincount(group[inside], weights=counted, minlength=groups).astype(np.float64)

@@ -1,0 +1,120 @@
+"""What a policy is tuned for, and how far a replay of one is from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tierwise.config.policy import TIERS
+from tierwise.errors import UsageError
+from tierwise.tiers.tally import Figures
+
+ORDERLY = 1.25
+"""A tier should convert so many times as often as the next one."""
+_PENALTY = 3.0
+"""What missing an aim by all of it costs, in shares of the outcomes held."""
+_OF_THEM = 0.25
+"""What an outcome in tier_1 counts besides its place in the top two tiers."""
+
+
+@dataclass(frozen=True)
+class Aims:
+    """What the top tiers may hold, and what they must be worth; shares are in (0, 1].
+
+    top_share: most of the accounts in tiers that tier_1 and tier_2 hold together. tier_1_share: most that tier_1 holds;
+    by default a third of top_share. precision: the least share of tier_1 that has the outcome; None: whatever it is.
+    ping_pong: most of the accounts that come back to a tier in a month.
+    """
+
+    top_share: float
+    tier_1_share: float | None = None
+    precision: float | None = None
+    ping_pong: float = 0.02
+
+    def __post_init__(self) -> None:
+        for name, low in (("top_share", 0.0), ("tier_1_share", 0.0), ("precision", 0.0), ("ping_pong", 0.0)):
+            value = getattr(self, name)
+            if value is not None and not low < value <= 1:
+                raise UsageError(f"a {name} of {value:g} was asked for", do="Give a share above 0, and at most 1")
+        if self.first_share > self.top_share:
+            raise UsageError(
+                f"tier_1 was to hold {self.first_share:.0%} of the accounts",
+                found=f"tier_1 and tier_2 together hold {self.top_share:.0%} at most",
+                do="Give tier_1 a smaller share than both",
+            )
+
+    @property
+    def first_share(self) -> float:
+        """Most that tier_1 holds."""
+        return self.top_share / 3 if self.tier_1_share is None else self.tier_1_share
+
+
+@dataclass(frozen=True)
+class Worth:
+    """A replay as it is judged: NaN where nothing could be counted.
+
+    held: share of the outcomes that tier_1 and tier_2 hold; first: that tier_1 holds. top_share, tier_1_share: of the
+    accounts in tiers. precision: of each tier. ping_pong, moved: shares of accounts a month. value: what is made large.
+    """
+
+    held: float
+    first: float
+    top_share: float
+    tier_1_share: float
+    precision: Mapping[str, float]
+    ping_pong: float
+    moved: float
+    value: float
+
+    @property
+    def lasting(self) -> float:
+        """The share of accounts that do not move in a month."""
+        return 1 - self.moved
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        names = ("held", "first", "top_share", "tier_1_share", "ping_pong", "moved", "value")
+        return {**{name: getattr(self, name) for name in names}, "precision": dict(self.precision)}
+
+
+def worth(figures: Figures, aims: Aims) -> Worth:
+    """Judge a replay by its aims.
+
+    The value is the share of outcomes that the top two tiers hold, with a quarter more for those in tier_1, less what
+    each aim is missed by, as a share of the aim, times 3.
+    """
+    lines = figures.overall.set_index("tier")
+    sizes, held, precision = lines["size"], lines["pipeline"].fillna(0.0), lines["precision"]
+    total, top = float(sizes.sum()), ["tier_1", "tier_2"]
+    shares = {tier: float(sizes[tier]) / total if total else 0.0 for tier in top}
+    stable = figures.stable.iloc[0]
+    rates = {tier: float(precision[tier]) for tier in TIERS}
+    missed = [
+        sum(shares.values()) / aims.top_share - 1,
+        shares["tier_1"] / aims.first_share - 1,
+        float(stable["ping_pong"]) / aims.ping_pong - 1,
+        0.0 if aims.precision is None else 1 - _known(rates["tier_1"]) / aims.precision,
+    ]
+    for above, below in (("tier_1", "tier_2"), ("tier_2", "tier_3")):
+        least = ORDERLY * _known(rates[below])
+        missed.append(1 - _known(rates[above]) / least if least else 0.0)
+    both = float(held[top].sum())
+    value = both + _OF_THEM * float(held["tier_1"]) - _PENALTY * float(np.maximum(np.nan_to_num(missed), 0).sum())
+    return Worth(
+        held=both,
+        first=float(held["tier_1"]),
+        top_share=sum(shares.values()),
+        tier_1_share=shares["tier_1"],
+        precision=rates,
+        ping_pong=float(stable["ping_pong"]),
+        moved=float(stable["moved_share"]),
+        value=value,
+    )
+
+
+def _known(rate: float) -> float:
+    """A rate; 0 where nothing stands to be counted."""
+    return 0.0 if np.isnan(rate) else rate

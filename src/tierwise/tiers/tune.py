@@ -1,0 +1,231 @@
+"""Thresholds, hysteresis and dwell found by replaying a policy over past dates, for stated aims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from tierwise.config.plan import Setting
+from tierwise.config.policy import TIERS, Bands, FitCuts, Policy, SignalCuts, TierRow, TimeInTier
+from tierwise.errors import UsageError
+from tierwise.learning.progress import Say, silent
+from tierwise.learning.tuning import Span, seek
+from tierwise.tiers.aims import Aims, Worth, worth
+from tierwise.tiers.bands import LEVELS
+from tierwise.tiers.inputs import Facts, read_accounts
+from tierwise.tiers.replay import Past, replay
+from tierwise.tiers.segments import cuts_of
+from tierwise.tiers.steps import pass_gates
+
+LEAST_DATES = 4
+"""So many dates with closed horizons must be left to tune on, and so many to judge."""
+TOP, STEP = 99.5, 0.5
+"""The highest signal cut, and how finely cuts are told."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One policy that was tried, and what it was worth on the dates tuned on."""
+
+    policy: Policy
+    worth: Worth
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A proposed policy beside the one there is.
+
+    trials: all that were tried, the present one first. before, after: what the two are worth on the newest dates, which
+    tuned nothing, `judged_from` on. tuned_on, judged_on: how many dates.
+    """
+
+    aims: Aims
+    present: Policy
+    proposed: Policy
+    trials: tuple[Trial, ...]
+    before: Worth
+    after: Worth
+    tuned_on: int
+    judged_on: int
+    judged_from: datetime
+
+    @property
+    def best(self) -> Trial:
+        """The trial that is proposed."""
+        return max(self.trials, key=lambda t: t.worth.value)
+
+    @cached_property
+    def front(self) -> tuple[int, ...]:
+        """The trials that no other one beats in outcomes held, in ping-pong and in accounts that stay put, at once."""
+        points = np.array(
+            [(t.worth.held, -t.worth.ping_pong, t.worth.lasting, -t.worth.top_share) for t in self.trials]
+        )
+        within = [t.worth.top_share <= self.aims.top_share * 1.02 for t in self.trials]
+        beaten = [bool(((points >= p).all(1) & (points > p).any(1) & within).any()) for p in points]
+        return tuple(i for i, (out, fits) in enumerate(zip(beaten, within, strict=True)) if fits and not out)
+
+
+def tune(
+    dates: Sequence[Past],
+    policy: Policy,
+    aims: Aims,
+    *,
+    horizon_days: int,
+    trials: int,
+    seed: int,
+    judge_from: datetime | None = None,
+    say: Say = silent,
+) -> Tuned:
+    """Search the cuts above the minimum fit, the stay margin, the minimum stay and the promotion window.
+
+    The dates from `judge_from` on, by default the newest quarter of those with closed horizons, tune nothing and judge
+    both policies; the search sees only dates whose horizon had closed before them. The minimum fit, the rows of tiers
+    other than tier_2 and all other rules are people's, and stay. A trial proposes how large tier_1 and tier_2 are
+    before time-in-tier, and the cuts are set so; TPE proposes (Bergstra et al. 2011), by `learning.tuning.seek`.
+
+    Raises
+    ------
+    UsageError : too few dates.
+    """
+    closed = [i for i, date in enumerate(dates) if not np.isnan(date.outcome).all()]
+    newest = closed[-max(len(closed) // 4, 1) :]
+    if judge_from is not None:
+        newest = [i for i in closed if dates[i].as_of >= judge_from]
+    if not newest:
+        raise UsageError(
+            "a policy was to be judged" + (f" on dates from {judge_from.date()} on" if judge_from else ""),
+            found="none of the dates there has a closed horizon" if closed else "no date has a closed horizon",
+            do="Give an earlier --judge-from, or load newer outcomes",
+        )
+    begin, judged_from = newest[0], dates[newest[0]].as_of
+    seen = [i for i in closed if dates[i].as_of + timedelta(days=horizon_days) <= judged_from]
+    if len(seen) < LEAST_DATES:
+        raise UsageError(
+            "a policy was to be tuned",
+            found=f"{len(seen)} dates with closed horizons lie a horizon before judging begins on {judged_from.date()}",
+            do=f"Give {LEAST_DATES} or more: an earlier --since, or a finer --every",
+        )
+    search = _Search(dates[: seen[-1] + 1], policy, aims, trials, say)
+    seek(search.space, search.worth, trials=trials, seed=seed)
+    best = max(search.trials, key=lambda t: t.worth.value)
+    say(f"judging on {len(dates) - begin} newer dates")
+    before, after = (_judged(dates, begin, p, aims) for p in (policy, best.policy))
+    return Tuned(aims, policy, best.policy, tuple(search.trials), before, after, len(seen), len(newest), judged_from)
+
+
+def _judged(dates: Sequence[Past], begin: int, policy: Policy, aims: Aims) -> Worth:
+    state = replay(dates[:begin], policy).state
+    return worth(replay(dates[begin:], policy, state).figures, aims)
+
+
+class _Search:
+    def __init__(self, dates: Sequence[Past], policy: Policy, aims: Aims, trials: int, say: Say) -> None:
+        self.dates, self.policy, self.aims, self.count, self.say = dates, policy, aims, trials, say
+        self.shapes = shapes(policy)
+        pooled = _pooled(dates)
+        self.facts = [read_accounts(pooled, policy.model_copy(update={"rows": rows})) for rows in self.shapes]
+        self.trials = [Trial(policy, worth(replay(dates, policy).figures, aims))]
+        self.space = {
+            "shape": Span(0, len(self.shapes) - 1),
+            "fit_high": Span(min(policy.bands.fit.moderate + 2, 98.0), 98.0, STEP),
+            "early": Span(0.05, 0.95),
+            "moderate": Span(0.2, 1.0),
+            "top": Span(0.6, 1.0),
+            "first": Span(0.3, 1.0),
+            "stay_margin": Span(0.0, 25.0, 1.0),
+            "minimum_stay_days": Span(0, 91, 7),
+            "promotion_window_days": Span(0, 90, 15),
+        }
+
+    def worth(self, settings: Mapping[str, Setting]) -> float:
+        policy = self._policy(settings)
+        made = Trial(policy, worth(replay(self.dates, policy).figures, self.aims))
+        self.trials.append(made)
+        best = max(self.trials, key=lambda t: t.worth.value).worth
+        self.say(
+            f"trial {len(self.trials) - 1} of {self.count}: holds {made.worth.held:.1%}; best {best.held:.1%} of the"
+            f" outcomes with {best.top_share:.1%} of the accounts, ping-pong {best.ping_pong:.2%}"
+        )
+        return made.worth.value
+
+    def _policy(self, settings: Mapping[str, Setting]) -> Policy:
+        """The policy of some settings; its signal cuts are those that make the top tiers as large as they say."""
+        shape = int(settings["shape"])
+        time = TimeInTier(**{name: settings[name] for name in TimeInTier.model_fields})
+        policy = self.policy.model_copy(update={"time_in_tier": time, "rows": self.shapes[shape]})
+        fit = FitCuts(moderate=self.policy.bands.fit.moderate, high=float(settings["fit_high"]))
+        top, first = float(settings["top"]) * self.aims.top_share, float(settings["first"]) * self.aims.first_share
+
+        def share(tier: str, moderate: float, high: float) -> float:
+            bands = Bands(fit=fit, signal=SignalCuts(early=moderate / 2, moderate=moderate, high=high))
+            return self._share(self.facts[shape], policy.model_copy(update={"bands": bands}), tier)
+
+        least = _least_cut(lambda cut: share("tier_2", cut, TOP) <= top, 2 * STEP, TOP - STEP)
+        moderate = _told(least + (1 - float(settings["moderate"])) * (TOP - STEP - least))
+        high = max(
+            _least_cut(lambda cut: share("tier_2", moderate, cut) <= top, moderate + STEP, TOP),
+            _least_cut(lambda cut: share("tier_1", moderate, cut) <= first, moderate + STEP, TOP),
+        )
+        early = min(max(_told(float(settings["early"]) * moderate), STEP), moderate - STEP)
+        signal = SignalCuts(early=early, moderate=moderate, high=high)
+        return policy.model_copy(update={"bands": Bands(fit=fit, signal=signal)})
+
+    @staticmethod
+    def _share(facts: Facts, policy: Policy, tier: str) -> float:
+        """The share of accounts that stand in a tier or above it by the rows alone."""
+        level = pass_gates(replace(facts, cuts=cuts_of(policy, facts.segment, facts.vertical)), policy).level
+        return float((level >= LEVELS[tier]).sum() / max(int((level >= LEVELS["suppress"]).sum()), 1))
+
+
+def _told(cut: float) -> float:
+    return round(cut / STEP) * STEP
+
+
+def _least_cut(fits: Callable[[float], bool], low: float, high: float) -> float:
+    """The least cut in steps from low to high that fits, where higher ones do too; high where none does."""
+    below, above = round(low / STEP), round(high / STEP)
+    while below < above:
+        middle = (below + above) // 2
+        below, above = (below, middle) if fits(middle * STEP) else (middle + 1, above)
+    return below * STEP
+
+
+def shapes(policy: Policy) -> tuple[tuple[TierRow, ...], ...]:
+    """The rows as they are, and as they might be in tier_2; those of other tiers are as they are in each.
+
+    Rows of tier_2 that ask for no signal, as where a buying group is reached in part, may ask for an early one, or go;
+    and a row may be added for accounts of the least fit and a high signal, which a fit cut alone keeps out.
+    """
+    rows, floor = policy.rows, policy.minimum_fit
+    silent = [r for r in rows if r.tier == "tier_2" and r.signal == "none"]
+    early = tuple(r.model_copy(update={"signal": "early"}) if r in silent else r for r in rows)
+    bare = tuple(r for r in rows if r not in silent)
+    name = "growth_high_signal"
+    wide = TierRow(row=name, tier="tier_2", fit=floor, signal="high")
+    found = [rows, early, bare] if silent else [rows]
+    if not any(r.row == name or _names_as_much(r, wide) for r in rows):
+        found += [_with_row(shape, wide) for shape in found]
+    return tuple(shape for shape in found if any(r.tier == "tier_2" for r in shape) or shape is rows)
+
+
+def _names_as_much(row: TierRow, other: TierRow) -> bool:
+    """Whether a row names all accounts that another one of its tier does."""
+    asks = zip(row.asks(), other.asks(), strict=True)
+    return row.tier == other.tier and not row.least and not row.verticals and all(a <= b for a, b in asks)
+
+
+def _with_row(rows: tuple[TierRow, ...], more: TierRow) -> tuple[TierRow, ...]:
+    """The rows with one more, last of its tier."""
+    place = sum(TIERS.index(r.tier) <= TIERS.index(more.tier) for r in rows)
+    return (*rows[:place], more, *rows[place:])
+
+
+def _pooled(dates: Sequence[Past]) -> pd.DataFrame:
+    """The accounts of all dates as one frame, each row an account of its own."""
+    frame = pd.concat([date.accounts for date in dates], ignore_index=True)
+    return frame.assign(account_id=[f"{n:09d}" for n in range(len(frame))])

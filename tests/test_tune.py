@@ -1,0 +1,174 @@
+"""Tuning a policy: what it may change, how it is judged, and the text that says it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from past_dates import random_past
+from tierwise.clock import instant
+from tierwise.config import Policy, parse_policy
+from tierwise.config.policy import TierRow, TimeInTier
+from tierwise.config.proposal import policy_changes, policy_diff, proposed_text, spoken_changes
+from tierwise.errors import UsageError
+from tierwise.tiers import Aims, Past, Tuned, replay, tune
+from tierwise.tiers.aims import worth
+from tierwise.tiers.tune import shapes
+
+HORIZON = 12
+
+
+def dates(seed: int = 1, n: int = 20) -> list[Past]:
+    return [p.ordered() for p in random_past(seed, accounts=300, n=n, open_from=n - 1)]
+
+
+@pytest.fixture(scope="module")
+def tuned() -> Tuned:
+    return tune(dates(), Policy(), Aims(top_share=0.25), horizon_days=HORIZON, trials=12, seed=3)
+
+
+def test_the_proposal_is_the_best_that_was_tried_and_the_present_one_was(tuned: Tuned) -> None:
+    assert len(tuned.trials) == 13
+    assert tuned.trials[0].policy == tuned.present == Policy()
+    assert tuned.best.worth.value == max(t.worth.value for t in tuned.trials)
+    assert tuned.proposed == tuned.best.policy
+    assert tuned.best.worth.value > tuned.trials[0].worth.value
+    assert tuned.best.worth.top_share <= 0.25 * 1.02
+
+
+def test_figures_of_a_trial_are_those_of_a_replay_of_its_policy(tuned: Tuned) -> None:
+    seen = dates()[: tuned.tuned_on]
+    for trial in (tuned.trials[0], tuned.best, tuned.trials[7]):
+        figures = replay(seen, trial.policy).figures
+        assert trial.worth == worth(figures, tuned.aims)
+        lines = figures.overall.set_index("tier")
+        held = lines.loc[["tier_1", "tier_2"], "outcomes"].sum() / lines["outcomes"].sum()
+        assert trial.worth.held == pytest.approx(held)
+        assert trial.worth.top_share == pytest.approx(lines["size"].iloc[:2].sum() / lines["size"].sum())
+
+
+def test_it_is_judged_on_dates_that_lie_a_horizon_after_those_tuned_on(tuned: Tuned) -> None:
+    given = dates()
+    closed = [d for d in given if not np.isnan(d.outcome).all()]
+    assert tuned.judged_on == len(closed) // 4
+    assert tuned.judged_from == closed[-tuned.judged_on].as_of
+    assert given[tuned.tuned_on - 1].as_of + timedelta(days=HORIZON) <= tuned.judged_from
+    begin = len(closed) - tuned.judged_on
+    state = replay(given[:begin], tuned.proposed).state
+    assert tuned.after == worth(replay(given[begin:], tuned.proposed, state).figures, tuned.aims)
+
+
+def test_outcomes_of_the_dates_it_is_judged_on_tune_nothing(tuned: Tuned) -> None:
+    rng = np.random.default_rng(0)
+    given = dates()
+    for i, date in enumerate(given):
+        if date.as_of >= tuned.judged_from and not np.isnan(date.outcome).all():
+            given[i] = Past(date.as_of, date.accounts, rng.permutation(date.outcome), date.amount, date.model_version)
+    again = tune(given, Policy(), Aims(top_share=0.25), horizon_days=HORIZON, trials=12, seed=3)
+    assert again.proposed == tuned.proposed
+    assert [t.worth for t in again.trials] == [t.worth for t in tuned.trials]
+    assert again.after != tuned.after
+
+
+def test_what_people_decide_stays_as_it_is(tuned: Tuned) -> None:
+    for trial in tuned.trials:
+        policy = trial.policy
+        assert policy.bands.fit.moderate == 40
+        left = {"bands", "time_in_tier", "rows"}
+        assert policy.model_dump(exclude=left) == Policy().model_dump(exclude=left)
+        assert [r for r in policy.rows if r.tier != "tier_2"] == [r for r in Policy().rows if r.tier != "tier_2"]
+
+
+def test_the_front_holds_what_no_other_policy_beats(tuned: Tuned) -> None:
+    points = [(t.worth.held, -t.worth.ping_pong, -t.worth.moved, -t.worth.top_share) for t in tuned.trials]
+    within = [i for i, t in enumerate(tuned.trials) if t.worth.top_share <= 0.25 * 1.02]
+    for i in within:
+        beaten = any(
+            all(a >= b for a, b in zip(points[j], points[i], strict=True)) and points[j] != points[i] for j in within
+        )
+        assert (i in tuned.front) == (not beaten)
+    assert tuned.front
+
+
+def test_aims_that_make_no_sense_and_too_few_dates_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"a top_share of 1\.2 was asked for\. Give a share above 0, and at most 1"):
+        Aims(top_share=1.2)
+    with pytest.raises(UsageError, match="tier_1 was to hold 30% of the accounts: tier_1 and tier_2 together hold"):
+        Aims(top_share=0.2, tier_1_share=0.3)
+    with pytest.raises(
+        UsageError, match=r"3 dates with closed horizons lie a horizon before judging begins on .*Give 4"
+    ):
+        tune(dates(n=5), Policy(), Aims(top_share=0.2), horizon_days=HORIZON, trials=10, seed=0)
+
+
+def test_judging_may_begin_on_a_date_of_ones_own() -> None:
+    given = dates()
+    begin = given[12].as_of
+    found = tune(given, Policy(), Aims(top_share=0.3), horizon_days=HORIZON, trials=2, seed=0, judge_from=begin)
+    assert (found.judged_from, found.judged_on, found.tuned_on) == (begin, len(given) - 1 - 12, 12)
+    with pytest.raises(UsageError, match=r"judged on dates from 2030-01-01 on: none of the dates there has a closed"):
+        tune(
+            given, Policy(), Aims(top_share=0.3), horizon_days=HORIZON, trials=2, seed=0,
+            judge_from=instant("2030-01-01"),
+        )  # fmt: skip
+
+
+def test_shapes_change_tier_2_alone_and_each_once() -> None:
+    found = shapes(Policy())
+    assert len(found) == 6
+    assert all(a != b for i, a in enumerate(found) for b in found[:i])
+    assert found[0] == Policy().rows
+    names = [[r.row for r in rows if r.tier == "tier_2"] for rows in found]
+    assert names[2] == ["growth_signal"]
+    assert names[5] == ["growth_signal", "growth_high_signal"]
+    for rows in found:
+        Policy(rows=rows)
+    only = Policy(rows=(TierRow(row="cover", tier="tier_2", fit="high", coverage="partial"),))
+    assert all(any(r.tier == "tier_2" for r in rows) for rows in shapes(only))
+
+
+TEXT = """\
+# Ours.
+policy: v7
+bands:
+  fit: {moderate: 35, high: 60}  # who they are
+  signal: {early: 40, moderate: 60, high: 80}
+rows:
+  - {row: focus, tier: tier_1, fit: high, signal: high, coverage: reached}
+  - {row: growth_signal, tier: tier_2, fit: high, signal: moderate}  # the many
+  - {row: growth_coverage, tier: tier_2, fit: high, coverage: partial}
+  - {row: scaled, tier: tier_3, fit: moderate, signal: early}
+negative_triggers: []
+"""
+
+
+def test_a_proposed_text_reads_as_the_policy_and_keeps_what_people_wrote() -> None:
+    present = parse_policy(TEXT)
+    bands = present.bands.model_copy(update={"signal": present.bands.signal.model_copy(update={"high": 91.5})})
+    for rows in shapes(present):
+        proposed = present.model_copy(
+            update={"bands": bands, "rows": rows, "time_in_tier": TimeInTier(stay_margin=12, minimum_stay_days=35)}
+        )
+        text = proposed_text(TEXT, present, proposed)
+        assert parse_policy(text) == proposed
+        assert "# Ours." in text
+        assert "# who they are" in text
+        assert "# the many" in text
+        assert "moderate: 35" in text
+    assert proposed_text(TEXT, present, present) == TEXT
+    assert policy_changes(present, present) == {}
+    assert policy_diff(TEXT, TEXT, "policy.yaml") == ""
+    empty = proposed_text("", Policy(), Policy(time_in_tier=TimeInTier(minimum_stay_days=7)))
+    assert parse_policy(empty).time_in_tier.minimum_stay_days == 7
+
+
+def test_changes_are_said_in_words() -> None:
+    present = parse_policy(TEXT)
+    proposed = present.model_copy(update={"rows": shapes(present)[-1], "time_in_tier": TimeInTier(stay_margin=2)})
+    assert spoken_changes(present, proposed) == [
+        {"what": "time_in_tier.stay_margin", "was": "5", "now": "2"},
+        {"what": "row growth_coverage", "was": "tier_2: fit high, coverage partial", "now": "none"},
+        {"what": "row growth_high_signal", "was": "none", "now": "tier_2: fit moderate, signal high"},
+    ]
