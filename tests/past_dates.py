@@ -16,6 +16,7 @@ from tierwise.learning import OutOfTime, Refit
 from tierwise.plain import plain
 from tierwise.report import ReplayPage
 from tierwise.tiers import Past, compare, replay
+from tierwise.tiers.spoken import spoken
 
 FIRST = datetime(2025, 1, 6, tzinfo=UTC)
 QUIET: dict[str, Any] = {
@@ -107,4 +108,5 @@ def replay_sample(policy: Policy, against: Policy | None = None, open_from: int 
     replayed = replay(frames, policy)
     compared = None if against is None else compare(replayed, replay(frames, against))
     values = plain(replay_values("new_business", replayed, compared, past))
-    return ReplayPage(values, "open an opportunity", 90, {"signal": "engagement", "movement": "tier change"})
+    said = [spoken(each) for each in (policy, against) if each is not None]
+    return ReplayPage(values, "open an opportunity", 90, {"signal": "engagement", "movement": "tier change"}, *said)

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tierwise.config.policy import Policy
 from tierwise.report import ReviewPage, RunPage
+from tierwise.tiers.spoken import spoken
 
 AS_OF = datetime(2026, 11, 1, tzinfo=UTC)
 LATE = (
@@ -126,6 +128,7 @@ def run_values(n: int = 5000, seed: int = 11) -> RunPage:
             for t, d in (("accounts", 31), ("activities", 30), ("opportunities", 31))
         },
         reasons=_reasons(frame, level, parts),
+        policy=spoken(Policy()),
         evaluation=evaluation(),
         intake=pd.DataFrame(
             [

@@ -199,6 +199,7 @@ def rows_at(made: Matrix, as_of: datetime) -> pd.DataFrame:
     return frame[frame["as_of"] == pd.Timestamp(as_of.replace(tzinfo=None))].reset_index(drop=True)
 
 
+@pytest.mark.long
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2]), st.sampled_from([-TICK, timedelta(0), TICK]))
 def test_a_disputed_activity_is_as_if_it_were_not_there_from_then_on_and_untouched_up_to_then(
@@ -330,6 +331,7 @@ def test_an_override_holds_through_runs_and_ends_on_its_day(workspace: Workspace
             assert moved.loc[one, "cause"] == "override"
 
 
+@pytest.mark.long
 def test_a_dispute_keeps_what_was_and_is_counted_in_the_review(workspace: Workspace) -> None:
     table = pq.read_table(workspace.tables / "activities.parquet").to_pandas()
     recent = table[(table["initiator"] == "buyer") & table["account_id"].notna()].sort_values("occurred_at").iloc[-1]

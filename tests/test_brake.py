@@ -170,6 +170,7 @@ def outreach(workspace: Workspace) -> list[str]:
     return tiers[tiers["tier"].isin(["tier_2", "tier_3"])]["account_id"].tolist()
 
 
+@pytest.mark.long
 def test_a_run_that_empties_a_tier_is_held_released_and_published_once(fresh: Workspace) -> None:
     first = tierwise.score(fresh, as_of="2025-11-01")
     assert first.new, "a first run is never held"

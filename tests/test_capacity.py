@@ -341,6 +341,7 @@ def test_the_card_has_a_row_for_each_capacity_and_none_where_none_is_stated() ->
 # --- the job
 
 
+@pytest.mark.long
 def test_train_reads_the_capacity_of_the_policy_beside_the_plan(tmp_path: Path) -> None:
     write_world(
         simulate(WorldSpec(seed=1, accounts=400, months=24)), tmp_path / "world", datetime(2026, 1, 1, tzinfo=UTC)

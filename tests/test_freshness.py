@@ -292,6 +292,7 @@ def own_parts(folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in (folder / "state" / "attributes").glob("*.parquet")}
 
 
+@pytest.mark.long
 def test_a_late_source_stops_demotions_and_exits_7_until_it_is_complete(made: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(made, tmp_path / "ws"))
     plain = score(expecting(folder, 8), as_of="2026-01-07", dry_run=True)
@@ -333,6 +334,7 @@ def test_a_late_source_stops_demotions_and_exits_7_until_it_is_complete(made: Pa
     assert set(down(revised.movements)["account_id"]) == falling
 
 
+@pytest.mark.long
 def test_the_next_whole_run_demotes_by_the_normal_rules(made: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(made, tmp_path / "ws"))
     held = score(expecting(folder, 2), as_of="2026-01-06")

@@ -345,6 +345,7 @@ def test_the_verb_says_that_a_name_and_reason_were_not_needed(
     assert "Nothing was overruled, so this was not needed and is not kept: Ada: just in case." in said
 
 
+@pytest.mark.long
 def test_a_training_beside_a_live_model_publishes_its_points_and_what_the_gate_says(workspace: Workspace) -> None:
     made = tierwise.train(workspace, as_of="2026-01-01")
     values = (made.page.parent / "training.json").read_text(encoding="utf-8")

@@ -490,6 +490,7 @@ def test_what_the_account_of_a_lead_s_company_opens_is_the_provisional_account_s
     }  # fmt: skip
 
 
+@pytest.mark.long
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_who_is_who_is_never_known_from_the_future(seed: int) -> None:

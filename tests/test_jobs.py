@@ -118,6 +118,7 @@ def test_a_revision_owes_again_what_the_run_it_revises_withdrew_by_mistake(works
     assert sorted(row["action_id"] for row in outbox(workspace)["owed"] if row["account_id"] == account) == mine
 
 
+@pytest.mark.long
 def test_a_changed_plan_is_trained_promoted_scored_and_rolled_back(workspace: Workspace) -> None:
     model = workspace.folder / "models" / PLAN / "model.yaml"
     old = model.read_text()

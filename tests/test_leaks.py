@@ -457,6 +457,7 @@ def test_a_sample_of_accounts_holds_all_that_is_theirs() -> None:
         pd.testing.assert_frame_equal(got.drop(columns="family_id"), wanted.drop(columns="family_id"))
 
 
+@pytest.mark.long
 def test_leads_of_companies_without_an_account_make_no_attribute_a_leak() -> None:
     tables = export(4, 400)
     drafts, blocked = [], []
@@ -530,6 +531,7 @@ def test_at_most_two_per_cent_of_honest_columns_are_blocked(capsys: pytest.Captu
     assert len(blocked) <= 0.02 * attributes
 
 
+@pytest.mark.long
 def test_training_refuses_a_leak_until_the_plan_accepts_it_and_then_every_report_says_so(tmp_path: Path) -> None:
     write_world(simulate(WorldSpec(seed=2, accounts=600, traps=frozenset({"late_filled_attribute"}))), tmp_path, END)
     workspace = tierwise.init(tmp_path / "ws", tmp_path / "tables").workspace
@@ -546,6 +548,8 @@ def test_training_refuses_a_leak_until_the_plan_accepts_it_and_then_every_report
     accepts = "audit: {accept: [{finding: missing_tells_outcome, subject: budget_range, because: %s}]}\n"
     assert accepts[:-2].split("because")[0] in str(refused.value)
     model.write_text(model.read_text() + accepts % "asked at the first call")
+    with (workspace.folder / "tierwise.yaml").open("a") as file:
+        file.write("\nbrake: {share: 1.0, least: 1000}\n")  # two runs half a year apart
     workspace = load_workspace(workspace.folder)
     trained = tierwise.train(workspace, as_of="2025-07-01")
     said = "the plan accepts it: asked at the first call"

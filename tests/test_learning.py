@@ -546,6 +546,7 @@ def digest(kind: str) -> str:
     return hashlib.sha256(b"".join(v for _, v in sorted(made.model.to_files().items()))).hexdigest()
 
 
+@pytest.mark.long
 def test_training_again_elsewhere_gives_the_same_bytes() -> None:
     """Elsewhere is an interpreter that starts from nothing, whose hash seed is another."""
     code = (

@@ -246,6 +246,7 @@ def _remembering(folder: str, place: int) -> None:
     remember(Path(folder), seen(stage={"a": str(place % 3), "b": "1"}), as_of, as_of)
 
 
+@pytest.mark.long
 def test_plans_that_run_at_once_write_one_history(tmp_path: Path) -> None:
     workers = [SPAWN.Process(target=_remembering, args=(str(tmp_path), n)) for n in range(6)]
     for worker in workers:

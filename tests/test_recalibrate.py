@@ -191,6 +191,7 @@ def registry_of(workspace: Workspace) -> Registry:
     return Registry(workspace.registry, workspace.folder / "state" / "models")
 
 
+@pytest.mark.long
 def test_the_job_registers_a_challenger_that_changes_propensities_and_no_tier(workspace: Workspace) -> None:
     live = registry_of(workspace).live(PLAN)
     result = tierwise.recalibrate(workspace, as_of="2026-01-01")
@@ -264,6 +265,7 @@ def test_nothing_is_registered_or_written_while_another_run_holds_the_plan(
     assert card.read_bytes() == before
 
 
+@pytest.mark.long
 def test_a_recalibration_that_cannot_be_judged_yet_is_refused_until_somebody_overrules(workspace: Workspace) -> None:
     registry = registry_of(workspace)
     for as_of in pd.date_range("2025-08-15", "2026-01-01", freq="10D").date.astype(str):

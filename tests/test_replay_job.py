@@ -20,10 +20,10 @@ from tierwise.config.policy import TIERS
 from tierwise.data import Query
 from tierwise.errors import ConfigError, NoUsableModel, UsageError
 from tierwise.features import build_matrix
-from tierwise.jobs import ReplayResult, replay
+from tierwise.jobs import ReplayResult, replay, tune
 from tierwise.jobs.intake import taken_in
 from tierwise.jobs.past import _on
-from tierwise.jobs.replay import read_policy
+from tierwise.jobs.replay import policy_at
 from tierwise.learning.progress import silent
 from tierwise.registry import Registry
 from tierwise.tiers import replay as run_policy
@@ -85,7 +85,7 @@ def test_its_page_says_what_its_values_hold(both: ReplayResult) -> None:
     assert all(f"<th>{line['guardrail'].replace('_', ' ')}</th>" in page for line in said["guardrails"])
     assert "chosen with later history than the dates shown" in page
     assert said["against"]["policy_version"].startswith("loose-")
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 6
 
 
 def test_every_date_is_scored_by_a_model_of_its_past_and_judged_by_what_came(
@@ -156,7 +156,7 @@ def test_accounts_are_read_as_a_scoring_run_reads_them(workspace: Workspace, bot
 def test_the_other_policy_is_replayed_on_the_same_scores_with_its_own_triggers(
     workspace: Workspace, both: ReplayResult
 ) -> None:
-    loose = read_policy(workspace.folder / "loose.yaml")
+    loose = policy_at(workspace.folder / "loose.yaml", workspace.plan().plan)[0]
     assert all(past.accounts["negative_trigger"].isna().all() for past in both.past.under(loose))
     alone = run_policy(both.past.under(loose), loose)
     assert both.compared is not None
@@ -184,13 +184,11 @@ def test_what_cannot_be_replayed_is_refused_in_words(workspace: Workspace, tmp_p
         NoUsableModel, match=r"no date of it can be scored: Training needs \d+ accounts with the outcome"
     ):
         replay(workspace, until="2024-03-01")
-    with pytest.raises(
-        UsageError, match=r"the policy .*none\.yaml was to be replayed: there is no such file\. Name a p"
-    ):
+    with pytest.raises(UsageError, match=r"the policy .*none\.yaml was to be read: there is no such file\. Name a p"):
         replay(workspace, policy=tmp_path / "none.yaml")
     broken = tmp_path / "broken.yaml"
     broken.write_text("policy: broken\nbands:\n  fit: {moderate: 80, high: 60}\n")
-    with pytest.raises(ConfigError, match=r"broken\.yaml:3: bands\.fit: .*moderate must lie below high"):
+    with pytest.raises(ConfigError, match=r"broken\.yaml:3: bands\.fit\.high: moderate \(80\) must lie below h"):
         replay(workspace, against=broken)
     broken.write_bytes(b"policy: \xff\n")
     with pytest.raises(UsageError, match=r"it is not UTF-8 text \(byte 8\)\. Save it as UTF-8"):
@@ -236,7 +234,7 @@ def test_the_verb_prints_tables_within_80_columns_and_ends_as_the_others_do(fold
     [
         (["--every", "year"], 2, "--every year was asked for. Say month, week or day."),
         (["--since", "soon"], 2, "'soon' was given as a date: it is not an ISO date"),
-        (["--policy", "missing.yaml"], 2, "the policy missing.yaml was to be replayed: there is no such file"),
+        (["--policy", "missing.yaml"], 2, "the policy missing.yaml was to be read: there is no such file"),
         (["--until", "2024-03-01"], 3, "no date of it can be scored"),
     ],
 )
@@ -268,3 +266,37 @@ def test_an_account_on_ages_of_its_own_stands_on_its_newest_open_instant(day: st
             newest[row["account_id"]] = max(row["as_of"], newest.get(row["account_id"], row["as_of"]))
     assert dict(zip(found["account_id"], found["as_of"], strict=True)) == newest
     assert newest
+
+
+def test_tuning_leaves_a_proposal_that_loads_and_changes_the_file_only_when_asked(
+    folder: Path, before: dict[str, bytes], tmp_path: Path
+) -> None:
+    made = Path(shutil.copytree(folder, tmp_path / "ws"))
+    found = tune(tierwise.load_workspace(made), top="25%", trials=10, ping_pong="5%")
+    assert sorted(p.name for p in found.folder.iterdir()) == ["policy.diff", "policy.yaml", "tune.html", "tune.json"]
+    proposed = (found.folder / "policy.yaml").read_text(encoding="utf-8")
+    assert policy_at(found.folder / "policy.yaml", tierwise.load_workspace(made).plan().plan)[0] == found.tuned.proposed
+    file = made / "models" / PLAN / "policy.yaml"
+    assert file.read_bytes() == before[f"models/{PLAN}/policy.yaml"]
+    page = (found.folder / "tune.html").read_text(encoding="utf-8")
+    for change in json.loads((found.folder / "tune.json").read_bytes())["changes"]:
+        assert f"<th>{change['what']}</th>" in page
+    again = tune(tierwise.load_workspace(made), top="25%", trials=10, ping_pong="5%", apply=True)
+    assert again.tuned.proposed == found.tuned.proposed
+    assert file.read_text(encoding="utf-8") == proposed
+    assert tierwise.load_workspace(made).plan().policy == found.tuned.proposed
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--top", "many"], "--top many was asked for. Give a share, as 20%, or a number of accounts up to"),
+        (["--top", "20%", "--tier-1", "30%"], "tier_1 was to hold 30% of the accounts"),
+        (["--top", "20%", "--judge-from", "2030-01-01"], "none of the dates there has a closed horizon"),
+    ],
+)
+def test_tuning_refuses_in_words(folder: Path, words: list[str], says: str) -> None:
+    done = nursery.tierwise("-C", folder, "policy", "tune", *words, "--since", "2025-06-01")
+    assert done.returncode == 2, done.stderr
+    assert says in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr

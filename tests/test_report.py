@@ -158,7 +158,7 @@ def test_pictures_are_well_formed_and_say_what_they_show(page: str, review: str)
             assert root.get("role") == "img"
             assert "nan" not in svg.replace("Finance", "")
     assert not re.search(
-        r"\bid=\"(?!tiers|accounts|movement|quality|data|words|verdict|precision|calibration|drift|misses)",
+        r"\bid=\"(?!tiers|accounts|movement|quality|policy|data|words|verdict|precision|calibration|drift|misses)",
         page + review,
     )
 

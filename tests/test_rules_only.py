@@ -270,6 +270,7 @@ def test_a_later_usable_training_goes_live_and_rollback_leads_back_to_rules(work
     assert review.precision.base.n > 0
 
 
+@pytest.mark.long
 def test_a_baseline_that_stands_is_named_with_its_lead_and_what_would_settle_it(workspace: Workspace) -> None:
     ask(workspace.folder, 20)
     no = trained_in_vain(again(workspace))

@@ -123,6 +123,34 @@ def test_an_override_lifts_no_misfit_and_no_suppression_and_lowers_at_once() -> 
     assert late.tier == "recycle", "a person's act waits for no source"
 
 
+def test_a_lowering_override_takes_nothing_with_it_and_ends_at_once() -> None:
+    policy = Policy(time_in_tier=TimeInTier(minimum_stay_days=28, stay_margin=5, promotion_window_days=90))
+    start = one(policy=policy, **TALL)
+    low = one(start.next, policy, later(1), **TALL, overrides=override("recycle", days=10))
+    assert (low.tier, low.held) == ("recycle", "tier_1")
+    end = one(low.next, policy, later(9), **TALL, overrides=override("recycle", days=10))
+    assert (end.tier, end.cause, pd.isna(end.moved_at)) == ("tier_1", "override", True)
+    weak = one(low.next, policy, later(9), **WEAK)
+    assert (weak.tier, weak.decided_by) == ("tier_1", "minimum_stay"), "its stay went on meanwhile"
+
+
+def test_an_override_that_a_guardrail_stops_has_not_ended() -> None:
+    acts = override("tier_1")
+    lifted = one(one(**WEAK).next, as_of=later(1), **WEAK, overrides=acts)
+    misfit = one(lifted.next, as_of=later(2), **(WEAK | {"fit_score": 10.0}), overrides=acts)
+    assert (misfit.tier, misfit.cause) == ("recycle", "data")
+    assert "override" not in misfit.why
+    excluded = one(lifted.next, as_of=later(2), **WEAK, excluded_by="legal", overrides=acts)
+    assert "override" not in excluded.why
+
+
+def test_states_of_mixed_fractions_of_seconds_are_read() -> None:
+    start = pd.concat([one(**TALL).next, one(**TALL).next.assign(account_id="b")], ignore_index=True)
+    start["held_since"] = ["2026-03-01T00:00:00Z", "2026-03-01T01:30:00.000005Z"]
+    two = pd.DataFrame([account(**TALL), account(**TALL)]).assign(account_id=["a", "b"])
+    assert set(decide(two, start, Policy(), later(7))["tier"]) == {"tier_1"}
+
+
 def test_an_override_made_after_the_date_does_not_count_and_the_newest_does() -> None:
     assert one(**WEAK, overrides=override("tier_1", made=0)).tier == "tier_3"
     two = pd.concat([override("tier_1", made=-2), override("tier_2", made=-1)])
@@ -162,6 +190,15 @@ def test_a_full_owner_keeps_an_account_waiting_in_words() -> None:
         "Entered tier 2 on 1 Mar 2026: qualifies for tier 1, waiting: owner full (room for 1); "
         "fit 82 is high and signal 93 is high."
     )
+
+
+def test_an_owner_who_has_left_keeps_nobody_out() -> None:
+    left = OWNERS.assign(active_from=pd.NaT, active_to=[pd.Timestamp("2026-02-01"), pd.NaT])
+    decided = decide(three(["o", "o", "p"]), NO_STATE, Policy(owner_capacity=OwnerCapacity()), AS_OF, owners=left)
+    assert set(decided["tier"]) == {"tier_1"}
+    twice = pd.concat([OWNERS, OWNERS])
+    with pytest.raises(UsageError, match="owner o stands twice among the owners"):
+        decide(three(["o", "o", "p"]), NO_STATE, Policy(owner_capacity=OwnerCapacity()), AS_OF, owners=twice)
 
 
 def test_a_territory_adds_its_active_owners_up_and_nobody_without_an_owner_is_kept_out() -> None:
@@ -228,6 +265,27 @@ def test_a_demotion_by_rows_opens_the_window_too_and_waking_from_staleness_does_
     stale = one(one(policy=policy, **TALL).next, policy, later(7), **TALL | {"days_since_signal": 150.0})
     assert (stale.tier, pd.isna(stale.moved_at)) == ("recycle", True)
     assert one(stale.next, policy, later(14), **TALL).tier == "tier_1"
+
+
+def test_room_that_was_full_and_a_fit_that_was_wrong_once_open_no_window() -> None:
+    policy = Policy(time_in_tier=TimeInTier(minimum_stay_days=0, stay_margin=0, promotion_window_days=90))
+    full = policy.model_copy(update={"capacity": {"tier_1": 0}})
+    start = one(policy=policy, **TALL)
+    displaced = one(start.next, full, later(7), **TALL)
+    assert (displaced.tier, displaced.decided_by) == ("tier_2", "capacity")
+    assert one(displaced.next, policy, later(14), **TALL).tier == "tier_1"
+    risen = one(one(policy=policy, **WEAK).next, policy, later(7), **TALL)
+    blip = one(risen.next, policy, later(14), **(TALL | {"fit_score": 10.0}))
+    assert one(blip.next, policy, later(21), **TALL).tier == "tier_1"
+
+
+def test_a_frozen_monday_is_no_day_for_demotions() -> None:
+    calendar = Calendar(freeze_days=10, demotions_on=("monday",))
+    policy = Policy(calendar=calendar, time_in_tier=TimeInTier(minimum_stay_days=0))
+    start = one(policy=policy, as_of=later(21), **TALL)
+    frozen_run = one(start.next, policy, later(26), **TALL)  # Friday 27 March
+    assert one(frozen_run.next, policy, later(31), **WEAK).tier == "tier_1"  # 1 April: Monday 30 March was frozen
+    assert one(frozen_run.next, policy, later(36), **WEAK).tier == "tier_3"  # Monday 6 April
 
 
 def test_an_account_is_promoted_once_in_a_window() -> None:

@@ -152,19 +152,22 @@ def may_lift(a: dict[str, Any], p: Policy, level: int) -> bool:
     )
 
 
+def quarter_of(c: Calendar, now: datetime) -> int:
+    """How many days are left of a day's fiscal quarter."""
+    months = range(c.fiscal_year_starts - 12, c.fiscal_year_starts + 25, 3)
+    starts = [datetime(now.year + (m - 1) // 12, (m - 1) % 12 + 1, 1) for m in months]
+    return (min(day for day in starts if day > now) - now).days
+
+
 def demotions_wait(p: Policy, last: datetime, now: datetime) -> bool:
     c = p.calendar
     if c is None:
         return False
-    starts = [
-        datetime(now.year + (m - 1) // 12, (m - 1) % 12 + 1, 1)
-        for m in range(c.fiscal_year_starts - 12, c.fiscal_year_starts + 25, 3)
-    ]
-    if (min(day for day in starts if day > now) - now).days <= c.freeze_days:
+    if quarter_of(c, now) <= c.freeze_days:
         return True
     days = [last + timedelta(days=i) for i in range(1, (now - last).days + 1)]
     allowed = [d for d in days if not c.demotions_on or WEEKDAYS[d.weekday()] in c.demotions_on]
-    return all(d.date() in c.holidays for d in allowed)
+    return all(d.date() in c.holidays or quarter_of(c, d) <= c.freeze_days for d in allowed)
 
 
 def reference_one(
@@ -201,9 +204,10 @@ def reference_one(
             if held > level:
                 level, by = held, "minimum_stay" if inside else "calendar"
     window = timedelta(days=p.time_in_tier.promotion_window_days)
-    was = LEVEL.get(s["held"], -9) if s else -9
-    if s and 0 <= was < level and pd.notna(s["moved_at"]) and s["moved_at"] + window > now:
-        level, by = was, "promotion_window"
+    was = LEVEL.get(s["by_rows"], -9) if s else -9
+    settled = s is not None and LEVEL.get(s["held"], -9) >= 0 and s["row"] not in ("low_fit", "stale")
+    if s and settled and was < level and pd.notna(s["moved_at"]) and s["moved_at"] + window > now:
+        level, by = max(was, 0), "promotion_window"
     out["unlifted"] = level
     if set_to is not None:
         return out | {"row": row, "by": "override", "level": set_to, "stay": max(out["stay"], set_to)}
@@ -807,7 +811,8 @@ def test_why_is_short_and_true_of_what_fell_whatever_happens(policy: Policy, see
     state = NO_STATE
     for week in range(6):
         accounts = random_accounts(rng, 150).assign(roles_reached="exec_buyer;" + "r" * 60 + ";" + "s" * 60)
-        decided = decide(accounts, state, policy, later(7 * week))
+        acts = random_acts(rng, accounts, later(7 * week))
+        decided = decide(accounts, state, policy, later(7 * week), overrides=acts, owners=OWNERS)
         assert decided["why"].str.len().max() <= 200
         fell = decided[decided["why"].str.contains(" fell ")]
         assert set(fell["movement"]) <= {"down"}

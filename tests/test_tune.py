@@ -10,7 +10,7 @@ import pytest
 from past_dates import random_past
 from tierwise.clock import instant
 from tierwise.config import Policy, parse_policy
-from tierwise.config.policy import TierRow, TimeInTier
+from tierwise.config.policy import Segment, TierRow, TimeInTier
 from tierwise.config.proposal import policy_changes, policy_diff, proposed_text, spoken_changes
 from tierwise.errors import UsageError
 from tierwise.tiers import Aims, Past, Tuned, replay, tune
@@ -35,7 +35,6 @@ def test_the_proposal_is_the_best_that_was_tried_and_the_present_one_was(tuned: 
     assert tuned.best.worth.value == max(t.worth.value for t in tuned.trials)
     assert tuned.proposed == tuned.best.policy
     assert tuned.best.worth.value > tuned.trials[0].worth.value
-    assert tuned.best.worth.top_share <= 0.25 * 1.02
 
 
 def test_figures_of_a_trial_are_those_of_a_replay_of_its_policy(tuned: Tuned) -> None:
@@ -46,7 +45,9 @@ def test_figures_of_a_trial_are_those_of_a_replay_of_its_policy(tuned: Tuned) ->
         lines = figures.overall.set_index("tier")
         held = lines.loc[["tier_1", "tier_2"], "outcomes"].sum() / lines["outcomes"].sum()
         assert trial.worth.held == pytest.approx(held)
-        assert trial.worth.top_share == pytest.approx(lines["size"].iloc[:2].sum() / lines["size"].sum())
+        assert trial.worth.top_share == pytest.approx(
+            lines["size"].iloc[:2].sum() / lines["size"].drop("suppress").sum()
+        )
 
 
 def test_it_is_judged_on_dates_that_lie_a_horizon_after_those_tuned_on(tuned: Tuned) -> None:
@@ -101,6 +102,23 @@ def test_aims_that_make_no_sense_and_too_few_dates_are_refused() -> None:
         UsageError, match=r"3 dates with closed horizons lie a horizon before judging begins on .*Give 4"
     ):
         tune(dates(n=5), Policy(), Aims(top_share=0.2), horizon_days=HORIZON, trials=10, seed=0)
+
+
+def test_what_may_not_be_proposed_is_no_trial_and_segments_with_cuts_of_their_own_are_kept_in_order() -> None:
+    big = Segment(segment="big", where={"status": ["eligible"]}, bands={"fit": {"moderate": 60}})
+    policy = Policy(segments=(big,), bands={"fit": {"moderate": 40, "high": 70}})
+    found = tune(
+        dates(n=16), policy, Aims(top_share=0.3), horizon_days=HORIZON, trials=12, seed=0,
+        sound=lambda tried: tried.time_in_tier.minimum_stay_days < 50,
+    )  # fmt: skip
+    assert 1 < len(found.trials) < 13
+    for trial in found.trials:
+        assert trial.policy.time_in_tier.minimum_stay_days < 50
+        assert trial.policy.bands.fit.high > 60, "the segment's moderate would lie above high"
+    none = tune(
+        dates(n=16), policy, Aims(top_share=0.3), horizon_days=HORIZON, trials=3, seed=0, sound=lambda tried: False
+    )
+    assert none.proposed == policy
 
 
 def test_judging_may_begin_on_a_date_of_ones_own() -> None:

@@ -538,6 +538,7 @@ def with_awkward_columns(exports: Path, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_columns_of_any_name_are_drafted_trained_scored_and_explained(tmp_path: Path) -> None:
     write_world(simulate(WorldSpec(seed=3, accounts=900)), tmp_path / "world")
     result = init(tmp_path / "ws", with_awkward_columns(tmp_path / "world/tables", tmp_path / "tables"))

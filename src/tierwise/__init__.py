@@ -30,6 +30,7 @@ _HOME = {
     "recalibrate": "jobs",
     "release": "jobs",
     "replay_policy": "jobs:replay",
+    "report_movements": "jobs:report",
     "rollback": "jobs",
     "score": "jobs",
     "simulate": "synthetic",

@@ -18,6 +18,7 @@ from types import ModuleType
 
 import pytest
 
+import moved_sample
 import training_sample
 from past_dates import replay_sample
 from tierwise.config.policy import Policy, TimeInTier
@@ -28,6 +29,7 @@ from tierwise.report import (
     TrainingPage,
     account_page,
     accounts_page,
+    movements_pages,
     replay_page,
     review_page,
     run_page,
@@ -43,6 +45,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--enable-logging=stderr",
     "--virtual-time-budget=4000", "--window-size=1400,1000",
 )  # fmt: skip
+MOVED = ("movements", "owner", "territory_long_names")
 TRAININGS = ("training", "training_usable")
 PROBE = """<!doctype html><meta charset="utf-8"><body style="margin:0">
 <iframe id="f" srcdoc="{page}" style="border:0;width:{width}px;height:900px"></iframe><pre id="said"></pre><script>
@@ -85,7 +88,13 @@ def pages() -> dict[str, str]:
     row = best.iloc[0].to_dict() | {"guardrails": "minimum_stay", "roles_reached": "champion"}
     counts = {str(k): int(v) for k, v in run.tiers["tier"].value_counts().items()}
     head = ("new_business", run.as_of, run.run_id, run.model_version)
+    moved = movements_pages(moved_sample.page(n=2500))
+    sold = moved_sample.page(n=300, by="territory")
+    sold.moves["name"] = next(iter(long.values()))
     return {
+        "movements": moved["index.html"],
+        "owner": moved["owner_001.html"],
+        "territory_long_names": movements_pages(sold)["territory_001.html"],
         "run": run_page(run),
         "run_long_names": run_page(
             type(run)(**{f: getattr(run, f) for f in run.__dataclass_fields__ if f != "names"}, names=long)
@@ -131,7 +140,7 @@ def probed(page: str, width: int, tmp_path: Path) -> tuple[dict[str, object], li
 
 @pytest.mark.parametrize("width", [400, 1280])
 @pytest.mark.parametrize(
-    "name", ["run", "run_long_names", "run_late", "review", "replay", *TRAININGS, "account", "accounts"]
+    "name", ["run", "run_long_names", "run_late", "review", "replay", *TRAININGS, *MOVED, "account", "accounts"]
 )
 def test_no_sideways_scroll_no_console_message_nothing_cut(
     pages: dict[str, str], name: str, width: int, tmp_path: Path

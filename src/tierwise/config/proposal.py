@@ -45,8 +45,8 @@ def proposed_text(text: str, present: Policy, proposed: Policy) -> str:
     yaml.preserve_quotes = True
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
-    document = yaml.load(text)
-    document = CommentedMap() if document is None else document
+    loaded = yaml.load(text)
+    document = CommentedMap() if loaded is None else loaded
     for path, value in policy_changes(present, proposed).items():
         part = document
         for key in path[:-1]:
@@ -56,7 +56,10 @@ def proposed_text(text: str, present: Policy, proposed: Policy) -> str:
         _change_rows(document, present, proposed)
     out = StringIO()
     yaml.dump(document, out)
-    return out.getvalue()
+    said = out.getvalue() if document else ""
+    if loaded is None:
+        said = text + ("\n" if text and not text.endswith("\n") else "") + said
+    return said.replace("\n", "\r\n") if "\r\n" in text else said
 
 
 def _change_rows(document: CommentedMap, present: Policy, proposed: Policy) -> None:

@@ -11,6 +11,7 @@ from tierwise.jobs.past import ScoredPast, score_past
 from tierwise.jobs.promote import PromoteResult, promote, rollback
 from tierwise.jobs.recalibrate import RecalibrateResult, recalibrate
 from tierwise.jobs.replay import ReplayResult, replay
+from tierwise.jobs.report import ReportResult, report
 from tierwise.jobs.score import ScoreResult, score
 from tierwise.jobs.train import TrainResult, train
 from tierwise.jobs.tune import TuneResult, tune
@@ -27,6 +28,7 @@ __all__ = [
     "PromoteResult",
     "RecalibrateResult",
     "ReplayResult",
+    "ReportResult",
     "ScoreResult",
     "ScoredPast",
     "TablesAsOf",
@@ -45,6 +47,7 @@ __all__ = [
     "recalibrate",
     "release",
     "replay",
+    "report",
     "rollback",
     "score",
     "score_past",

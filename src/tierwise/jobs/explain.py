@@ -27,8 +27,9 @@ from tierwise.jobs.changed import Changed, Scoring, changed
 from tierwise.jobs.intake import check_question, taken_in
 from tierwise.jobs.rows import rows_on
 from tierwise.jobs.rules import RUBRIC
+from tierwise.jobs.runs import run_before
 from tierwise.learning.progress import Say, silent
-from tierwise.publishing import PublishedRun, read_current, read_run
+from tierwise.publishing import PublishedRun, read_current
 from tierwise.registry import Bundle, Registry
 from tierwise.store import Store
 from tierwise.tiers import decide
@@ -91,7 +92,7 @@ def explain(
             found=f"it is not among the {len(run.frame('tiers')):,} accounts of run {run.run_id}",
             do="Look the id up in accounts.csv; ids are compared letter by letter",
         )
-    earlier = None if since is None else _run_by(workspace, run, instant(since))
+    earlier = None if since is None else run_before(workspace, run, instant(since))
     before = None if earlier is None else _row(earlier, account_id)
     then = None if earlier is None else instant(earlier.meta["as_of"])
     if pd.isna(row["propensity"]):
@@ -117,27 +118,6 @@ def _row(run: PublishedRun, account_id: str) -> dict[str, Any] | None:
     tiers = run.frame("tiers")
     mine = tiers[tiers["account_id"] == account_id]
     return None if mine.empty else {str(k): v for k, v in mine.iloc[0].to_dict().items()}
-
-
-def _run_by(workspace: Workspace, run: PublishedRun, since: datetime) -> PublishedRun:
-    """The newest run by a date, which is before the run in hand."""
-    plan, newest = str(run.meta["plan"]), instant(run.meta["as_of"])
-    if since >= newest:
-        raise UsageError(
-            f"the change since {since.date()} was asked for",
-            found=f"the run in hand, {run.run_id}, is of {newest.date()}: nothing has been scored after it",
-            do=f"Give a date before {newest.date()}",
-        )
-    with Store.open(workspace.store, create=False) as store:
-        ledger = store.runs(plan)
-    ledger = ledger[(ledger["as_of"] <= pd.Timestamp(since.replace(tzinfo=None))) & (ledger["kind"] != "backfill")]
-    if ledger.empty:
-        raise UsageError(
-            f"the change since {since.date()} was asked for",
-            found="no run was published by then",
-            do="Give a later date",
-        )
-    return read_run(workspace.published, plan, str(ledger["run_id"].iloc[-1]))
 
 
 def _bundle(workspace: Workspace, plan: str, row: dict[str, Any]) -> Bundle:
@@ -189,6 +169,7 @@ def _decide(files: PlanFiles, here: Scoring, prior: pd.DataFrame, overrides: pd.
         model = here.bundle.model
         scores = model.score(frame).assign(beyond=model.beyond(frame))
         facts = frame.drop(columns="as_of").merge(scores.drop(columns="as_of"), on="account_id", validate="1:1")
+        facts = facts.assign(expected_value=_expected(here.bundle, frame, scores))
         state, acts = _of_each(prior, frame), _of_each(overrides, frame)
         made = decide(facts, state, policy, here.as_of, model_version=here.bundle.version, overrides=acts)
         return made.merge(scores[["account_id", "propensity", "fit_score", "signal_score", "beyond"]], on="account_id")
@@ -201,6 +182,16 @@ def _of_each(own: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     if own.empty:
         return own
     return own.iloc[np.zeros(len(frame), dtype=int)].assign(account_id=frame["account_id"].to_numpy())
+
+
+def _expected(
+    bundle: Bundle, frame: pd.DataFrame, scores: pd.DataFrame
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Each scenario's expected value; NaN where none was learned."""
+    if bundle.value is None:
+        return np.full(len(frame), np.nan)
+    values = bundle.value.score(frame, scores["propensity"].to_numpy(dtype=float))
+    return np.asarray(values["expected_value"], dtype=np.float64)
 
 
 def _moved(workspace: Workspace, plan: str, account_id: str, there: Scoring, here: Scoring) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from tierwise.report import ReplayPage, replay_page
 from tierwise.store import Store
 from tierwise.tiers import Compared, Replayed, compare
 from tierwise.tiers import replay as run_policy
+from tierwise.tiers.spoken import spoken
 
 PATIENCE_SECONDS = 600
 """How long the end of a replay waits for another run to finish."""
@@ -92,7 +94,8 @@ def replay(
     if second is not None:
         say(f"replaying {second.version()} beside it")
         compared = compare(replayed, run_policy(past.under(second), second))
-    folder = _published(workspace, files, replayed, compared, past)
+    said = [spoken(each) for each in (first, second) if each is not None]
+    folder = _published(workspace, files, replayed, compared, past, said)
     return ReplayResult(name, replayed, compared, past, folder)
 
 
@@ -182,12 +185,17 @@ def replay_values(name: str, replayed: Replayed, compared: Compared | None, past
 
 
 def _published(
-    workspace: Workspace, files: PlanFiles, replayed: Replayed, compared: Compared | None, past: ScoredPast
+    workspace: Workspace,
+    files: PlanFiles,
+    replayed: Replayed,
+    compared: Compared | None,
+    past: ScoredPast,
+    said: Sequence[Sequence[str]],
 ) -> Path:
     name = files.plan.plan
     values = plain(replay_values(name, replayed, compared, past))
     versions = [replayed.policy_version, *([] if compared is None else [compared.second.policy_version])]
-    page = ReplayPage(values, in_words(files), files.plan.outcome.horizon_days, files.plan.labels)
+    page = ReplayPage(values, in_words(files), files.plan.outcome.horizon_days, files.plan.labels, *said)
     contents = {"replay.html": replay_page(page).encode(), "replay.json": json_file(values)}
     with plan_lock(workspace.published, name, PATIENCE_SECONDS):
         folder = f"{naive(past.dates[-1].as_of).date()}_{BETWEEN.join(versions)}"

@@ -27,6 +27,7 @@ from tierwise.report import RunPage, run_page
 from tierwise.routing import owed, to_jsonl
 from tierwise.store import Kind, RunRecord, Store, movements_difference, state_hash
 from tierwise.tiers import decide, movements
+from tierwise.tiers.spoken import spoken
 
 
 @dataclass(frozen=True)
@@ -275,6 +276,7 @@ def _page(inputs: Inputs, scored: Scored) -> RunPage:
         rule_notes=scored.notes,
         currency=_of_values(inputs)["currency"],
         no_value=_of_values(inputs)["why"],
+        policy=spoken(files.policy),
     )
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tierwise.clock import Every, instant, naive
-from tierwise.config import PlanFiles, Policy, Workspace
+from tierwise.config import PlanFiles, Policy, Workspace, parse_policy
 from tierwise.config.proposal import policy_diff, proposed_text, spoken_changes
-from tierwise.errors import UsageError
+from tierwise.errors import ConfigError, UsageError
 from tierwise.jobs.intake import in_words, taken_in
 from tierwise.jobs.past import ScoredPast, score_past
 from tierwise.jobs.replay import PATIENCE_SECONDS, policy_at, recipe_of, span_of
@@ -90,7 +90,8 @@ def tune(
     tuned = search(
         past.under(present), present, aims,
         horizon_days=files.plan.outcome.horizon_days, trials=trials, seed=files.plan.model.seed,
-        judge_from=None if judge_from is None else instant(judge_from), say=say,
+        judge_from=None if judge_from is None else instant(judge_from),
+        sound=lambda tried: _sound(files, path, text, present, tried), say=say,
     )  # fmt: skip
     changed = proposed_text(text, present, tuned.proposed)
     diff = policy_diff(text, changed, f"models/{files.folder.name}/policy.yaml")
@@ -100,11 +101,22 @@ def tune(
     return TuneResult(files.plan.plan, tuned, past, diff, folder, apply and bool(diff))
 
 
+def _sound(files: PlanFiles, path: Path, text: str, present: Policy, tried: Policy) -> bool:
+    """Whether a policy's file would be read as it, and the plays still find the rows that they name."""
+    named = {row for play in files.plays.plays for row in (*play.rows, *play.except_rows)}
+    lost = {r.row for r in present.rows} - {r.row for r in tried.rows}
+    try:
+        return not named & lost and parse_policy(proposed_text(text, present, tried), str(path), files.plan) == tried
+    except ConfigError:
+        return False
+
+
 def _aims(
     past: ScoredPast, policy: Policy, top: str, tier_1: str | None, precision: str | None, ping_pong: str
 ) -> Aims:
     newest = past.under(policy)[-1].accounts
-    accounts = int((newest["status"] == "eligible").sum())
+    free = newest["excluded_by"].isna() & newest["negative_trigger"].isna()
+    accounts = int(((newest["status"] == "eligible") & free).sum())
     return Aims(
         top_share=_share("--top", top, accounts),
         tier_1_share=None if tier_1 is None else _share("--tier-1", tier_1, accounts),

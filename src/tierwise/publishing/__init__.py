@@ -13,12 +13,14 @@ from tierwise.publishing.reviews import (
     TRAINING_PAGE,
     TRAINING_POINTS,
     TRAINING_VALUES,
+    publish_movements,
     publish_replay,
     publish_review,
     publish_training,
+    read_replays,
     read_training,
 )
-from tierwise.publishing.spreadsheets import points_csv, safe_cell
+from tierwise.publishing.spreadsheets import accounts_csv, points_csv, safe_cell
 from tierwise.publishing.tables import reasons_table, scores_table, sheet_table, tiers_table
 
 __all__ = [
@@ -31,14 +33,17 @@ __all__ = [
     "TRAINING_VALUES",
     "PublishedRun",
     "Recovered",
+    "accounts_csv",
     "disk",
     "plan_lock",
     "points_csv",
     "publish",
+    "publish_movements",
     "publish_replay",
     "publish_review",
     "publish_training",
     "read_current",
+    "read_replays",
     "read_run",
     "read_training",
     "reasons_table",

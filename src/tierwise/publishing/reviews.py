@@ -1,4 +1,5 @@
-"""Pages of a plan that stand beside its runs, each seen whole: monthly reviews, trainings' answers, and replays."""
+"""Pages of a plan that stand beside its runs, each seen whole: monthly reviews, trainings' answers, replays, and what
+moved."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from tierwise.errors import EnvironmentFault
 from tierwise.publishing.disk import disk, make_folder, remove_folder, sync_folder, write_synced
 from tierwise.publishing.reading import STAGING
 
+REPLAY_VALUES = "replay.json"
 TRAINING_PAGE, TRAINING_VALUES, TRAINING_POINTS = "training.html", "training.json", "points.csv"
 
 
@@ -45,6 +47,43 @@ def publish_replay(root: Path, plan: str, name: str, files: Mapping[str, bytes])
     EnvironmentFault : the disk refused.
     """
     return _put(Path(root) / plan / "replays" / name, files, f"the replay {name} was published")
+
+
+def read_replays(root: Path, plan: str) -> list[tuple[str, dict[str, Any]]]:
+    """The replays of a plan: each one's folder beside the others, and what its replay.json says; by folder.
+
+    Raises
+    ------
+    EnvironmentFault : one of them cannot be read, or is no such values.
+    """
+    home = Path(root) / plan / "replays"
+    folders = sorted(path.name for path in home.iterdir() if path.is_dir()) if home.is_dir() else []
+    return [(name, _read_replay(home / name / REPLAY_VALUES)) for name in folders if not name.startswith(STAGING)]
+
+
+def _read_replay(path: Path) -> dict[str, Any]:
+    try:
+        said = json.loads(path.read_bytes())
+        if isinstance(said, dict) and {"policy_version", "first", "last", "overall", "guardrails"} <= said.keys():
+            return said
+        found = "it is not what a replay holds"
+    except OSError as error:
+        found = f"it cannot be read ({error.strerror})"
+    except ValueError:
+        found = "it is no JSON"
+    raise EnvironmentFault(
+        f"the replay {path} was read", found=found, do="Remove its folder, or run `tierwise policy replay` again"
+    )
+
+
+def publish_movements(root: Path, plan: str, name: str, files: Mapping[str, bytes]) -> Path:
+    """Put the files of what moved in `root/plan/reports/NAME`, as `publish_review` does.
+
+    Raises
+    ------
+    EnvironmentFault : the disk refused.
+    """
+    return _put(Path(root) / plan / "reports" / name, files, f"the report {name} was published")
 
 
 def training_folder(root: Path, plan: str, as_of: datetime) -> Path:

@@ -46,7 +46,9 @@ def replay_dict(page: ReplayPage) -> Part:
         "months": months_part(v["by_tier"], w),
         "movement": movement_part(v["movements"], v["stability"], v["stable"][0], w),
         "surges": [_surge(line, w) for line in v["surges"] if line["began"]],
-        "guardrails": [{**line, "name": clean(_said(line["guardrail"]), 60)} for line in v["guardrails"]],
+        "guardrails": guardrail_rows(v["guardrails"]),
+        "policy": policy_part(page.policy, w),
+        "differs": policy_part([said for said in page.second if said not in page.policy], w),
         "against": None if against is None else against_part(against, v, w),
         "scored": {
             "refits": [{**line, "day": words.day(line["as_of"])} for line in v["refits"]],
@@ -114,6 +116,16 @@ def movement_part(movements: Lines, stability: Lines, stable: Mapping[str, Any],
         for name, line in zip(names, stability, strict=True)
     ]
     return {"rows": rows, "causes": [w.title(c) for c in causes], "svg": drawn(svg), "stable": stable}
+
+
+def guardrail_rows(guardrails: Lines) -> list[Part]:
+    """What each rule cost and saved, by its name in words."""
+    return [{**line, "name": clean(_said(line["guardrail"]), 60)} for line in guardrails]
+
+
+def policy_part(said: Sequence[str], w: Words) -> list[str]:
+    """The sentences of a policy, in the reader's words."""
+    return [w.sentence(sentence, 600) for sentence in said]
 
 
 def _surge(line: Mapping[str, Any], w: Words) -> Part:

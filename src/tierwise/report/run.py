@@ -58,6 +58,7 @@ def run_dict(values: RunPage) -> dict[str, object]:
         "intake": intake_part(values, w),
         "quarantine": quarantine_part(values),
         "refused": refused_part(values, w),
+        "policy": [w.sentence(said, 600) for said in values.policy],
         "no_value": w.sentence(values.no_value, 300),
         "notes": [w.sentence(words.sentences(note), 600) for note in values.notes],
     }

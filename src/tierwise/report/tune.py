@@ -62,15 +62,25 @@ def figures(v: Mapping[str, Any], w: Words) -> list[Part]:
     rows: list[Part] = [
         {
             "words": w.sentence(said).replace("accounts", w("accounts")),
-            "values": [percent(f[name], digits) for f in frames],
+            "values": [(percent(f[name], digits), _within(f["within"].get(name), digits)) for f in frames],
         }
         for name, said, digits in FIGURES
     ]
     rows += [
-        {"words": f"{w.tier(tier)}: had the outcome", "values": [percent(f["precision"][tier]) for f in frames]}
+        {
+            "words": f"{w.tier(tier)}: had the outcome",
+            "values": [(percent(f["precision"][tier]), _within(f["within"][tier], 1)) for f in frames],
+        }
         for tier in TIERS[:4]
     ]
     return rows
+
+
+def _within(said: Mapping[str, Any] | None, digits: int) -> str:
+    """`12.1% to 18.9%, n 1,204`; "" where there is no interval."""
+    if said is None or said["low"] is None:
+        return ""
+    return f"{percent(said['low'], digits)} to {percent(said['high'], digits)}, n {words.number(said['n'])}"
 
 
 def front_chart(v: Mapping[str, Any], w: Words) -> str:
@@ -92,10 +102,10 @@ def front_chart(v: Mapping[str, Any], w: Words) -> str:
     front = sorted((place(trials[i]) for i in v["front"]), key=lambda p: (p[0], -p[1]))
     body.append(path(_upper(front), FIT, width=1.5))
     chosen = next(t for t in trials if t["policy_version"] == v["proposed"])
-    for trial, said, colour in ((trials[0], "present", MUTED), (chosen, "proposed", INK)):
+    for trial, said, colour, down in ((trials[0], "present", MUTED, 18), (chosen, "proposed", INK, -8)):
         x, y = place(trial)
         body.append(dot(x, y, 6, colour, f"{said}: {_tip(trial)}"))
-        body.append(text(x - 9, y - 8, said, size=12, fill=colour, anchor="end", weight=600, halo=True))
+        body.append(text(x - 9, y + down, said, size=12, fill=colour, anchor="end", weight=600, halo=True))
     legend = top + side + 56
     body += [
         dot(left + 6, legend - 4, 4, FIT),

@@ -29,6 +29,7 @@ class RunPage:
     late : what is said of each source that is late or short; where there is one, demotions were held.
     rules : why there is no usable model, where tiers go by rules; rule_notes : what is to be said of them.
     currency : of expected values ("": not named); no_value : why there are none.
+    policy : what the policy says, in sentences (`tiers.spoken`).
     trained_as_of : the ISO date that the model was trained as of; where it is after as_of, the page is a look back.
     """
 
@@ -59,6 +60,7 @@ class RunPage:
     rule_notes: Sequence[str] = ()
     currency: str = ""
     no_value: str = ""
+    policy: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -171,12 +173,33 @@ class ReplayPage:
     ----------
     values : `jobs.replay_values` as JSON values; `tiers.Figures` says what its tables hold.
     outcome : what is predicted, as a verb phrase.
+    policy, second : what the policy, and the one beside it, say in sentences (`tiers.spoken`).
     """
 
     values: Mapping[str, Any]
     outcome: str
     horizon_days: int
     labels: Mapping[str, str] = field(default_factory=dict)
+    policy: Sequence[str] = ()
+    second: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class MovementsPage:
+    """What moved between two runs, as its pages show it.
+
+    Parameters
+    ----------
+    values : report.json of `jobs.report` as JSON values.
+    moves : a row an account of either run, as `jobs.moved` gives it.
+    outcome : what is predicted, as a verb phrase. motions : tier -> what it calls for.
+    """
+
+    values: Mapping[str, Any]
+    moves: pd.DataFrame
+    outcome: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    motions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

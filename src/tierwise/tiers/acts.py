@@ -63,8 +63,8 @@ class Rooms:
 def read_owners(owners: pd.DataFrame | None, owner_id: Words, as_of: np.datetime64, policy: Policy) -> Rooms | None:
     """The owners' capacities, as the policy reads them; None where it does not.
 
-    An owner is active from `active_from` to `active_to` (where known); those that are not have no capacity, and add
-    none to their territory or team.
+    An owner is active from `active_from` to `active_to` (where known). Those that are not add nothing to their
+    territory or team, and accounts of theirs wait for nobody: they count as without an owner.
 
     Raises
     ------
@@ -77,13 +77,17 @@ def read_owners(owners: pd.DataFrame | None, owner_id: Words, as_of: np.datetime
         raise UsageError("the policy reads owner_capacity", found="no owners were given", do="Give the table owners")
     table = owners
     columns(table, OWNER_COLUMNS, "owners")
+    if table["owner_id"].duplicated().any():
+        twice = str(table.loc[table["owner_id"].duplicated(), "owner_id"].min())
+        raise UsageError(f"owner {twice} stands twice among the owners", do="Keep one row an owner")
     by = {"owner": "owner_id"}.get(rule.by, rule.by)
     group, names = pd.factorize(text(table[by]))
     group = np.where(text(table[by]) == "", -1, group)
     active = _active(table, as_of)
     capacity = {tier: _added(table, group, len(names), active, tier, rule) for tier in ("tier_1", "tier_2")}
     place = pd.Index(text(table["owner_id"]), dtype=object).get_indexer(pd.Index(owner_id, dtype=object))
-    mine = np.where(place < 0, -1, np.append(group, -1)[place]).astype(np.int64)
+    open_ = np.where(active if rule.by == "owner" else np.ones(len(table), dtype=bool), group, -1)
+    mine = np.where(place < 0, -1, np.append(open_, -1)[place]).astype(np.int64)
     return Rooms(mine, np.asarray(names, dtype=object), capacity)
 
 

@@ -24,9 +24,9 @@ _OF_THEM = 0.25
 class Aims:
     """What the top tiers may hold, and what they must be worth; shares are in (0, 1].
 
-    top_share: most of the accounts in tiers that tier_1 and tier_2 hold together. tier_1_share: most that tier_1 holds;
-    by default a third of top_share. precision: the least share of tier_1 that has the outcome; None: whatever it is.
-    ping_pong: most of the accounts that come back to a tier in a month.
+    top_share: most of the accounts in tiers, suppressed ones apart, that tier_1 and tier_2 hold together. tier_1_share:
+    most that tier_1 holds; by default a third of top_share. precision: the least share of tier_1 that has the outcome;
+    None: whatever it is. ping_pong: most of the accounts that come back to a tier in a month.
     """
 
     top_share: float
@@ -58,6 +58,7 @@ class Worth:
 
     held: share of the outcomes that tier_1 and tier_2 hold; first: that tier_1 holds. top_share, tier_1_share: of the
     accounts in tiers. precision: of each tier. ping_pong, moved: shares of accounts a month. value: what is made large.
+    within: by tier, and of `ping_pong`, n and the 95 % interval (low, high), by account.
     """
 
     held: float
@@ -68,6 +69,7 @@ class Worth:
     ping_pong: float
     moved: float
     value: float
+    within: Mapping[str, Mapping[str, float]]
 
     @property
     def lasting(self) -> float:
@@ -77,7 +79,11 @@ class Worth:
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         names = ("held", "first", "top_share", "tier_1_share", "ping_pong", "moved", "value")
-        return {**{name: getattr(self, name) for name in names}, "precision": dict(self.precision)}
+        return {
+            **{name: getattr(self, name) for name in names},
+            "precision": dict(self.precision),
+            "within": dict(self.within),
+        }
 
 
 def worth(figures: Figures, aims: Aims) -> Worth:
@@ -88,7 +94,7 @@ def worth(figures: Figures, aims: Aims) -> Worth:
     """
     lines = figures.overall.set_index("tier")
     sizes, held, precision = lines["size"], lines["pipeline"].fillna(0.0), lines["precision"]
-    total, top = float(sizes.sum()), ["tier_1", "tier_2"]
+    total, top = float(sizes.drop("suppress").sum()), ["tier_1", "tier_2"]
     shares = {tier: float(sizes[tier]) / total if total else 0.0 for tier in top}
     stable = figures.stable.iloc[0]
     rates = {tier: float(precision[tier]) for tier in TIERS}
@@ -112,6 +118,10 @@ def worth(figures: Figures, aims: Aims) -> Worth:
         ping_pong=float(stable["ping_pong"]),
         moved=float(stable["moved_share"]),
         value=value,
+        within={
+            **{tier: {name: float(lines.loc[tier, name]) for name in ("n", "low", "high")} for tier in TIERS},
+            "ping_pong": {"n": float(stable["accounts"]), "low": float(stable["low"]), "high": float(stable["high"])},
+        },
     )
 
 

@@ -38,5 +38,12 @@ def waits(calendar: Calendar | None, last: Instants, as_of: np.datetime64) -> Fl
     mask = [not calendar.demotions_on or day in calendar.demotions_on for day in WEEKDAYS]
     one = np.timedelta64(1, "D")
     since = np.where(np.isnat(last), as_of, last).astype("datetime64[D]") + one
-    days = np.busday_count(since, today + one, weekmask=mask, holidays=list(calendar.holidays))
+    none = [*calendar.holidays, *_frozen_days(calendar, since.min(initial=today), today)]
+    days = np.busday_count(since, today + one, weekmask=mask, holidays=none)
     return np.asarray(days <= 0, dtype=bool)
+
+
+def _frozen_days(calendar: Calendar, first: np.datetime64, last: np.datetime64) -> list[date]:
+    """The days of freezes between two days; none is a day for demotions."""
+    days = np.arange(first, last + np.timedelta64(1, "D")).tolist() if calendar.freeze_days else []
+    return [day for day in days if frozen(calendar, day)]

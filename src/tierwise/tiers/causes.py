@@ -22,8 +22,10 @@ class Outcome:
     """Without a surge's lift."""
     row: Words
     fit_band: Ints
+    asked: Flags
+    """Whether a person's override is in force."""
     overridden: Flags
-    """Whether a person's override says where it stands."""
+    """And says where it stands."""
 
 
 def movement(prior: Ints, now: Ints) -> Words:
@@ -73,7 +75,7 @@ def cause(
     after = np.inf if policy.stale is None else policy.stale.after_days
     within = np.inf if policy.stale is None else policy.stale.within_days
     cases = [
-        (inside & (now.overridden | ~np.isnat(prior.override_until)), "override"),
+        (inside & (now.overridden | (~np.isnat(prior.override_until) & ~now.asked)), "override"),
         (prior.level == NONE, "data"),
         (inside & (now.standing == prior.standing), "capacity"),
         (inside & down & (now.final < now.standing) & (now.standing >= prior.level), "capacity"),

@@ -53,7 +53,7 @@ def demotion(
     where the account earned no less than before.
     """
     earned_less = (moves == "down") & (standing.lifted < prior.level)
-    let_go = earned_less & ~np.isnat(prior.override_until)
+    let_go = earned_less & ~np.isnat(prior.override_until) & ~standing.asked
     earned_less &= ~let_go & ~standing.overridden
     by_rows = earned_less & gates.open
     ended = by_rows & (prior.level > prior.held) & ~standing.clock.carried

@@ -11,7 +11,7 @@ from tierwise.config.policy import Policy
 from tierwise.tiers.acts import Rooms
 from tierwise.tiers.bands import LEVELS, Flags, Instants, Ints, fit_codes, match_rows, row_levels, signal_codes
 from tierwise.tiers.calendar import waits
-from tierwise.tiers.inputs import Facts, Prior
+from tierwise.tiers.inputs import AT_ONCE, Facts, Prior
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def floors(facts: Facts, prior: Prior, policy: Policy, as_of: np.datetime64) -> 
         stay=np.where(inside | waiting, held, 0),
         until=until,
         inside=inside,
-        barred=(prior.held >= 0) & ~np.isnat(again) & (again > as_of),
+        barred=(prior.held >= 0) & ~np.isnat(again) & (again > as_of) & ~np.isin(prior.row, AT_ONCE),
     )
 
 

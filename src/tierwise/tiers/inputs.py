@@ -45,12 +45,18 @@ STATE_COLUMNS = (
     "signal_score",
     "coverage",
     "moved_at",
+    "by_rows",
     "override_until",
 )
-"""What the store keeps of a decision. `held`: the tier without a surge's lift, from `held_since` on; `standing`: the
-tier before capacity; `moved_at`: the last change of `held` by rows; `override_until`: the end of an override in force.
-The columns after `surge_ended` may be missing: they are then read off the ones before, or, as `fit_score`,
-`signal_score` and `coverage` (for words only: what fell since), taken as unknown."""
+"""What the store keeps of a decision. `held`: the tier without a surge's lift or an override, from `held_since` on;
+`standing`: the tier before capacity; `by_rows`: the tier before a surge, an override and capacity, and `moved_at` its
+last change; `override_until`: the end of an override in force. The columns after `surge_ended` may be missing: they are
+then read off the ones before, or, as `fit_score`, `signal_score` and `coverage` (for words only: what fell since),
+taken as unknown."""
+
+
+AT_ONCE = ("low_fit", "stale")
+"""Steps that lower an account whatever time it has been in its tier."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,8 @@ class Prior:
     """-1 where unknown."""
     moved_at: Instants
     """NaT where it never did."""
+    unlifted: Ints
+    """By rows and time-in-tier, before a surge, an override and capacity."""
     override_until: Instants
     """NaT where no override was in force."""
 
@@ -132,7 +140,8 @@ def text(column: pd.Series) -> Words:
 
 def instants(column: pd.Series) -> Instants:
     """A column as instants; NaT for what is missing."""
-    values: Instants = pd.to_datetime(column).to_numpy(dtype="datetime64[us]")
+    read = pd.to_datetime(column, format="ISO8601") if column.dtype.kind not in "mM" else column
+    values: Instants = read.to_numpy(dtype="datetime64[us]")
     return values
 
 
@@ -266,6 +275,7 @@ def read_state(state: pd.DataFrame, account_id: Words, as_of: np.datetime64) -> 
     when, until, since = (instants(frame[c]) for c in ("as_of", "surge_until", "tier_since"))
     held_since = instants(frame["held_since"])
     lifted = (until > when) & (level > 0)
+    held = _or_else(frame["held"], level - lifted)
     return Prior(
         level=level,
         tier_since=since,
@@ -273,7 +283,7 @@ def read_state(state: pd.DataFrame, account_id: Words, as_of: np.datetime64) -> 
         row=text(frame["row"]),
         surge_until=until,
         surge_ended=instants(frame["surge_ended"]),
-        held=_or_else(frame["held"], level - lifted),
+        held=held,
         held_since=np.where(np.isnat(held_since), since, held_since),
         standing=_or_else(frame["standing"], level),
         fit_band=codes(frame["fit_band"], {b: i for i, b in enumerate(FIT_BANDS)}, -1, "fit_band"),
@@ -283,6 +293,7 @@ def read_state(state: pd.DataFrame, account_id: Words, as_of: np.datetime64) -> 
         signal_score=numbers(frame["signal_score"]),
         coverage=_coverage(frame["coverage"]),
         moved_at=instants(frame["moved_at"]),
+        unlifted=_or_else(frame["by_rows"], held),
         override_until=instants(frame["override_until"]),
     )
 

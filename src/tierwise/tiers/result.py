@@ -14,14 +14,11 @@ from tierwise.config.policy import COVERAGE_BANDS, FIT_BANDS, SIGNAL_BANDS, Poli
 from tierwise.tiers.bands import LEVELS, NONE, Flags, Floats, Instants, Ints, Words, names
 from tierwise.tiers.causes import Outcome, cause, movement
 from tierwise.tiers.demotions import demotion
-from tierwise.tiers.inputs import Facts, Prior
+from tierwise.tiers.inputs import AT_ONCE, Facts, Prior
 from tierwise.tiers.margin import Margin, margin
 from tierwise.tiers.steps import Gates, Run, Standing
 from tierwise.tiers.surge import lift
 from tierwise.tiers.words import Story, why
-
-AT_ONCE = ("low_fit", "stale")
-"""Steps that lower an account whatever time it has been in its tier."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +44,9 @@ class Decided:
 
     @property
     def held(self) -> Ints:
-        """The tier without a surge's lift."""
-        return np.minimum(self.standing.unlifted, self.standing.final)
+        """The tier without a surge's lift, and without a person's override."""
+        below = np.minimum(self.standing.unlifted, self.standing.final)
+        return np.where(self.standing.overridden, self.standing.unlifted, below)
 
     @property
     def surge_until(self) -> Instants:
@@ -73,9 +71,11 @@ class Decided:
 
     @property
     def moved_at(self) -> Instants:
-        """The last change of the tier held by rows; not into or out of staleness or a low fit, which act at once."""
+        """The last change of the tier by rows, whatever capacity then left of it; not into or out of staleness or a low
+        fit, which act at once."""
         by_rows = self.gates.open & ~np.isin(self.prior.row, AT_ONCE) & (self.prior.held >= 0)
-        return np.where(by_rows & (self.held != self.prior.held), self.as_of, self.prior.moved_at)
+        moved = self.standing.unlifted != self.prior.unlifted
+        return np.where(by_rows & moved, self.as_of, self.prior.moved_at)
 
     @property
     def override_until(self) -> Instants:
@@ -88,7 +88,9 @@ def result(run: Decided, words: bool) -> pd.DataFrame:
     facts, gates, standing = run.facts, run.gates, run.standing
     decided_by = _decided_by(gates, standing, run.prior)
     moves = movement(run.prior.level, standing.final)
-    outcome = Outcome(standing.final, standing.lifted, run.held, gates.row, gates.fit, standing.overridden)
+    outcome = Outcome(
+        standing.final, standing.lifted, run.held, gates.row, gates.fit, standing.asked, standing.overridden
+    )
     causes = cause(moves != "", outcome, run.prior, facts, run.policy, run.as_of, run.model_version)
     n, lacks = len(moves), margin(facts, standing.final, run.policy)
     columns = {
@@ -118,6 +120,7 @@ def result(run: Decided, words: bool) -> pd.DataFrame:
         "decided_fit": _unless_spared(run, run.prior.fit_score, _known_fit(facts)),
         "decided_signal": _unless_spared(run, run.prior.signal_score, facts.signal),
         "moved_at": run.moved_at,
+        "by_rows": names(standing.unlifted),
         "override_until": run.override_until,
         "segment": _named([g.segment for g in run.policy.segments], facts.segment),
         "vertical": _named(run.policy.vertical_names, facts.vertical),

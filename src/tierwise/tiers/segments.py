@@ -13,7 +13,14 @@ from tierwise.tiers.bands import Cuts, Flags, Floats, Ints
 
 
 def check_attributes(accounts: pd.DataFrame, policy: Policy) -> None:
-    """Raise UsageError where the policy reads an attribute that the accounts do not have."""
+    """Raise UsageError where the policy reads an attribute, or an expected value, that the accounts do not have."""
+    valued = any("expected_value" in row.least for row in policy.rows)
+    if valued and "expected_value" not in accounts.columns:
+        raise UsageError(
+            "a row of the policy asks for a least expected_value",
+            found="these accounts have none: past dates are scored without, as today's amounts would tell the future",
+            do="Leave that row's least out of the policy that is replayed or tuned",
+        )
     missing = [name for name in policy.attributes if name not in accounts.columns]
     if missing:
         raise UsageError(
@@ -74,7 +81,6 @@ def open_to(accounts: pd.DataFrame, policy: Policy, vertical: Ints) -> tuple[Fla
         if row.verticals:
             may &= np.isin(vertical, [policy.vertical_names.index(v) for v in row.verticals])
         for name, least in row.least.items():
-            known = name in accounts.columns
-            may &= numbers(accounts[name]) >= least if known else np.zeros(len(accounts), dtype=bool)
+            may &= numbers(accounts[name]) >= least
         flags.append(may)
     return tuple(flags)

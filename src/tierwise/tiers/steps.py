@@ -63,6 +63,8 @@ class Standing:
     """Whether a surge in force raises it, capacity apart."""
     capped: Flags
     """Whether it would stand in tier_1, capacity apart, were its fit known to allow it."""
+    asked: Flags
+    """Whether a person's override is in force, whatever guardrail stops it."""
     overridden: Flags
     """Whether a person's override says where it stands."""
     barred: Flags
@@ -156,17 +158,18 @@ def stand(facts: Facts, prior: Prior, gates: Gates, run: Run) -> Standing:
     floor = floors(facts, prior, policy, run.as_of)
     clock = surge_clock(facts, prior, policy.surge, run.as_of)
     ceiling, earned = _ceiling(facts), np.maximum(gates.level, np.maximum(floor.margin, floor.stay))
-    limited = np.where(floor.barred, np.minimum(earned, np.maximum(prior.held, 0)), earned)
+    limited = np.where(floor.barred, np.minimum(earned, np.maximum(prior.unlifted, 0)), earned)
     kept = np.where(gates.open, np.minimum(limited, ceiling), gates.level)
-    overridden = (run.overrides.level != NONE) & facts.eligible & (gates.row != "low_fit")
+    asked, wanted = run.overrides.level != NONE, np.minimum(run.overrides.level, ceiling)
+    overridden = asked & facts.eligible & (gates.row != "low_fit")
 
     def lifted(standing: Ints) -> Ints:
         higher = np.minimum(lift(standing, gates.fit, facts, policy), np.maximum(ceiling, standing))
         return np.where(gates.open & clock.in_force & ~overridden, higher, standing)
 
     def placed(levels: Ints, first: Ints) -> Placed:
-        first = np.where(overridden, np.maximum(first, run.overrides.level), first)
-        return apply_capacity(np.where(overridden, run.overrides.level, levels), facts, first, policy, run.rooms)
+        first = np.where(overridden, np.maximum(first, wanted), first)
+        return apply_capacity(np.where(overridden, wanted, levels), facts, first, policy, run.rooms)
 
     surge = clock.in_force & (lift(kept, gates.fit, facts, policy) > ceiling)
     unheld = placed(lifted(kept), floor.stay)
@@ -175,6 +178,7 @@ def stand(facts: Facts, prior: Prior, gates: Gates, run: Run) -> Standing:
         "clock": clock,
         "kept": kept,
         "capped": gates.capped | (gates.open & ((earned > ceiling) | surge)),
+        "asked": asked,
         "overridden": overridden,
         "barred": gates.open & floor.barred & (limited < earned) & ~overridden,
         "unheld": unheld.levels,
@@ -189,7 +193,7 @@ def stand(facts: Facts, prior: Prior, gates: Gates, run: Run) -> Standing:
     return Standing(
         **shared,
         unlifted=unlifted,
-        lifted=np.where(overridden, run.overrides.level, high),
+        lifted=np.where(overridden, wanted, high),
         final=final.levels,
         by_owner=final.by_owner,
         surging=lifted(unlifted) > unlifted,

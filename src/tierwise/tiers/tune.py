@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from tierwise.config.plan import Setting
 from tierwise.config.policy import TIERS, Bands, FitCuts, Policy, SignalCuts, TierRow, TimeInTier
@@ -24,6 +25,8 @@ from tierwise.tiers.steps import pass_gates
 
 LEAST_DATES = 4
 """So many dates with closed horizons must be left to tune on, and so many to judge."""
+NEVER = -1e9
+"""What a policy that may not be proposed is worth to the search."""
 TOP, STEP = 99.5, 0.5
 """The highest signal cut, and how finely cuts are told."""
 
@@ -79,6 +82,7 @@ def tune(
     trials: int,
     seed: int,
     judge_from: datetime | None = None,
+    sound: Callable[[Policy], bool] = lambda policy: True,
     say: Say = silent,
 ) -> Tuned:
     """Search the cuts above the minimum fit, the stay margin, the minimum stay and the promotion window.
@@ -87,6 +91,8 @@ def tune(
     both policies; the search sees only dates whose horizon had closed before them. The minimum fit, the rows of tiers
     other than tier_2 and all other rules are people's, and stay. A trial proposes how large tier_1 and tier_2 are
     before time-in-tier, and the cuts are set so; TPE proposes (Bergstra et al. 2011), by `learning.tuning.seek`.
+
+    sound: whether a policy may be proposed at all; one that may not is no trial.
 
     Raises
     ------
@@ -110,7 +116,7 @@ def tune(
             found=f"{len(seen)} dates with closed horizons lie a horizon before judging begins on {judged_from.date()}",
             do=f"Give {LEAST_DATES} or more: an earlier --since, or a finer --every",
         )
-    search = _Search(dates[: seen[-1] + 1], policy, aims, trials, say)
+    search = _Search(dates[: seen[-1] + 1], policy, aims, trials, sound, say)
     seek(search.space, search.worth, trials=trials, seed=seed)
     best = max(search.trials, key=lambda t: t.worth.value)
     say(f"judging on {len(dates) - begin} newer dates")
@@ -124,8 +130,12 @@ def _judged(dates: Sequence[Past], begin: int, policy: Policy, aims: Aims) -> Wo
 
 
 class _Search:
-    def __init__(self, dates: Sequence[Past], policy: Policy, aims: Aims, trials: int, say: Say) -> None:
-        self.dates, self.policy, self.aims, self.count, self.say = dates, policy, aims, trials, say
+    def __init__(
+        self, dates: Sequence[Past], policy: Policy, aims: Aims, trials: int, sound: Callable[[Policy], bool], say: Say
+    ) -> None:
+        self.dates, self.policy, self.aims, self.count = dates, policy, aims, trials
+        self.sound, self.say = sound, say
+        self.least_early = STEP + max((v.lower.signal for v in policy.verticals), default=0.0)
         self.shapes = shapes(policy)
         pooled = _pooled(dates)
         self.facts = [read_accounts(pooled, policy.model_copy(update={"rows": rows})) for rows in self.shapes]
@@ -143,7 +153,12 @@ class _Search:
         }
 
     def worth(self, settings: Mapping[str, Setting]) -> float:
-        policy = self._policy(settings)
+        try:
+            policy = self._policy(settings)
+        except ValidationError:  # a segment's own cut beside those proposed is out of order
+            return NEVER
+        if not self.sound(policy):
+            return NEVER
         made = Trial(policy, worth(replay(self.dates, policy).figures, self.aims))
         self.trials.append(made)
         best = max(self.trials, key=lambda t: t.worth.value).worth
@@ -171,7 +186,7 @@ class _Search:
             _least_cut(lambda cut: share("tier_2", moderate, cut) <= top, moderate + STEP, TOP),
             _least_cut(lambda cut: share("tier_1", moderate, cut) <= first, moderate + STEP, TOP),
         )
-        early = min(max(_told(float(settings["early"]) * moderate), STEP), moderate - STEP)
+        early = min(max(_told(float(settings["early"]) * moderate), self.least_early), moderate - STEP)
         signal = SignalCuts(early=early, moderate=moderate, high=high)
         return policy.model_copy(update={"bands": Bands(fit=fit, signal=signal)})
 
@@ -179,7 +194,7 @@ class _Search:
     def _share(facts: Facts, policy: Policy, tier: str) -> float:
         """The share of accounts that stand in a tier or above it by the rows alone."""
         level = pass_gates(replace(facts, cuts=cuts_of(policy, facts.segment, facts.vertical)), policy).level
-        return float((level >= LEVELS[tier]).sum() / max(int((level >= LEVELS["suppress"]).sum()), 1))
+        return float((level >= LEVELS[tier]).sum() / max(int((level >= LEVELS["recycle"]).sum()), 1))
 
 
 def _told(cut: float) -> float:

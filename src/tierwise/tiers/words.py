@@ -250,7 +250,7 @@ def _promotion_window(story: Story, part: Flags, policy: Policy) -> Words:
 
 def _override(story: Story, part: Flags, policy: Policy) -> Words:
     acts = story.overrides
-    head = _say("set to ", _tiers(acts.level[part]), " by ", _each(acts.author[part], safe_text), " until ")
+    head = _say("set to ", _tiers(story.earned[part]), " by ", _each(acts.author[part], safe_text), " until ")
     return _say(head, _days(acts.until[part]), ": ", _each(acts.reason[part], safe_text))
 
 
@@ -267,8 +267,10 @@ def _owner_full(story: Story, part: Flags, policy: Policy) -> Words:
 
 def _capacity(story: Story, part: Flags, policy: Policy) -> Words:
     earned, final = _tiers(story.earned[part]), _tiers(story.final[part])
-    room = _each(story.earned[part], lambda level: str(policy.capacity.get(f"tier_{4 - level}", 0)))  # type: ignore[call-overload]
-    head = _say("earned ", earned, ", which has no room (capacity ", room, "), and stands in ", final)
+    full = story.final[part] + 1
+    room = _each(full, lambda level: str(policy.capacity.get(f"tier_{4 - level}", 0)))  # type: ignore[call-overload]
+    which = np.where(full == story.earned[part], "which", _tiers(full)).astype(object)
+    head = _say("earned ", earned, ", ", which, " has no room (capacity ", room, "), and stands in ", final)
     return _say(head, "; ", _standing(story, part))
 
 
