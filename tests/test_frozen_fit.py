@@ -321,7 +321,7 @@ def test_a_retrain_keeps_the_fit_scores_and_says_so_in_bundle_card_and_page(chai
     assert old["fit.txt"] == now["fit.txt"]
     assert old["signal.txt"] != now["signal.txt"]
     assert live.model.percentiles["fit"] == new.model.percentiles["fit"]
-    said = f"it side of {JUNE} (model {live.version[:12]}), frozen until {UNTIL}. It has seen outcomes of rows"
+    said = f"it side of {JUNE} (model {live.version[:12]}), frozen until {UNTIL}. All figures, and what the gate"
     assert f"- kept across trainings: f{said}" in (workspace.folder / "models" / PLAN / "card.md").read_text()
     assert f"<p>F{said}" in chain.second.page.read_text()
     assert f"<p>Fit side of {JUNE}, frozen until {UNTIL}.</p>" in chain.first.page.read_text()

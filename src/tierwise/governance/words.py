@@ -141,9 +141,9 @@ def fit_side_words(found: Mapping[str, Any] | None) -> str:
     if not of:
         return f"fit side of {since}, frozen until {until}"
     return (
-        f"fit side of {since} (model {str(of)[:12]}), frozen until {until}. It has seen outcomes of rows that the "
-        "figures are of, so these judge how the model is learned, with a fit side learned anew before each of those "
-        "rows, and not the kept one"
+        f"fit side of {since} (model {str(of)[:12]}), frozen until {until}. All figures, and what the gate compares, "
+        "are of the model as it is learned with a fit side of its own, before each of the rows they are of: the "
+        "probabilities of the kept one were not tested"
     )
 
 

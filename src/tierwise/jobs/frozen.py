@@ -65,6 +65,9 @@ def _why_not(live: Bundle, learned: tuple[str, str], files: PlanFiles, stand: da
         return f"{called} has other fit features: {'; '.join(differs)}"
     if live.meta.get("question") != question(files):
         return f"{called} answers another question: outcome, cohort or features in model.yaml have changed since"
+    recalibrated = str(live.meta["trained_as_of"])[:10] if live.meta.get("recalibration") else ""
+    if recalibrated and instant(recalibrated) > stand:
+        return f"{called} was recalibrated as of {recalibrated}, which tells of what came after {stand.date()}"
     if instant(since) > stand:
         return f"{called} has a fit side of {since}, which tells of what came after {stand.date()}"
     return ""
