@@ -22,7 +22,8 @@ import numpy as np
 
 from tierwise.config import Policy
 from tierwise.report.charts import Point, trend
-from tierwise.tiers import Replayed, compare, replay
+from tierwise.tiers.compared import compare
+from tierwise.tiers.replay import Replayed, replay
 from tuned_worlds import TunedWorld, judged, top_and_ranked, tuned_on, without_time, world_of
 
 

@@ -24,7 +24,8 @@ from test_law6_guard import AS_OF, random_accounts
 
 from tierwise.config import Policy
 from tierwise.config.policy import Calendar, TimeInTier
-from tierwise.tiers import Past, decide, next_state, replay
+from tierwise.tiers import decide, next_state
+from tierwise.tiers.replay import Past, replay
 
 OUTCOME = 0.07
 

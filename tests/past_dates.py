@@ -15,7 +15,8 @@ from tierwise.jobs.replay import replay_values
 from tierwise.learning import OutOfTime, Refit
 from tierwise.plain import plain
 from tierwise.report import ReplayPage
-from tierwise.tiers import Past, compare, replay
+from tierwise.tiers.compared import compare
+from tierwise.tiers.replay import Past, replay
 from tierwise.tiers.spoken import spoken
 
 FIRST = datetime(2025, 1, 6, tzinfo=UTC)

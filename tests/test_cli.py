@@ -39,8 +39,28 @@ def test_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    for verb in ("demo", "init", "check", "train", "score", "explain", "govern", "doctor", "schema"):
+    for verb in (
+        "demo",
+        "init",
+        "check",
+        "train",
+        "score",
+        "explain",
+        "govern",
+        "doctor",
+        "schema",
+        "policy",
+        "override",
+        "dispute",
+    ):
         assert verb in done.stdout
+
+
+def test_deciding_loads_no_learning() -> None:
+    heavy = [name for name in (*HEAVY, "optuna") if name != "pandas"]
+    code = f"import sys, tierwise; tierwise.decide; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_the_whole_line_ends_at_a_page_and_a_verdict(small_demo: Path) -> None:

@@ -17,8 +17,10 @@ from past_dates import FIRST, FOCUS, GROWTH, JUMPING, RECYCLED, SCALED, dates, p
 from tierwise.config.policy import STATUSES, TIERS, Policy, Stale, Surge, TimeInTier
 from tierwise.errors import UsageError
 from tierwise.governance import share
-from tierwise.tiers import Past, Replayed, compare, decide, next_state, replay
+from tierwise.tiers import decide, next_state
 from tierwise.tiers.cases import Cases
+from tierwise.tiers.compared import compare
+from tierwise.tiers.replay import Past, Replayed, replay
 
 LOOSE = Policy(policy="loose", time_in_tier=TimeInTier(stay_margin=0, minimum_stay_days=0), surge=None)
 BUSY = Policy(

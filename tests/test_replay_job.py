@@ -26,7 +26,7 @@ from tierwise.jobs.past import _on
 from tierwise.jobs.replay import policy_at
 from tierwise.learning.progress import silent
 from tierwise.registry import Registry
-from tierwise.tiers import replay as run_policy
+from tierwise.tiers.replay import replay as run_policy
 
 PLAN = "new_business"
 CUT = datetime(2025, 7, 1, tzinfo=UTC)
@@ -59,7 +59,7 @@ def both(workspace: Workspace, before: dict[str, bytes]) -> ReplayResult:
 
 def files_of(folder: Path) -> dict[str, bytes]:
     kept = [p for p in sorted(folder.rglob("*")) if p.is_file() and "replays" not in p.parts]
-    return {str(p.relative_to(folder)): p.read_bytes() for p in kept if p.name != "lock" and ".db" not in p.name}
+    return {str(p.relative_to(folder)): p.read_bytes() for p in kept if p.name != ".lock" and ".db" not in p.name}
 
 
 def test_a_replay_adds_its_page_and_changes_nothing_that_is_live(

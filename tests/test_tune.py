@@ -13,9 +13,9 @@ from tierwise.config import Policy, parse_policy
 from tierwise.config.policy import Segment, TierRow, TimeInTier
 from tierwise.config.proposal import policy_changes, policy_diff, proposed_text, spoken_changes
 from tierwise.errors import UsageError
-from tierwise.tiers import Aims, Past, Tuned, replay, tune
-from tierwise.tiers.aims import worth
-from tierwise.tiers.tune import shapes
+from tierwise.tiers.aims import Aims, worth
+from tierwise.tiers.replay import Past, replay
+from tierwise.tiers.tune import Tuned, shapes, tune
 
 HORIZON = 12
 

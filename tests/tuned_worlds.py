@@ -22,7 +22,10 @@ from tierwise.jobs.past import score_past
 from tierwise.learning import Recipe
 from tierwise.learning.progress import silent
 from tierwise.synthetic import WorldSpec, simulate, write_world
-from tierwise.tiers import Aims, Past, Tuned, decide, replay, tune
+from tierwise.tiers import decide
+from tierwise.tiers.aims import Aims
+from tierwise.tiers.replay import Past, replay
+from tierwise.tiers.tune import Tuned, tune
 
 MONTHS = 24
 RECIPE = Recipe("scorecard", {})

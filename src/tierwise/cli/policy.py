@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -14,13 +14,21 @@ from tierwise.errors import UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tierwise.clock import Every
     from tierwise.jobs import ReplayResult, TuneResult
-    from tierwise.tiers import Figures
+    from tierwise.tiers.tally import Figures
 
 app = typer.Typer(
     name="policy", help="Try a policy on the past.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
 GRIDS = ("month", "week", "day")
+Since = Annotated[str | None, typer.Option("--since", help="YYYY-MM-DD; default: the first date that can be scored.")]
+Until = Annotated[str | None, typer.Option("--until", help="YYYY-MM-DD; default: the end of the data.")]
+PolicyFile = Annotated[Path | None, typer.Option("--policy", help="A policy file; default: the plan's policy.yaml.")]
+Grid = Annotated[str | None, typer.Option("--every", help="month, week or day; default: the plan's grid.")]
+RefitMonths = Annotated[
+    int, typer.Option("--refit-months", min=1, help="How often the model is learned again, in months.")
+]
 
 
 @app.callback()
@@ -30,21 +38,19 @@ def before() -> None:
 
 @app.command()
 def replay(
-    since: Annotated[str | None, typer.Option(help="YYYY-MM-DD; default: the first date that can be scored.")] = None,
-    until: Annotated[str | None, typer.Option(help="YYYY-MM-DD; default: the end of the data.")] = None,
-    policy: Annotated[Path | None, typer.Option(help="A policy file; default: the plan's policy.yaml.")] = None,
+    since: Since = None,
+    until: Until = None,
+    policy: PolicyFile = None,
     against: Annotated[Path | None, typer.Option(help="Another policy file, to set beside it.")] = None,
-    every: Annotated[str | None, typer.Option(help="month, week or day; default: the plan's grid.")] = None,
-    refit_months: Annotated[int, typer.Option(min=1, help="How often the model is learned again, in months.")] = 3,
+    every: Grid = None,
+    refit_months: RefitMonths = 3,
 ) -> None:
     """Run a policy over past dates, scored by models that could not have seen what came of them."""
     from tierwise.jobs import replay as run_replay
 
-    if every not in (None, *GRIDS):
-        raise UsageError(f"--every {every} was asked for", do=f"Say {', '.join(GRIDS[:-1])} or {GRIDS[-1]}")
     result = run_replay(
         context.workspace(), context.plan,
-        since=since, until=until, every=every, policy=policy, against=against, refit_months=refit_months,  # type: ignore[arg-type]
+        since=since, until=until, every=_grid(every), policy=policy, against=against, refit_months=refit_months,
         now=context.now, say=context.say,
     )  # fmt: skip
     if context.as_json:
@@ -64,26 +70,24 @@ def tune(
     precision: Annotated[str | None, typer.Option(help="Least share of tier_1 that has the outcome.")] = None,
     ping_pong: Annotated[str, typer.Option(help="Most accounts that come back to a tier in a month.")] = "2%",
     trials: Annotated[int, typer.Option(min=10, max=2000, help="How many policies are tried.")] = 100,
-    since: Annotated[str | None, typer.Option(help="YYYY-MM-DD; default: the first date that can be scored.")] = None,
-    until: Annotated[str | None, typer.Option(help="YYYY-MM-DD; default: the end of the data.")] = None,
+    since: Since = None,
+    until: Until = None,
     judge_from: Annotated[
         str | None, typer.Option("--judge-from", help="YYYY-MM-DD; default: the newest quarter of the dates.")
     ] = None,
-    policy: Annotated[Path | None, typer.Option(help="A policy file; default: the plan's policy.yaml.")] = None,
-    every: Annotated[str | None, typer.Option(help="month, week or day; default: the plan's grid.")] = None,
-    refit_months: Annotated[int, typer.Option(min=1, help="How often the model is learned again, in months.")] = 3,
+    policy: PolicyFile = None,
+    every: Grid = None,
+    refit_months: RefitMonths = 3,
     apply: Annotated[bool, typer.Option("--apply", help="Change the policy file to say what is proposed.")] = False,
 ) -> None:
     """Propose thresholds, hysteresis and dwell, found over past dates; nothing changes without --apply."""
     from tierwise.jobs import tune as run_tune
 
-    if every not in (None, *GRIDS):
-        raise UsageError(f"--every {every} was asked for", do=f"Say {', '.join(GRIDS[:-1])} or {GRIDS[-1]}")
     result = run_tune(
         context.workspace(), context.plan,
         top=top, tier_1=tier_1, precision=precision, ping_pong=ping_pong, trials=trials,
-        since=since, until=until, every=every, judge_from=judge_from, policy=policy, refit_months=refit_months,  # type: ignore[arg-type]
-        apply=apply,  # type: ignore[arg-type]
+        since=since, until=until, every=_grid(every), judge_from=judge_from, policy=policy, refit_months=refit_months,
+        apply=apply,
         now=context.now, say=context.say,
     )  # fmt: skip
     if context.as_json:
@@ -93,6 +97,12 @@ def tune(
         print(f"Proposal: {result.folder / 'tune.html'}")
         print(f"Policy: {result.folder / 'policy.yaml'}" + (" (applied)" if result.applied else ""))
     context.close(0)
+
+
+def _grid(every: str | None) -> Every | None:
+    if every is None or every in GRIDS:
+        return cast("Every | None", every)
+    raise UsageError(f"--every {every} was asked for", do=f"Say {', '.join(GRIDS[:-1])} or {GRIDS[-1]}")
 
 
 def proposed(result: TuneResult) -> None:

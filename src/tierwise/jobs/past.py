@@ -20,7 +20,8 @@ from tierwise.jobs.rows import owners_of
 from tierwise.learning import OutOfTime, Recipe, learn_out_of_time
 from tierwise.learning.progress import Say
 from tierwise.publishing import scores_table
-from tierwise.tiers import ACCOUNT_COLUMNS, Past
+from tierwise.tiers import ACCOUNT_COLUMNS
+from tierwise.tiers.replay import Past
 
 Floats = npt.NDArray[np.float64]
 Triggers = tuple[tuple[str, int], ...]

@@ -24,8 +24,9 @@ from tierwise.publishing import plan_lock, publish_replay
 from tierwise.registry import Registry
 from tierwise.report import ReplayPage, replay_page
 from tierwise.store import Store
-from tierwise.tiers import Compared, Replayed, compare
-from tierwise.tiers import replay as run_policy
+from tierwise.tiers.compared import Compared, compare
+from tierwise.tiers.replay import Replayed
+from tierwise.tiers.replay import replay as run_policy
 from tierwise.tiers.spoken import spoken
 
 PATIENCE_SECONDS = 600

@@ -21,8 +21,9 @@ from tierwise.learning.progress import Say, silent
 from tierwise.plain import json_file, plain
 from tierwise.publishing import plan_lock, publish_replay, replace_text
 from tierwise.report import TunePage, tune_page
-from tierwise.tiers import Aims, Tuned
-from tierwise.tiers import tune as search
+from tierwise.tiers.aims import Aims
+from tierwise.tiers.tune import Tuned
+from tierwise.tiers.tune import tune as search
 
 TRIALS = 100
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tierwise.config.policy import OwnerCapacity, Policy
 from tierwise.errors import UsageError
-from tierwise.tiers.bands import LEVELS, NONE, Floats, Instants, Ints, Words
+from tierwise.tiers.bands import LEVELS, NONE, Flags, Floats, Instants, Ints, Words
 from tierwise.tiers.inputs import aligned, codes, columns, instants, text
 from tierwise.tiers.segments import numbers
 
@@ -54,8 +54,6 @@ class Rooms:
 
     group: Ints
     """-1 where there is none: room for all."""
-    names: Words
-    """By group."""
     capacity: dict[str, Floats]
     """By tier, of each group; infinite where none is said."""
 
@@ -68,30 +66,30 @@ def read_owners(owners: pd.DataFrame | None, owner_id: Words, as_of: np.datetime
 
     Raises
     ------
-    UsageError : the policy reads owners' capacity, and no owners or not all their columns were given.
+    UsageError : the policy reads owners' capacity, and no owners or not all their columns were given, or one twice.
     """
     rule = policy.owner_capacity
     if rule is None:
         return None
     if owners is None:
         raise UsageError("the policy reads owner_capacity", found="no owners were given", do="Give the table owners")
-    table = owners
-    columns(table, OWNER_COLUMNS, "owners")
-    if table["owner_id"].duplicated().any():
-        twice = str(table.loc[table["owner_id"].duplicated(), "owner_id"].min())
+    columns(owners, OWNER_COLUMNS, "owners")
+    if owners["owner_id"].duplicated().any():
+        twice = str(owners.loc[owners["owner_id"].duplicated(), "owner_id"].min())
         raise UsageError(f"owner {twice} stands twice among the owners", do="Keep one row an owner")
-    by = {"owner": "owner_id"}.get(rule.by, rule.by)
-    group, names = pd.factorize(text(table[by]))
-    group = np.where(text(table[by]) == "", -1, group)
-    active = _active(table, as_of)
-    capacity = {tier: _added(table, group, len(names), active, tier, rule) for tier in ("tier_1", "tier_2")}
-    place = pd.Index(text(table["owner_id"]), dtype=object).get_indexer(pd.Index(owner_id, dtype=object))
-    open_ = np.where(active if rule.by == "owner" else np.ones(len(table), dtype=bool), group, -1)
-    mine = np.where(place < 0, -1, np.append(open_, -1)[place]).astype(np.int64)
-    return Rooms(mine, np.asarray(names, dtype=object), capacity)
+    shared = text(owners["owner_id" if rule.by == "owner" else rule.by])
+    active = _active(owners, as_of)
+    group, distinct = pd.factorize(shared)
+    group = np.where(shared == "", -1, group)
+    capacity = {tier: _added(owners, group, len(distinct), active, tier, rule) for tier in ("tier_1", "tier_2")}
+    if rule.by == "owner":
+        group = np.where(active, group, -1)
+    place = pd.Index(text(owners["owner_id"]), dtype=object).get_indexer(pd.Index(owner_id, dtype=object))
+    mine = np.where(place < 0, -1, np.append(group, -1)[place]).astype(np.int64)
+    return Rooms(mine, capacity)
 
 
-def _active(table: pd.DataFrame, as_of: np.datetime64) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _active(table: pd.DataFrame, as_of: np.datetime64) -> Flags:
     active = np.ones(len(table), dtype=bool)
     if "active_from" in table.columns:
         active &= ~(instants(table["active_from"]) > as_of)
@@ -104,7 +102,7 @@ def _added(
     table: pd.DataFrame,
     group: Ints,
     groups: int,
-    active: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    active: Flags,
     tier: str,
     rule: OwnerCapacity,
 ) -> Floats:

@@ -35,9 +35,9 @@ class Aims:
     ping_pong: float = 0.02
 
     def __post_init__(self) -> None:
-        for name, low in (("top_share", 0.0), ("tier_1_share", 0.0), ("precision", 0.0), ("ping_pong", 0.0)):
+        for name in ("top_share", "tier_1_share", "precision", "ping_pong"):
             value = getattr(self, name)
-            if value is not None and not low < value <= 1:
+            if value is not None and not 0 < value <= 1:
                 raise UsageError(f"a {name} of {value:g} was asked for", do="Give a share above 0, and at most 1")
         if self.first_share > self.top_share:
             raise UsageError(

@@ -13,8 +13,8 @@ Decided in this order; the last step that made the tier what it is is `decided_b
 7. time-in-tier (`stay_margin`, `minimum_stay`, and `calendar`, on days when demotions wait): a floor under the tier
    held without a surge, so a lift goes on top of what is kept, and its end acts at once; and a ceiling over it,
    where it was promoted or demoted too lately (`promotion_window`);
-8. a person's `override`, which takes the place of 4 to 7 while it is in force, and lifts no misfit and no
-   suppression;
+8. a person's `override`, which takes the place of 4 to 7 while it is in force, and lifts no misfit, no
+   suppression, and none of unknown fit into tier_1;
 9. capacity: the owner's (`owner_full`), then the tier's (`capacity`).
 
 The cuts are those of an account's segment, lowered by what its strategic vertical says.

@@ -20,7 +20,7 @@ from tierwise.tiers.aims import Aims, Worth, worth
 from tierwise.tiers.bands import LEVELS
 from tierwise.tiers.inputs import Facts, read_accounts
 from tierwise.tiers.replay import Past, replay
-from tierwise.tiers.segments import cuts_of
+from tierwise.tiers.segments import cuts_of, open_to
 from tierwise.tiers.steps import pass_gates
 
 LEAST_DATES = 4
@@ -48,8 +48,6 @@ class Tuned:
     """
 
     aims: Aims
-    present: Policy
-    proposed: Policy
     trials: tuple[Trial, ...]
     before: Worth
     after: Worth
@@ -58,9 +56,19 @@ class Tuned:
     judged_from: datetime
 
     @property
+    def present(self) -> Policy:
+        """The policy there is."""
+        return self.trials[0].policy
+
+    @cached_property
     def best(self) -> Trial:
-        """The trial that is proposed."""
-        return max(self.trials, key=lambda t: t.worth.value)
+        """The trial that is proposed: the first of those that are worth most."""
+        return best_of(self.trials)
+
+    @property
+    def proposed(self) -> Policy:
+        """The policy that is proposed; the present one where none is worth more."""
+        return self.best.policy
 
     @cached_property
     def front(self) -> tuple[int, ...]:
@@ -71,6 +79,11 @@ class Tuned:
         within = [t.worth.top_share <= self.aims.top_share * 1.02 for t in self.trials]
         beaten = [bool(((points >= p).all(1) & (points > p).any(1) & within).any()) for p in points]
         return tuple(i for i, (out, fits) in enumerate(zip(beaten, within, strict=True)) if fits and not out)
+
+
+def best_of(trials: Sequence[Trial]) -> Trial:
+    """The first of the trials that are worth most."""
+    return max(trials, key=lambda t: t.worth.value)
 
 
 def tune(
@@ -118,10 +131,9 @@ def tune(
         )
     search = _Search(dates[: seen[-1] + 1], policy, aims, trials, sound, say)
     seek(search.space, search.worth, trials=trials, seed=seed)
-    best = max(search.trials, key=lambda t: t.worth.value)
     say(f"judging on {len(dates) - begin} newer dates")
-    before, after = (_judged(dates, begin, p, aims) for p in (policy, best.policy))
-    return Tuned(aims, policy, best.policy, tuple(search.trials), before, after, len(seen), len(newest), judged_from)
+    before, after = (_judged(dates, begin, p, aims) for p in (policy, best_of(search.trials).policy))
+    return Tuned(aims, tuple(search.trials), before, after, len(seen), len(newest), judged_from)
 
 
 def _judged(dates: Sequence[Past], begin: int, policy: Policy, aims: Aims) -> Worth:
@@ -138,7 +150,11 @@ class _Search:
         self.least_early = STEP + max((v.lower.signal for v in policy.verticals), default=0.0)
         self.shapes = shapes(policy)
         pooled = _pooled(dates)
-        self.facts = [read_accounts(pooled, policy.model_copy(update={"rows": rows})) for rows in self.shapes]
+        facts = read_accounts(pooled, policy)
+        self.facts = [
+            replace(facts, open_to=open_to(pooled, policy.model_copy(update={"rows": rows}), facts.vertical))
+            for rows in self.shapes
+        ]
         self.trials = [Trial(policy, worth(replay(dates, policy).figures, aims))]
         self.space = {
             "shape": Span(0, len(self.shapes) - 1),
@@ -161,7 +177,7 @@ class _Search:
             return NEVER
         made = Trial(policy, worth(replay(self.dates, policy).figures, self.aims))
         self.trials.append(made)
-        best = max(self.trials, key=lambda t: t.worth.value).worth
+        best = best_of(self.trials).worth
         self.say(
             f"trial {len(self.trials) - 1} of {self.count}: holds {made.worth.held:.1%}; best {best.held:.1%} of the"
             f" outcomes with {best.top_share:.1%} of the accounts, ping-pong {best.ping_pong:.2%}"
@@ -241,6 +257,6 @@ def _with_row(rows: tuple[TierRow, ...], more: TierRow) -> tuple[TierRow, ...]:
 
 
 def _pooled(dates: Sequence[Past]) -> pd.DataFrame:
-    """The accounts of all dates as one frame, each row an account of its own."""
+    """The accounts of all dates as one frame, each row an account of its own, in order of its id."""
     frame = pd.concat([date.accounts for date in dates], ignore_index=True)
     return frame.assign(account_id=[f"{n:09d}" for n in range(len(frame))])
