@@ -548,8 +548,9 @@ def test_training_refuses_a_leak_until_the_plan_accepts_it_and_then_every_report
     accepts = "audit: {accept: [{finding: missing_tells_outcome, subject: budget_range, because: %s}]}\n"
     assert accepts[:-2].split("because")[0] in str(refused.value)
     model.write_text(model.read_text() + accepts % "asked at the first call")
-    with (workspace.folder / "tierwise.yaml").open("a") as file:
-        file.write("\nbrake: {share: 1.0, least: 1000}\n")  # two runs half a year apart
+    settings = workspace.folder / "tierwise.yaml"
+    loose = settings.read_text().replace("brake: {share: 0.15, least: 20}", "brake: {share: 1.0, least: 1000}", 1)
+    settings.write_text(loose)  # two runs half a year apart
     workspace = load_workspace(workspace.folder)
     trained = tierwise.train(workspace, as_of="2025-07-01")
     said = "the plan accepts it: asked at the first call"
