@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from test_tiers import AS_OF, NO_STATE, TALL, account, later
 from tierwise.clock import naive
@@ -75,6 +76,42 @@ def test_rows_may_ask_for_value_and_an_unknown_value_does_not_reach() -> None:
     assert one(policy=policy, expected_value=500.0, revenue=2e6).tier == "tier_1"
     for value, revenue in ((499.0, 2e6), (500.0, 9e5), (np.nan, 2e6), (900.0, np.nan)):
         assert one(policy=policy, expected_value=value, revenue=revenue).tier == "recycle"
+
+
+SCORED = Policy(
+    rows=(
+        TierRow(row="focus", tier="tier_1", fit="high", signal="high", coverage="reached"),
+        TierRow(row="both", tier="tier_2", fit="moderate", least={"account_score": 84.0}),
+        TierRow(row="scaled", tier="tier_3", fit="moderate", signal="early"),
+    ),
+    surge=None,
+    time_in_tier=TimeInTier(stay_margin=10, minimum_stay_days=0),
+)
+MIDDLE = {"fit_score": 50.0, "signal_score": 60.0, "coverage": "none"}
+
+
+def test_a_row_may_ask_for_the_account_score_and_the_margin_to_stay_counts_for_it() -> None:
+    below = one(policy=SCORED, **MIDDLE, account_score=83.9)
+    assert (below.tier, below.row, below.lacks_score) == ("tier_3", "scaled", pytest.approx(0.1))
+    assert "account score 83: fit 50 is moderate and signal 60 is early" in below.why
+    assert below.why.endswith("; tier 2 needs 1 more point of account score.")
+    entered = one(policy=SCORED, **MIDDLE, account_score=84.0)
+    assert (entered.tier, entered.row) == ("tier_2", "both")
+    stays = one(entered.next, SCORED, later(7), **MIDDLE, account_score=74.0)
+    assert (stays.tier, stays.decided_by) == ("tier_2", "stay_margin")
+    falls = one(entered.next, SCORED, later(7), **MIDDLE, account_score=73.9)
+    assert (falls.tier, falls.movement) == ("tier_3", "down")
+    assert falls.why.startswith("Tier 2 to tier 3 on ")
+    assert one(policy=SCORED, **MIDDLE, account_score=np.nan).tier == "tier_3", "what is not known reaches nothing"
+    assert one(policy=SCORED, **(MIDDLE | {"fit_score": 30.0}), account_score=99.0).tier == "recycle"
+
+
+def test_an_account_score_that_is_not_there_or_cannot_be_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"asks for a least account_score: these accounts have none\. Give the column"):
+        one(policy=SCORED)
+    row = TierRow(row="both", tier="tier_2", least={"account_score": 101.0})
+    with pytest.raises(ValidationError, match="a score lies between 0 and 100, and 101 does not"):
+        Policy(rows=(row,))
 
 
 def test_an_attribute_that_is_not_there_is_refused_by_name() -> None:

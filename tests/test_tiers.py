@@ -119,7 +119,7 @@ def reference_fit(a: dict[str, Any], p: Policy) -> int:
 def may_name(a: dict[str, Any], p: Policy, r: TierRow) -> bool:
     mine = vertical_of(a, p)
     asked = not r.verticals or (mine is not None and mine.vertical in r.verticals)
-    return asked and all(a[name] >= least for name, least in r.least.items())
+    return asked and all(a[name] >= least for name, least in r.least.items() if name != "account_score")
 
 
 def reference_row(a: dict[str, Any], p: Policy, margin: float = 0.0) -> tuple[str, int]:
@@ -129,6 +129,7 @@ def reference_row(a: dict[str, Any], p: Policy, margin: float = 0.0) -> tuple[st
     for r in p.rows:
         if (
             may_name(a, p, r)
+            and a["account_score"] >= r.least.get("account_score", 0) - margin
             and fit >= FIT_BANDS.index(r.fit)
             and signal >= SIGNAL_BANDS.index(r.signal)
             and COVERAGE_BANDS.index(a["coverage"]) >= COVERAGE_BANDS.index(r.coverage)
@@ -300,6 +301,7 @@ def random_accounts(rng: np.random.Generator, n: int) -> pd.DataFrame:
             "status": rng.choice(["eligible", "in_pipeline", "customer"], n, p=[0.94, 0.03, 0.03]),
             "fit_score": rng.integers(25, 100, n).astype(float),
             "signal_score": rng.integers(20, 101, n).astype(float),
+            "account_score": rng.integers(0, 101, n).astype(float),
             "propensity": rng.integers(0, 20, n) / 20,
             "days_since_signal": np.where(rng.random(n) < 0.2, np.nan, rng.integers(0, 400, n)),
             "signals_7d": rng.poisson(5, n).astype(float),
@@ -389,6 +391,10 @@ def policies(draw: st.DrawFn) -> Policy:
         rows[1] = rows[1].model_copy(update={"least": {"expected_value": 500.0, "employees": 20.0}})
     if draw(st.booleans()) and policy.verticals:
         rows.insert(1, TierRow(row="strategic", tier="tier_1", fit="high", signal="moderate", verticals=("care",)))
+    if draw(st.booleans()):
+        rows[-1] = rows[-1].model_copy(update={"least": {"account_score": 40.0}})
+        place = sum(row.tier == "tier_1" for row in rows)
+        rows.insert(place, TierRow(row="both", tier="tier_2", fit="moderate", least={"account_score": 85.0}))
     return policy.model_copy(update={"rows": tuple(rows)})
 
 

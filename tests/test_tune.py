@@ -135,14 +135,18 @@ def test_judging_may_begin_on_a_date_of_ones_own() -> None:
 
 def test_shapes_change_tier_2_alone_and_each_once() -> None:
     found = shapes(Policy())
-    assert len(found) == 6
+    assert len(found) == 7
     assert all(a != b for i, a in enumerate(found) for b in found[:i])
     assert found[0] == Policy().rows
     names = [[r.row for r in rows if r.tier == "tier_2"] for rows in found]
     assert names[2] == ["growth_signal"]
     assert names[5] == ["growth_signal", "growth_high_signal"]
+    assert names[6] == ["growth_score"]
+    assert found[6][1] == TierRow(row="growth_score", tier="tier_2", fit="moderate", least={"account_score": 99.5})
     for rows in found:
         Policy(rows=rows)
+    tuned_before = Policy(rows=found[6])
+    assert len(shapes(tuned_before)) == 2, "it asks for a score already: one row may be added beside"
     only = Policy(rows=(TierRow(row="cover", tier="tier_2", fit="high", coverage="partial"),))
     assert all(any(r.tier == "tier_2" for r in rows) for rows in shapes(only))
 
@@ -173,7 +177,7 @@ def test_a_proposed_text_reads_as_the_policy_and_keeps_what_people_wrote() -> No
         assert parse_policy(text) == proposed
         assert "# Ours." in text
         assert "# who they are" in text
-        assert "# the many" in text
+        assert ("# the many" in text) == any(row.row == "growth_signal" for row in rows)
         assert "moderate: 35" in text
     assert proposed_text(TEXT, present, present) == TEXT
     assert policy_changes(present, present) == {}
@@ -184,9 +188,13 @@ def test_a_proposed_text_reads_as_the_policy_and_keeps_what_people_wrote() -> No
 
 def test_changes_are_said_in_words() -> None:
     present = parse_policy(TEXT)
-    proposed = present.model_copy(update={"rows": shapes(present)[-1], "time_in_tier": TimeInTier(stay_margin=2)})
+    proposed = present.model_copy(update={"rows": shapes(present)[-2], "time_in_tier": TimeInTier(stay_margin=2)})
     assert spoken_changes(present, proposed) == [
         {"what": "time_in_tier.stay_margin", "was": "5", "now": "2"},
         {"what": "row growth_coverage", "was": "tier_2: fit high, coverage partial", "now": "none"},
         {"what": "row growth_high_signal", "was": "none", "now": "tier_2: fit moderate, signal high"},
     ]
+    scored = present.model_copy(update={"rows": shapes(present)[-1]})
+    assert {"what": "row growth_score", "was": "none", "now": "tier_2: fit moderate, account_score from 99.5"} in (
+        spoken_changes(present, scored)
+    )

@@ -78,10 +78,12 @@ def mutants(plan: Plan) -> list[Mutant]:
 
 
 def all_disputed(rows: Rows) -> pd.DataFrame:
-    """Every value of an attribute, and two activities of three, disputed on the law's as_of, which must not know it yet;
-    but of accounts of odd ids the headcount was disputed before, and counts again only if it has changed since."""
+    """Every value of an attribute, and two activities of three, disputed on the law's as_of, which must not know it
+    yet; but of accounts of odd ids the headcount was disputed before, and counts again only if it has changed since."""
     then, before = AS_OF.replace(tzinfo=None), (AS_OF - timedelta(days=30)).replace(tzinfo=None)
-    facts = [("activities", a["activity_id"], "", then) for a in rows["activities"] if a["activity_id"][-1] not in "0369"]
+    facts = [
+        ("activities", a["activity_id"], "", then) for a in rows["activities"] if a["activity_id"][-1] not in "0369"
+    ]
     for account in (a["account_id"] for a in rows["accounts"]):
         early = {"employee_count": before} if account[-1] in "13579" else {}
         facts += [("accounts", account, f.attribute, early.get(f.attribute, then)) for f in PLAN.features.fit]

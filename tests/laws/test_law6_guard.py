@@ -53,6 +53,7 @@ def random_policy(rng: np.random.Generator, capacity: dict[str, int] | None = No
                     fit=FIT_BANDS[rng.integers(floor, 3)],
                     signal=str(rng.choice(SIGNAL_BANDS)),
                     coverage=str(rng.choice(COVERAGE_BANDS)),
+                    least={"account_score": float(rng.integers(20, 95))} if rng.random() < 0.6 else {},
                 )
             )
     return Policy(
@@ -93,6 +94,7 @@ def random_accounts(rng: np.random.Generator, n: int = N) -> pd.DataFrame:
             ),
             "fit_score": rng.uniform(0, 100, n).round(1),
             "signal_score": rng.uniform(0, 100, n).round(1),
+            "account_score": rng.uniform(0, 100, n).round(1),
             "propensity": rng.uniform(0, 1, n).round(2),
             "days_since_signal": np.where(rng.random(n) < 0.2, np.nan, rng.exponential(90, n).round()),
             "signals_7d": rng.poisson(5, n).astype(float),
@@ -114,7 +116,7 @@ def a_past(rng: np.random.Generator, accounts: pd.DataFrame, policy: Policy, wee
     state = pd.DataFrame()
     for week in range(weeks, 0, -1):
         then = random_accounts(rng, len(accounts))
-        for score in ("fit_score", "signal_score"):
+        for score in ("fit_score", "signal_score", "account_score"):
             then[score] = (accounts[score] + rng.normal(0, 12, len(accounts))).clip(0, 100)
         state = next_state(decide(then, state, policy, AS_OF - timedelta(days=7 * week)))
     gone = rng.random(len(state)) < 0.1
@@ -166,7 +168,7 @@ def test_a_suppression_acts_at_once_on_every_account(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("side", ["fit_score", "signal_score", "coverage"])
+@pytest.mark.parametrize("side", ["fit_score", "signal_score", "account_score", "coverage"])
 def test_raising_one_side_alone_never_lowers_a_tier(seed: int, side: str) -> None:
     rng = np.random.default_rng(seed)
     policy, accounts = random_policy(rng), random_accounts(rng)
@@ -183,7 +185,7 @@ def test_raising_one_side_alone_never_lowers_a_tier(seed: int, side: str) -> Non
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("side", ["fit_score", "signal_score", "coverage"])
+@pytest.mark.parametrize("side", ["fit_score", "signal_score", "account_score", "coverage"])
 def test_raising_one_account_alone_never_lowers_it_under_capacity(seed: int, side: str) -> None:
     rng = np.random.default_rng(seed)
     policy = random_policy(rng, {"tier_1": 5, "tier_2": 8})
@@ -361,7 +363,7 @@ def test_while_demotions_are_held_only_suppression_and_status_lower_a_tier(seed:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("side", ["fit_score", "signal_score", "coverage"])
+@pytest.mark.parametrize("side", ["fit_score", "signal_score", "account_score", "coverage"])
 def test_while_demotions_are_held_raising_one_side_alone_never_lowers_a_tier(seed: int, side: str) -> None:
     rng = np.random.default_rng(seed)
     policy, accounts = random_policy(rng), random_accounts(rng)
@@ -415,7 +417,7 @@ def test_after_a_held_run_the_next_whole_one_decides_as_if_it_had_not_been(seed:
     same = ["status", "excluded_by", "negative_trigger", "employees", "industry"]
     starved[same] = accounts[same]
     starved["fit_score"], starved["coverage"] = accounts["fit_score"], accounts["coverage"]
-    starved["signal_score"], starved["days_since_signal"] = 0.0, accounts["days_since_signal"]
+    starved[["signal_score", "account_score"]], starved["days_since_signal"] = 0.0, accounts["days_since_signal"]
     state = a_past(rng, accounts, policy)
     ids = set(state["account_id"])
     then = AS_OF + timedelta(days=7)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, FiniteFloat, ValidationInfo, field_validator, model_validator
 
 from tierwise.config.plan import ColumnName, Days, Frozen, Name
-from tierwise.config.policy_check import GATES, Found, falling, policy_faults
+from tierwise.config.policy_check import GATES, JUDGED, Found, falling, policy_faults
 from tierwise.config.where import Where
 from tierwise.config.where import Within as Within
 from tierwise.config.yaml_lines import Faults
@@ -163,8 +163,9 @@ class TierRow(Frozen):
     coverage: CoverageBand = "none"
     """How far the buying group is reached, at least."""
     least: dict[ColumnName, FiniteFloat] = Field(default_factory=dict)
-    """Least values of `expected_value` or of numeric attributes of the plan's fit side (revenue potential); an account
-    of which one is not known does not reach the row."""
+    """Least values of `account_score` (fit and signal together, 0 to 100), of `expected_value`, or of numeric
+    attributes of the plan's fit side (revenue potential); an account of which one is not known does not reach the row.
+    The margin to stay counts for the score, and a strategic vertical lowers none of them."""
     verticals: tuple[Name, ...] = ()
     """Only for accounts of these strategic verticals; empty means all."""
 
@@ -323,7 +324,7 @@ class Policy(Frozen):
         """The attributes of accounts that the policy reads, each once."""
         wheres = [*(g.where for g in self.segments), *(v.where for v in self.verticals)]
         named = [name for where in wheres for name in where]
-        named += [name for row in self.rows for name in row.least if name != "expected_value"]
+        named += [name for row in self.rows for name in row.least if name not in JUDGED]
         return list(dict.fromkeys(named))
 
     def cuts_of(self, segment: Segment) -> dict[str, dict[str, float]]:

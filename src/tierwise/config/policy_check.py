@@ -23,6 +23,8 @@ Found = tuple[Path, str]
 Finder = Callable[["Policy"], Iterator[Found]]
 GATES = ("excluded", "negative_trigger", "status", "low_fit", "stale", "no_match")
 """The steps that decide where no row of the policy does; the column `row` names one of them, or a row."""
+JUDGED = ("account_score", "expected_value")
+"""What a row may ask a least value of besides attributes: a run makes them."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,14 @@ def _guarded(policy: Policy) -> Iterator[Found]:
 def _verticals_of_rows(policy: Policy) -> Iterator[Found]:
     for i, row in enumerate(policy.rows):
         yield from strange(("rows", i, "verticals"), row.verticals, policy.vertical_names, "the verticals are")
+
+
+def _scores_of_rows(policy: Policy) -> Iterator[Found]:
+    for i, row in enumerate(policy.rows):
+        least = row.least.get("account_score", 0)
+        if not 0 <= least <= 100:
+            says = f"a score lies between 0 and 100, and {least:g} does not: say one that accounts have"
+            yield ("rows", i, "least", "account_score"), says
 
 
 def _segment_cuts(policy: Policy) -> Iterator[Found]:
@@ -240,6 +250,7 @@ _SENSELESS: tuple[tuple[frozenset[str], Finder], ...] = (
     (frozenset(), _order),
     (frozenset({"minimum_fit"}), _guarded),
     (frozenset({"verticals"}), _verticals_of_rows),
+    (frozenset(), _scores_of_rows),
     (frozenset({"bands"}), _segment_cuts),
 )
 """What no policy may say, wherever it is made: the keys that a check needs whole besides the parts it names."""
@@ -268,7 +279,7 @@ def _against_plan(policy: Policy, plan: Plan) -> list[Found]:
                 found += [((key, i, "where", name), says)] if says else []
     for i, row in enumerate(policy.rows):
         for name in row.least:
-            says = "" if name == "expected_value" else _unlike(name, fit, False, ("expected_value",))
+            says = "" if name in JUDGED else _unlike(name, fit, False, JUDGED)
             found += [(("rows", i, "least", name), says)] if says else []
     known = _kinds(plan)
     for i, trigger in enumerate(policy.negative_triggers):

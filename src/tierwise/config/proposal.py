@@ -112,5 +112,7 @@ def spoken_changes(present: Policy, proposed: Policy) -> list[dict[str, str]]:
 
 def _asks(row: TierRow) -> str:
     """What a row asks for: `tier_2: fit high, signal moderate`."""
-    asked = row.model_dump(mode="json", exclude_defaults=True, exclude={"row", "tier"})
-    return f"{row.tier}: " + (", ".join(f"{name} {value}" for name, value in asked.items()) or "everyone")
+    asked = row.model_dump(mode="json", exclude_defaults=True, exclude={"row", "tier", "least"})
+    said = [f"{name} {value}" for name, value in asked.items()]
+    said += [f"{name} from {least:g}" for name, least in row.least.items()]
+    return f"{row.tier}: " + (", ".join(said) or "everyone")

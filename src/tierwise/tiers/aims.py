@@ -12,12 +12,12 @@ from tierwise.config.policy import TIERS
 from tierwise.errors import UsageError
 from tierwise.tiers.tally import Figures
 
-ORDERLY = 1.25
-"""A tier should convert so many times as often as the next one."""
 _PENALTY = 3.0
 """What missing an aim by all of it costs, in shares of the outcomes held."""
 _OF_THEM = 0.25
 """What an outcome in tier_1 counts besides its place in the top two tiers."""
+_WORK = 0.15
+"""What an account that moves in a month costs, in shares of the outcomes held."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,10 @@ class Worth:
 def worth(figures: Figures, aims: Aims) -> Worth:
     """Judge a replay by its aims.
 
-    The value is the share of outcomes that the top two tiers hold, with a quarter more for those in tier_1, less what
-    each aim is missed by, as a share of the aim, times 3.
+    The value is the share of outcomes that the top two tiers hold, with a quarter more for those in tier_1, less 0.15
+    times the share of accounts that move in a month, less what each aim is missed by, as a share of the aim, times 3.
+    The ping-pong aim is met where the upper end of its interval is within it. Besides what is asked for, tier_1 and
+    tier_2 are each to convert more than the tier below: the lower end of the interval above that one's rate.
     """
     lines = figures.overall.set_index("tier")
     sizes, held, precision = lines["size"], lines["pipeline"].fillna(0.0), lines["precision"]
@@ -101,14 +103,16 @@ def worth(figures: Figures, aims: Aims) -> Worth:
     missed = [
         sum(shares.values()) / aims.top_share - 1,
         shares["tier_1"] / aims.first_share - 1,
-        float(stable["ping_pong"]) / aims.ping_pong - 1,
+        float(stable["high"]) / aims.ping_pong - 1,
         0.0 if aims.precision is None else 1 - _known(rates["tier_1"]) / aims.precision,
     ]
     for above, below in (("tier_1", "tier_2"), ("tier_2", "tier_3")):
-        least = ORDERLY * _known(rates[below])
-        missed.append(1 - _known(rates[above]) / least if least else 0.0)
+        least = _known(rates[below])
+        missed.append(1 - _known(float(lines.loc[above, "low"])) / least if least else 0.0)
     both = float(held[top].sum())
-    value = both + _OF_THEM * float(held["tier_1"]) - _PENALTY * float(np.maximum(np.nan_to_num(missed), 0).sum())
+    moved = float(stable["moved_share"])
+    value = both + _OF_THEM * float(held["tier_1"]) - _WORK * _known(moved)
+    value -= _PENALTY * float(np.maximum(np.nan_to_num(missed), 0).sum())
     return Worth(
         held=both,
         first=float(held["tier_1"]),
@@ -116,7 +120,7 @@ def worth(figures: Figures, aims: Aims) -> Worth:
         tier_1_share=shares["tier_1"],
         precision=rates,
         ping_pong=float(stable["ping_pong"]),
-        moved=float(stable["moved_share"]),
+        moved=moved,
         value=value,
         within={
             **{tier: {name: float(lines.loc[tier, name]) for name in ("n", "low", "high")} for tier in TIERS},

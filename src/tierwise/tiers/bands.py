@@ -28,6 +28,8 @@ LEVELS = {
 NAMES = {level: name for name, level in LEVELS.items()}
 NONE = -99
 """No prior state."""
+SCORE = "account_score"
+"""What a row asks a least value of where fit and signal together are to reach one."""
 
 
 def names(levels: Ints) -> Words:
@@ -61,6 +63,14 @@ def fit_codes(scores: Floats, cuts: Cuts, margin: float = 0.0) -> Ints:
 def signal_codes(scores: Floats, cuts: Cuts, margin: float = 0.0) -> Ints:
     """Index into SIGNAL_BANDS, each cut lowered by `margin` points; a missing score is the lowest band."""
     return _band(scores, cuts.signal, margin)
+
+
+def scored(rows: Sequence[TierRow], score: Floats, open_to: Sequence[Flags], margin: float = 0.0) -> tuple[Flags, ...]:
+    """By row, which of the accounts it is open to have the account_score it asks for, lowered by `margin` points."""
+    return tuple(
+        may & (score >= row.least[SCORE] - margin) if SCORE in row.least else may
+        for row, may in zip(rows, open_to, strict=True)
+    )
 
 
 def match_rows(rows: Sequence[TierRow], fit: Ints, signal: Ints, coverage: Ints, open_to: Sequence[Flags]) -> Ints:

@@ -77,7 +77,8 @@ def decide(
     fit_band, signal_band, coverage (`""` where missing), decided_by, guardrails (`;`-joined), movement, cause,
     surge_until, surge_ended, row, why, owner_id, surge_began, held, held_since, standing, model_version,
     policy_version, decided_fit and decided_signal (the scores decided on), moved_at, override_until, segment,
-    vertical, next_tier, and what its nearest row asks for more: lacks_fit, lacks_signal (points), lacks_coverage.
+    vertical, next_tier, and what its nearest row asks for more: lacks_fit, lacks_signal and lacks_score
+    (points), lacks_coverage.
     """
     now = np.datetime64(naive(instant(as_of)), "us")
     moderate = 0.0 if policy.minimum_fit == "low" else policy.bands.fit.moderate

@@ -20,6 +20,7 @@ from tierwise.tiers.bands import (
     signal_codes,
 )
 from tierwise.tiers.inputs import Facts, Prior
+from tierwise.tiers.segments import reads_score
 from tierwise.tiers.steps import Gates, Standing
 
 
@@ -96,7 +97,8 @@ def _signal_fell(prior: Prior, facts: Facts, policy: Policy) -> Flags:
 
 
 def _only_stayed(prior: Prior, facts: Facts, policy: Policy) -> Flags:
-    """Whether the prior state's own scores, which it knows, would not have kept the tier it held."""
+    """Whether the prior state's own scores, which it knows, would not have kept the tier it held; never, where a row
+    reads the account score, which it does not know."""
     margin = policy.time_in_tier.stay_margin
     first = match_rows(
         policy.rows,
@@ -105,6 +107,8 @@ def _only_stayed(prior: Prior, facts: Facts, policy: Policy) -> Flags:
         prior.coverage,
         facts.open_to,
     )
+    if reads_score(policy):
+        return np.zeros(len(first), dtype=bool)
     known = ~np.isnan(prior.fit_score) & ~np.isnan(prior.signal_score) & (prior.coverage >= 0)
     held = np.maximum(prior.held, LEVELS["recycle"])
     return np.asarray(known & (row_levels(policy.rows)[first] < held), dtype=bool)

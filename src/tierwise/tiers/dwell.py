@@ -9,7 +9,7 @@ import pandas as pd
 
 from tierwise.config.policy import Policy
 from tierwise.tiers.acts import Rooms
-from tierwise.tiers.bands import LEVELS, Flags, Instants, Ints, fit_codes, match_rows, row_levels, signal_codes
+from tierwise.tiers.bands import LEVELS, Flags, Instants, Ints, fit_codes, match_rows, row_levels, scored, signal_codes
 from tierwise.tiers.calendar import waits
 from tierwise.tiers.inputs import AT_ONCE, Facts, Prior
 
@@ -34,7 +34,8 @@ def floors(facts: Facts, prior: Prior, policy: Policy, as_of: np.datetime64) -> 
     """The floors of each account that already holds a tier (`held`, so without a surge's lift).
 
     The clock of the stay runs from `held_since`: when the account came to stand in the tier held. Stay thresholds are
-    the entry cuts of fit and signal less `stay_margin` points; they keep the tier held, or as much of it as they reach.
+    the entry cuts of fit, signal and account score less `stay_margin` points; they keep the tier held, or as
+    much of it as they reach.
     """
     rule = policy.time_in_tier
     first = match_rows(
@@ -42,7 +43,7 @@ def floors(facts: Facts, prior: Prior, policy: Policy, as_of: np.datetime64) -> 
         fit_codes(facts.fit, facts.cuts, rule.stay_margin),
         signal_codes(facts.signal, facts.cuts, rule.stay_margin),
         facts.coverage,
-        facts.open_to,
+        scored(policy.rows, facts.score, facts.open_to, rule.stay_margin),
     )
     held = np.maximum(prior.held, LEVELS["recycle"])
     until = prior.held_since + np.timedelta64(rule.minimum_stay_days, "D")

@@ -9,8 +9,8 @@ import pandas as pd
 
 from tierwise.config.policy import COVERAGE_BANDS, FIT_BANDS, STATUSES, Policy
 from tierwise.errors import UsageError
-from tierwise.tiers.bands import LEVELS, NONE, Cuts, Flags, Floats, Instants, Ints, Words
-from tierwise.tiers.segments import check_attributes, cuts_of, membership, numbers, open_to
+from tierwise.tiers.bands import LEVELS, NONE, SCORE, Cuts, Flags, Floats, Instants, Ints, Words
+from tierwise.tiers.segments import check_attributes, cuts_of, membership, numbers, open_to, reads_score
 
 ACCOUNT_COLUMNS = (
     "account_id",
@@ -28,9 +28,9 @@ ACCOUNT_COLUMNS = (
     "excluded_by",
     "negative_trigger",
 )
-"""Columns of `decide`'s accounts, besides the attributes that the policy reads (and `expected_value`, where a row asks
-for some); `owner_id` is passed through where it is there, and `merged_at` (when an account was last merged into it)
-names that cause of a movement."""
+"""Columns of `decide`'s accounts, besides the attributes that the policy reads (and `account_score` and
+`expected_value`, where a row asks for some); `owner_id` is passed through where it is there, and `merged_at` (when an
+account was last merged into it) names that cause of a movement."""
 
 REQUIRED_STATE = ("account_id", "as_of", "tier", "tier_since", "row", "surge_until", "surge_ended")
 STATE_COLUMNS = (
@@ -84,8 +84,10 @@ class Facts:
     merged_at: Instants
     """When an account was last merged into it; NaT where none was."""
     cuts: Cuts
+    score: Floats
+    """account_score; NaN where the policy does not read it."""
     open_to: tuple[Flags, ...]
-    """By row of the policy, which accounts it may name."""
+    """By row of the policy, which accounts it may name, whatever their scores."""
     segment: Ints
     """The segment of the policy; -1 where it has none."""
     vertical: Ints
@@ -225,6 +227,7 @@ def read_accounts(accounts: pd.DataFrame, policy: Policy, stand_in: float | None
         owner_id=text(frame["owner_id"]) if "owner_id" in frame.columns else np.full(len(frame), "", dtype=object),
         merged_at=_merged_at(frame),
         cuts=cuts_of(policy, segment, vertical),
+        score=numbers(frame[SCORE]) if reads_score(policy) else np.full(len(frame), np.nan),
         open_to=open_to(frame, policy, vertical),
         segment=segment,
         vertical=vertical,

@@ -127,6 +127,7 @@ def result(run: Decided, words: bool) -> pd.DataFrame:
         "next_tier": names(np.where(lacks.next_level < 0, NONE, lacks.next_level)),
         "lacks_fit": lacks.fit,
         "lacks_signal": lacks.signal,
+        "lacks_score": lacks.score,
         "lacks_coverage": _named(COVERAGE_BANDS, lacks.coverage),
     }
     return pd.DataFrame({name: _column(values, once=name in ("account_id", "why")) for name, values in columns.items()})

@@ -9,11 +9,17 @@ import pandas as pd
 
 from tierwise.config.policy import Policy, Within
 from tierwise.errors import UsageError
-from tierwise.tiers.bands import Cuts, Flags, Floats, Ints
+from tierwise.tiers.bands import SCORE, Cuts, Flags, Floats, Ints
 
 
 def check_attributes(accounts: pd.DataFrame, policy: Policy) -> None:
-    """Raise UsageError where the policy reads an attribute, or an expected value, that the accounts do not have."""
+    """Raise UsageError where the policy reads an attribute, a score or an expected value that the accounts have not."""
+    if reads_score(policy) and SCORE not in accounts.columns:
+        raise UsageError(
+            "a row of the policy asks for a least account_score",
+            found="these accounts have none",
+            do="Give the column account_score beside fit_score and signal_score",
+        )
     valued = any("expected_value" in row.least for row in policy.rows)
     if valued and "expected_value" not in accounts.columns:
         raise UsageError(
@@ -28,6 +34,11 @@ def check_attributes(accounts: pd.DataFrame, policy: Policy) -> None:
             found="the accounts have no such attribute",
             do="Name attributes that stand under features: fit: in model.yaml",
         )
+
+
+def reads_score(policy: Policy) -> bool:
+    """Whether a row asks for a least account_score."""
+    return any(SCORE in row.least for row in policy.rows)
 
 
 def membership(accounts: pd.DataFrame, wheres: Sequence[Mapping[str, Within | tuple[str, ...]]]) -> Ints:
@@ -74,13 +85,16 @@ def cuts_of(policy: Policy, segment: Ints, vertical: Ints) -> Cuts:
 
 
 def open_to(accounts: pd.DataFrame, policy: Policy, vertical: Ints) -> tuple[Flags, ...]:
-    """By row of the policy, which accounts it may name: of its verticals, and with the least values it asks for."""
+    """By row of the policy, which accounts it may name, whatever their scores: of its verticals, and with the least
+    values it asks for."""
     flags = []
     for row in policy.rows:
         may = np.ones(len(accounts), dtype=bool)
         if row.verticals:
             may &= np.isin(vertical, [policy.vertical_names.index(v) for v in row.verticals])
         for name, least in row.least.items():
+            if name == SCORE:
+                continue
             may &= numbers(accounts[name]) >= least
         flags.append(may)
     return tuple(flags)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tierwise.config.policy import COVERAGE_BANDS, FIT_BANDS, Policy, TierRow, Within
 from tierwise.config.where import Where
+from tierwise.tiers.segments import reads_score
 from tierwise.tiers.words import day
 
 QUARTERS = 3
@@ -38,6 +39,8 @@ def _bands(policy: Policy) -> Iterator[str]:
     yield (
         "Fit (who an account is) and signal (what it does) are scores from 0 to 100: where it stands, in per cent,"
         " among those that the model learned from."
+        + " So is the account score, of both together."
+        * reads_score(policy)
     )
     yield f"Fit is {_cuts(dict(policy.bands.fit))}; below that it is low."
     yield f"Signal is {_cuts(dict(policy.bands.signal))}; below that there is none."
@@ -127,8 +130,8 @@ def _stay(policy: Policy) -> Iterator[str]:
     rule = policy.time_in_tier
     if rule.stay_margin:
         yield (
-            f"Fit and signal may fall {_points(rule.stay_margin)} below what entering a tier takes before they lower"
-            " an account."
+            f"{'Fit, signal and account score' if reads_score(policy) else 'Fit and signal'} may fall"
+            f" {_points(rule.stay_margin)} below what entering a tier takes before they lower an account."
         )
     else:
         yield "An account stays in a tier only while it reaches what entering takes."

@@ -18,6 +18,7 @@ from tierwise.tiers.bands import (
     fit_codes,
     match_rows,
     row_levels,
+    scored,
     signal_codes,
 )
 from tierwise.tiers.dwell import Floors, Placed, apply_capacity, floors
@@ -89,11 +90,12 @@ def pass_gates(facts: Facts, policy: Policy) -> Gates:
     low = facts.eligible & (fit < FIT_BANDS.index(policy.minimum_fit)) & ~facts.fit_unknown
     stale = facts.eligible & ~low & _is_stale(facts.days, policy)
     open_ = facts.eligible & ~low & ~stale
-    first = match_rows(policy.rows, fit, signal, facts.coverage, facts.open_to)
+    may = scored(policy.rows, facts.score, facts.open_to)
+    first = match_rows(policy.rows, fit, signal, facts.coverage, may)
     named = row_levels(policy.rows)
     level = np.where(open_, np.minimum(named[first], _ceiling(facts)), LEVELS["recycle"])
     best = np.full(fit.shape, len(FIT_BANDS))
-    higher = named[match_rows(policy.rows, best, signal, facts.coverage, facts.open_to)]
+    higher = named[match_rows(policy.rows, best, signal, facts.coverage, may)]
     unknown = open_ & facts.fit_unknown & (higher > level)
     level = np.where(facts.level < 0, facts.level, level)
     level = np.where(facts.suppressed, LEVELS["suppress"], level)

@@ -17,10 +17,10 @@ from tierwise.errors import UsageError
 from tierwise.learning.progress import Say, silent
 from tierwise.learning.tuning import Span, seek
 from tierwise.tiers.aims import Aims, Worth, worth
-from tierwise.tiers.bands import LEVELS
+from tierwise.tiers.bands import LEVELS, SCORE
 from tierwise.tiers.inputs import Facts, read_accounts
 from tierwise.tiers.replay import Past, replay
-from tierwise.tiers.segments import cuts_of, open_to
+from tierwise.tiers.segments import cuts_of, numbers, open_to
 from tierwise.tiers.steps import pass_gates
 
 LEAST_DATES = 4
@@ -29,6 +29,10 @@ NEVER = -1e9
 """What a policy that may not be proposed is worth to the search."""
 TOP, STEP = 99.5, 0.5
 """The highest signal cut, and how finely cuts are told."""
+SIZINGS, SNUG = 3, 0.96
+"""So often a trial's cuts are set anew, or until the top tiers hold so much of what they may."""
+BY_SCORE = "growth_score"
+"""The row of tier_2 that asks for a least account score."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,8 @@ def tune(
 
     The dates from `judge_from` on, by default the newest quarter of those with closed horizons, tune nothing and judge
     both policies; the search sees only dates whose horizon had closed before them. The minimum fit, the rows of tiers
-    other than tier_2 and all other rules are people's, and stay. A trial proposes how large tier_1 and tier_2 are
-    before time-in-tier, and the cuts are set so; TPE proposes (Bergstra et al. 2011), by `learning.tuning.seek`.
+    other than tier_2 and all other rules are people's, and stay. A trial's cuts are set so that the top tiers come
+    to hold as much as they may; TPE proposes (Bergstra et al. 2011), by `learning.tuning.seek`.
 
     sound: whether a policy may be proposed at all; one that may not is no trial.
 
@@ -130,7 +134,7 @@ def tune(
             do=f"Give {LEAST_DATES} or more: an earlier --since, or a finer --every",
         )
     search = _Search(dates[: seen[-1] + 1], policy, aims, trials, sound, say)
-    seek(search.space, search.worth, trials=trials, seed=seed)
+    seek(search.space, search.worth, trials=trials, seed=seed, first=search.first)
     say(f"judging on {len(dates) - begin} newer dates")
     before, after = (_judged(dates, begin, p, aims) for p in (policy, best_of(search.trials).policy))
     return Tuned(aims, tuple(search.trials), before, after, len(seen), len(newest), judged_from)
@@ -152,8 +156,8 @@ class _Search:
         pooled = _pooled(dates)
         facts = read_accounts(pooled, policy)
         self.facts = [
-            replace(facts, open_to=open_to(pooled, policy.model_copy(update={"rows": rows}), facts.vertical))
-            for rows in self.shapes
+            replace(facts, score=numbers(pooled[SCORE]), open_to=open_to(pooled, shaped, facts.vertical))
+            for shaped in (policy.model_copy(update={"rows": rows}) for rows in self.shapes)
         ]
         self.trials = [Trial(policy, worth(replay(dates, policy).figures, aims))]
         self.space = {
@@ -161,21 +165,25 @@ class _Search:
             "fit_high": Span(min(policy.bands.fit.moderate + 2, 98.0), 98.0, STEP),
             "early": Span(0.05, 0.95),
             "moderate": Span(0.2, 1.0),
-            "top": Span(0.6, 1.0),
-            "first": Span(0.3, 1.0),
+            "first": Span(0.2, 1.0),
             "stay_margin": Span(0.0, 25.0, 1.0),
             "minimum_stay_days": Span(0, 91, 7),
             "promotion_window_days": Span(0, 90, 15),
         }
 
+    @property
+    def first(self) -> list[dict[str, Setting]]:
+        """The settings tried before any is proposed: each shape once, the last one first, all else in the middle."""
+        middle = {name: _middle(span) for name, span in self.space.items()}
+        return [middle | {"shape": shape} for shape in reversed(range(len(self.shapes)))]
+
     def worth(self, settings: Mapping[str, Setting]) -> float:
         try:
-            policy = self._policy(settings)
+            made = self._sized(settings)
         except ValidationError:  # a segment's own cut beside those proposed is out of order
             return NEVER
-        if not self.sound(policy):
+        if made is None:
             return NEVER
-        made = Trial(policy, worth(replay(self.dates, policy).figures, self.aims))
         self.trials.append(made)
         best = best_of(self.trials).worth
         self.say(
@@ -184,33 +192,78 @@ class _Search:
         )
         return made.worth.value
 
-    def _policy(self, settings: Mapping[str, Setting]) -> Policy:
-        """The policy of some settings; its signal cuts are those that make the top tiers as large as they say."""
+    def _sized(self, settings: Mapping[str, Setting]) -> Trial | None:
+        """The trial of some settings, its cuts such that the top tiers are as large as they may be; None: not sound.
+
+        Time in tier makes them larger than the rows alone do, by how much a replay tells: the rows are then given so
+        much less, and replayed again.
+        """
+        aim = wanted = self.aims.top_share
+        tried: list[Trial] = []
+        for _ in range(SIZINGS):
+            policy = self._policy(settings, wanted)
+            if not self.sound(policy):
+                return None
+            if tried and policy == tried[-1].policy:
+                break
+            tried.append(Trial(policy, worth(replay(self.dates, policy).figures, self.aims)))
+            share = tried[-1].worth.top_share
+            if SNUG * aim <= share <= aim or not share:
+                break
+            wanted = min(wanted * aim * (1 + SNUG) / 2 / share, 1.0)
+        return best_of(tried)
+
+    def _policy(self, settings: Mapping[str, Setting], top: float) -> Policy:
+        """The policy of some settings; its cuts are those that make the top tiers as large as `top` by rows alone."""
         shape = int(settings["shape"])
         time = TimeInTier(**{name: settings[name] for name in TimeInTier.model_fields})
         policy = self.policy.model_copy(update={"time_in_tier": time, "rows": self.shapes[shape]})
         fit = FitCuts(moderate=self.policy.bands.fit.moderate, high=float(settings["fit_high"]))
-        top, first = float(settings["top"]) * self.aims.top_share, float(settings["first"]) * self.aims.first_share
 
         def share(tier: str, moderate: float, high: float) -> float:
             bands = Bands(fit=fit, signal=SignalCuts(early=moderate / 2, moderate=moderate, high=high))
             return self._share(self.facts[shape], policy.model_copy(update={"bands": bands}), tier)
 
+        if any(map(_by_score, policy.rows)):
+            return self._scored(policy, settings, fit, top)
         least = _least_cut(lambda cut: share("tier_2", cut, TOP) <= top, 2 * STEP, TOP - STEP)
         moderate = _told(least + (1 - float(settings["moderate"])) * (TOP - STEP - least))
-        high = max(
-            _least_cut(lambda cut: share("tier_2", moderate, cut) <= top, moderate + STEP, TOP),
-            _least_cut(lambda cut: share("tier_1", moderate, cut) <= first, moderate + STEP, TOP),
-        )
+        high = _least_cut(lambda cut: share("tier_2", moderate, cut) <= top, moderate + STEP, TOP)
+        first = float(settings["first"]) * min(share("tier_1", moderate, high), self.aims.first_share)
+        high = _least_cut(lambda cut: share("tier_1", moderate, cut) <= first, high, TOP)
         early = min(max(_told(float(settings["early"]) * moderate), self.least_early), moderate - STEP)
         signal = SignalCuts(early=early, moderate=moderate, high=high)
         return policy.model_copy(update={"bands": Bands(fit=fit, signal=signal)})
+
+    def _scored(self, policy: Policy, settings: Mapping[str, Setting], fit: FitCuts, top: float) -> Policy:
+        """The same, where the account score says who is in tier_2: signal cuts are tier_1's and tier_3's."""
+        facts = self.facts[int(settings["shape"])]
+
+        def made(high: float, score: float) -> Policy:
+            early = min(max(_told(float(settings["early"]) * high), self.least_early), high - 2 * STEP)
+            moderate = early + STEP + _told(float(settings["moderate"]) * (high - early - 2 * STEP))
+            bands = Bands(fit=fit, signal=SignalCuts(early=early, moderate=moderate, high=high))
+            return policy.model_copy(update={"bands": bands, "rows": _asking(policy.rows, score)})
+
+        low = self.least_early + 2 * STEP
+        first = float(settings["first"]) * min(self._share(facts, made(low, TOP), "tier_1"), self.aims.first_share)
+        high = _least_cut(lambda cut: self._share(facts, made(cut, TOP), "tier_1") <= first, low, TOP)
+        score = _least_cut(lambda cut: self._share(facts, made(high, cut), "tier_2") <= top, STEP, TOP)
+        return made(high, score)
 
     @staticmethod
     def _share(facts: Facts, policy: Policy, tier: str) -> float:
         """The share of accounts that stand in a tier or above it by the rows alone."""
         level = pass_gates(replace(facts, cuts=cuts_of(policy, facts.segment, facts.vertical)), policy).level
         return float((level >= LEVELS[tier]).sum() / max(int((level >= LEVELS["recycle"]).sum()), 1))
+
+
+def _middle(span: Span) -> Setting:
+    """The middle of what a setting may be, on its grid."""
+    low, high = float(span.low), float(span.high)
+    step = float(span.step or 0)
+    middle = low + (round((high - low) / 2 / step) * step if step else (high - low) / 2)
+    return int(middle) if isinstance(span.low, int) else middle
 
 
 def _told(cut: float) -> float:
@@ -229,11 +282,12 @@ def _least_cut(fits: Callable[[float], bool], low: float, high: float) -> float:
 def shapes(policy: Policy) -> tuple[tuple[TierRow, ...], ...]:
     """The rows as they are, and as they might be in tier_2; those of other tiers are as they are in each.
 
-    Rows of tier_2 that ask for no signal, as where a buying group is reached in part, may ask for an early one, or go;
-    and a row may be added for accounts of the least fit and a high signal, which a fit cut alone keeps out.
+    One row of tier_2 may stand for all, which asks for a least account score, fit and signal together: the last shape.
+    Else rows of tier_2 that ask for no signal, as where a buying group is reached in part, may ask for an early one, or
+    go; and a row may be added for accounts of the least fit and a high signal, which a fit cut alone keeps out.
     """
     rows, floor = policy.rows, policy.minimum_fit
-    silent = [r for r in rows if r.tier == "tier_2" and r.signal == "none"]
+    silent = [r for r in rows if r.tier == "tier_2" and r.signal == "none" and not _by_score(r)]
     early = tuple(r.model_copy(update={"signal": "early"}) if r in silent else r for r in rows)
     bare = tuple(r for r in rows if r not in silent)
     name = "growth_high_signal"
@@ -241,7 +295,21 @@ def shapes(policy: Policy) -> tuple[tuple[TierRow, ...], ...]:
     found = [rows, early, bare] if silent else [rows]
     if not any(r.row == name or _names_as_much(r, wide) for r in rows):
         found += [_with_row(shape, wide) for shape in found]
-    return tuple(shape for shape in found if any(r.tier == "tier_2" for r in shape) or shape is rows)
+    found = [shape for shape in found if any(r.tier == "tier_2" for r in shape) or shape is rows]
+    if any(r.row == BY_SCORE or _by_score(r) for r in rows):
+        return tuple(found)
+    both = TierRow(row=BY_SCORE, tier="tier_2", fit=floor, least={SCORE: TOP})
+    return (*found, _with_row(tuple(r for r in rows if r.tier != "tier_2"), both))
+
+
+def _by_score(row: TierRow) -> bool:
+    """Whether a row is one of tier_2 that asks for a least account score."""
+    return row.tier == "tier_2" and SCORE in row.least
+
+
+def _asking(rows: Sequence[TierRow], score: float) -> tuple[TierRow, ...]:
+    """The rows with another least account score in tier_2."""
+    return tuple(r.model_copy(update={"least": {**r.least, SCORE: score}}) if _by_score(r) else r for r in rows)
 
 
 def _names_as_much(row: TierRow, other: TierRow) -> bool:

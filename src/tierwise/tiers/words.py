@@ -151,7 +151,9 @@ def _standing(story: Story, part: Flags) -> Words:
         _say(_drop("signal", fell.signal, fell.signal_was, facts.signal, part), " (", signal_word, ")"),
         _say("signal ", _whole(facts.signal[part]), " is ", signal_word),
     )
-    return _say(fit.astype(object), " and ", signal.astype(object))
+    both = _say(fit.astype(object), " and ", signal.astype(object))
+    known = ~np.isnan(facts.score[part])
+    return np.where(known, _say("account score ", _whole(facts.score[part]), ": ", both), both).astype(object)
 
 
 def _drop(side: str, fell: Flags, was: Floats, now: Floats, part: Flags) -> Words:
@@ -344,10 +346,11 @@ def _lead(story: Story) -> Words:
 def _tail(story: Story) -> Words:
     """What the account lacks of the next tier, where rows decide and it lacks something; else `""`."""
     lacks = story.lacks
-    fit, signal = (np.ceil(np.round(points, 6)).astype(np.int64) for points in (lacks.fit, lacks.signal))
-    part = (lacks.next_level > 0) & ((signal > 0) | (fit > 0) | (lacks.coverage >= 0))
+    points = (lacks.fit, lacks.signal, lacks.score)
+    fit, signal, score = (np.ceil(np.round(some, 6)).astype(np.int64) for some in points)
+    part = (lacks.next_level > 0) & ((signal > 0) | (fit > 0) | (score > 0) | (lacks.coverage >= 0))
     part &= ~np.isin(_codes_of(story.decided_by, _NO_TAIL), range(len(_NO_TAIL)))
-    packed = ((lacks.next_level * 1000 + fit) * 1000 + signal) * 10 + lacks.coverage + 1
+    packed = (((lacks.next_level * 1000 + fit) * 1000 + signal) * 1000 + score) * 10 + lacks.coverage + 1
     return _each(np.where(part, packed, -1), _needs)
 
 
@@ -363,11 +366,11 @@ def _needs(packed: int) -> str:
     if packed < 0:
         return ""
     rest, coverage = divmod(int(packed), 10)
+    rest, score = divmod(rest, 1000)
     rest, signal = divmod(rest, 1000)
     level, fit = divmod(rest, 1000)
-    asks = [
-        f"{n} more {'point' if n == 1 else 'points'} of {side}" for n, side in ((fit, "fit"), (signal, "signal")) if n
-    ]
+    sides = ((fit, "fit"), (signal, "signal"), (score, "account score"))
+    asks = [f"{n} more {'point' if n == 1 else 'points'} of {side}" for n, side in sides if n]
     asks += [_COVERAGE_ASKED[coverage - 1]] if coverage else []
     return f"; {TIER_WORDS[level]} needs {' and '.join(asks)}"
 
