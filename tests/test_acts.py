@@ -93,14 +93,16 @@ def test_an_act_is_kept_once_and_for_good(store: Store) -> None:
     assert len(store.acts("p", ("override",))) == 1
 
 
-def test_disputes_are_of_all_plans_and_the_first_of_a_fact_counts(store: Store) -> None:
+def test_disputes_are_of_all_plans_and_the_newest_of_a_fact_stands(store: Store) -> None:
     for act in (disputed("x1", D1), disputed("x1", D2), disputed("a", D2, "accounts", "industry")):
         store.add_act(act)
     assert store.disputes(D1).empty
     assert store.disputes(D2)[["fact_id", "made_at"]].values.tolist() == [["x1", pd.Timestamp("2026-03-01")]]
-    assert store.disputes()[["table", "fact_id", "field"]].values.tolist() == [
+    assert store.disputed()[["table", "fact_id", "field"]].values.tolist() == [
         ["activities", "x1", ""], ["accounts", "a", "industry"]
     ]  # fmt: skip
+    assert store.disputes()["ended_at"].tolist() == [pd.Timestamp("2026-04-01"), pd.NaT, pd.NaT]
+    assert store.disputed(D2 + TICK)["made_at"].tolist() == [pd.Timestamp("2026-04-01")] * 2
 
 
 def test_a_run_is_held_once_and_released_by_its_id(store: Store) -> None:
@@ -191,7 +193,10 @@ def matrix(rows: Rows, disputes: pd.DataFrame | None = None, as_ofs: tuple[datet
 
 def disputes_of(facts: list[tuple[str, str, str]], made_at: datetime) -> pd.DataFrame:
     frame = pd.DataFrame(facts, columns=["table", "fact_id", "field"], dtype="str")
-    return frame.assign(made_at=pd.Series([made_at.replace(tzinfo=None)] * len(frame), dtype="datetime64[us]"))
+    never = pd.Series([pd.NaT] * len(frame), dtype="datetime64[us]")
+    return frame.assign(
+        made_at=pd.Series([made_at.replace(tzinfo=None)] * len(frame), dtype="datetime64[us]"), ended_at=never
+    )
 
 
 def rows_at(made: Matrix, as_of: datetime) -> pd.DataFrame:
@@ -340,15 +345,23 @@ def test_a_dispute_keeps_what_was_and_is_counted_in_the_review(workspace: Worksp
     assert (done.act.account_id, done.act.payload["source"]) == (recent["account_id"], recent["channel"])
     one = accounts(workspace, "tier == 'tier_2'")[0]
     assert tierwise.dispute(workspace, account=one, attribute="employee_count", **said).notes == ()
-    unread = tierwise.dispute(workspace, account=one, attribute="owner_id", **said | {"made_at": FAR}).notes
-    assert unread == (f"Plan '{NAME}' has no feature of owner_id: no score of it changes",)
+    unread = tierwise.dispute(workspace, account=one, attribute="currency", **said | {"made_at": FAR}).notes
+    assert unread == (f"Plan '{NAME}' does not read currency: no tier of it changes",)
 
     def refused(**fact: str) -> str:
         with pytest.raises(UsageError) as error:
             tierwise.dispute(workspace, **fact, **said)
         return str(error.value)
 
-    assert "Ada disputed it on 2026-01-01" in refused(activity=recent["activity_id"])
+    assert "Ada disputed it on 2026-01-01. Nothing more is to be done; --withdraw ends that dispute" in refused(
+        activity=recent["activity_id"]
+    )
+    for attribute, why in (
+        ("domain", "it says who the account is, which holds on all dates. Mend it where it is kept"),
+        ("owner_id", "it says who looks after the account, and no score reads it"),
+        ("created_at", "it dates the account's row"),
+    ):
+        assert why in refused(account=one, attribute=attribute)
     assert "activity 'x9' was to be disputed: the tables hold no such activity" in refused(activity="x9")
     assert "the tables hold no such account" in refused(account="nobody", attribute="industry")
     assert "Name one of these with --attribute" in refused(account=one, attribute="shoe_size")

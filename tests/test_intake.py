@@ -332,9 +332,7 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_hidden_columns_are_gone(tmp_path: Path) -> None:
     for name, table in bytes_of(read_tables(folder(tmp_path, {}), STRICT)).items():
-        assert [n for n in table.column_names if n not in ("known_at", "noise", "disputed_at")] == list(
-            TABLES[name].names
-        )
+        assert [n for n in table.column_names if n not in ("known_at", "noise")] == list(TABLES[name].names)
 
 
 def test_no_account_is_lost_to_a_column_called_rowid(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ _HOME = {
     "train": "jobs",
     "tune_policy": "jobs:tune",
     "withdraw": "jobs",
+    "withdraw_dispute": "jobs",
     "write_world": "synthetic",
 }
 __all__ = sorted(_HOME)

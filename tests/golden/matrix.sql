@@ -290,6 +290,31 @@ WITH by_identity AS (
   FROM identities
   GROUP BY
     identity_id
+), disputed AS (
+  SELECT
+    fact_id,
+    disputed_at,
+    restored_at,
+    LEAD(disputed_at) OVER (PARTITION BY fact_id ORDER BY disputed_at) AS next_at
+  FROM disputes
+  WHERE
+    table_name = 'activities'
+), readable AS (
+  SELECT
+    fact_id,
+    NULL AS from_at,
+    MIN(disputed_at) AS until_at
+  FROM disputed
+  GROUP BY
+    fact_id
+  UNION ALL
+  SELECT
+    fact_id,
+    restored_at,
+    next_at
+  FROM disputed
+  WHERE
+    NOT restored_at IS NULL
 ), reached AS (
   SELECT
     a.occurred_at,
@@ -297,7 +322,9 @@ WITH by_identity AS (
     a.kind,
     a.initiator,
     a.value,
-    a.disputed_at,
+    x.fact_id AS disputed_id,
+    x.from_at AS restored_at,
+    x.until_at AS disputed_at,
     COALESCE(a.account_id, c.account_id, l.account_id, i.account_id, d.account_id) AS account_id,
     CASE
       WHEN NOT a.account_id IS NULL
@@ -320,6 +347,8 @@ WITH by_identity AS (
     COALESCE(c.linked_at, c.created_at) AS contact_linked_at,
     c.unlinked_at
   FROM activities AS a
+  LEFT JOIN readable AS x
+    ON x.fact_id = a.activity_id
   LEFT JOIN contacts AS c
     ON c.contact_id = a.contact_id
   LEFT JOIN lead_links AS l
@@ -374,8 +403,10 @@ WITH by_identity AS (
 SELECT
   account_id,
   occurred_at,
-  known_at,
+  GREATEST(known_at, restored_at) AS known_at,
   disputed_at,
+  disputed_id,
+  NOT restored_at IS NULL AS restored,
   channel,
   kind,
   initiator,
@@ -388,7 +419,7 @@ SELECT
   contact_linked_at
 FROM reached
 WHERE
-  NOT account_id IS NULL AND NOT known_at IS NULL;
+  NOT account_id IS NULL AND NOT reached.known_at IS NULL;
 
 -- account_start
 SELECT
@@ -1663,6 +1694,20 @@ LEFT JOIN h
   )
   AND (
     h.to_at IS NULL OR NOT h.to_at < s.as_of
+  );
+
+-- disputed
+SELECT DISTINCT
+  s.account_id,
+  s.as_of,
+  d.field
+FROM spine AS s
+JOIN disputes AS d
+  ON d.table_name = 'accounts'
+  AND d.fact_id = s.account_id
+  AND d.disputed_at < s.as_of
+  AND (
+    d.restored_at IS NULL OR NOT d.restored_at < s.as_of
   );
 
 -- owner

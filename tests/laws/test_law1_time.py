@@ -12,14 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exports import AGE_PLAN, AS_OF, NEGATIVE, PLAN, Rows, handed_over, random_export, rewound, scrambled
+import exports
+from exports import AS_OF, NEGATIVE, Rows, handed_over, random_export, rewound, scrambled
 from tables import as_tables
 from tierwise.config import Plan
 from tierwise.data import Query, Warehouse, join_disputes
-from tierwise.features import Matrix, build_matrix
+from tierwise.features import Matrix, build_matrix, ruled_by
 from tierwise.features.build import final_select, matrix_steps
 
 SEEDS = st.integers(0, 2**32 - 1)
+PLAN, AGE_PLAN = (
+    plan.model_copy(update={"cohort": plan.cohort.model_copy(update={"countries": ("DE", "NL")})})
+    for plan in (exports.PLAN, exports.AGE_PLAN)
+)
+"""Plans whose cohort has a rule by country, which all accounts pass whose country nobody disputed."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +67,15 @@ PATTERNS = (
     ("known_at to occurred_at", r"\b(?:a|t)\.known_at\b", lambda old: old.replace("known", "occurred")),
     ("known_at to occurred_at", r"\bg\.(?:contact_)?known_day\b", lambda _: "g.occurred_day"),
     ("left to inner join", r"LEFT JOIN", lambda _: "JOIN"),
+    ("restored from the start", r"greatest\(known_at, restored_at\)", lambda _: "known_at"),
+    ("restored for good", r"restored_at, next_at FROM", lambda _: "restored_at, NULL FROM"),
+    ("never restored", r"d\.restored_at IS NULL OR NOT", lambda _: "TRUE OR NOT"),
 )
 
 
 def mutants(plan: Plan) -> list[Mutant]:
     """Every place of the matrix's SQL in which the law could be broken by one edit."""
-    disputed = [a.attribute for a in plan.features.fit]
+    disputed = [*(a.attribute for a in plan.features.fit), *ruled_by(plan.cohort)]
     steps = [(table, q.sql) for table, q in matrix_steps(plan, (AS_OF,), None, NEGATIVE, disputed=disputed)]
     steps.append((FINAL, final_select(plan, outcomes=False, disputed=disputed).sql))
     return [
@@ -78,16 +87,30 @@ def mutants(plan: Plan) -> list[Mutant]:
 
 
 def all_disputed(rows: Rows) -> pd.DataFrame:
-    """Every value of an attribute, and two activities of three, disputed on the law's as_of, which must not know it
-    yet; but of accounts of odd ids the headcount was disputed before, and counts again only if it has changed since."""
-    then, before = AS_OF.replace(tzinfo=None), (AS_OF - timedelta(days=30)).replace(tzinfo=None)
+    """Disputes and their ends that the law's as_of knows, and others made on it, which it must not know yet.
+
+    On it: two activities of three and most values are disputed, and disputes of before are withdrawn. Before it: some
+    facts were disputed, some of those restored, and of them some disputed anew.
+    """
+    long, ago, lately, now = (AS_OF.replace(tzinfo=None) - timedelta(days=days) for days in (30, 20, 10, 0))
+    spells = {"0": [], "3": [(long, now)], "6": [(long, ago)], "9": [(long, ago), (lately, now)]}
     facts = [
-        ("activities", a["activity_id"], "", then) for a in rows["activities"] if a["activity_id"][-1] not in "0369"
+        ("activities", a["activity_id"], "", *spell)
+        for a in rows["activities"]
+        for spell in spells.get(a["activity_id"][-1], [(now, None)])
     ]
+    fields = {
+        "employee_count": {"1": [(long, None)], "3": [(long, now)], "5": [(long, None)]},
+        "industry": {"1": [(long, ago)], "2": [(long, ago), (lately, now)]},
+        "country": {"1": [(long, None)], "2": [(long, now)], "3": [(long, ago)], "0": []},
+        "segment": {},
+        "technologies": {"0": []},
+    }
     for account in (a["account_id"] for a in rows["accounts"]):
-        early = {"employee_count": before} if account[-1] in "13579" else {}
-        facts += [("accounts", account, f.attribute, early.get(f.attribute, then)) for f in PLAN.features.fit]
-    return pd.DataFrame(facts, columns=["table", "fact_id", "field", "made_at"])
+        for field, early in fields.items():
+            facts += [("accounts", account, field, *spell) for spell in early.get(account[-1], [(now, None)])]
+    found = pd.DataFrame(facts, columns=["table", "fact_id", "field", "made_at", "ended_at"])
+    return found.astype({"made_at": "datetime64[us]", "ended_at": "datetime64[us]"})
 
 
 def matrix_of(rows: Rows, plan: Plan, mutant: Mutant | None = None) -> Matrix:

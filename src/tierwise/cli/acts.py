@@ -61,16 +61,26 @@ def dispute(
     activity: Annotated[str | None, typer.Option(help="The id of the activity that is wrong.")] = None,
     account: Annotated[str | None, typer.Option(help="The account of which a value is wrong,")] = None,
     attribute: Annotated[str | None, typer.Option(help="and the attribute.")] = None,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="End the dispute of it that is there.")] = False,
 ) -> None:
     """Mark a fact wrong from now on; dates up to now still read it."""
     from tierwise.jobs import dispute as run_dispute
+    from tierwise.jobs import withdraw_dispute as run_withdraw
 
-    result = run_dispute(
-        context.workspace(), context.plan, activity=activity, account=account, attribute=attribute,
-        reason=reason, by=by, made_at=context.now, say=context.say,
-    )  # fmt: skip
-    fact = activity or f"{attribute} of {account}"
-    _kept(result, f"{fact} is not read in runs of dates from tomorrow on")
+    fact, workspace = activity or f"{attribute} of {account}", context.workspace()
+    if withdraw:
+        result = run_withdraw(
+            workspace, activity=activity, account=account, attribute=attribute, reason=reason, by=by,
+            made_at=context.now,
+        )  # fmt: skip
+        done = f"{fact} is read again in runs of dates from tomorrow on"
+    else:
+        result = run_dispute(
+            workspace, context.plan, activity=activity, account=account, attribute=attribute, reason=reason, by=by,
+            made_at=context.now, say=context.say,
+        )  # fmt: skip
+        done = f"{fact} is not read in runs of dates from tomorrow on"
+    _kept(result, done)
     context.close(0, following=context.command("score --as-of DATE"))
 
 

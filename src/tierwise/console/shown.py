@@ -13,6 +13,7 @@ import pandas as pd
 
 from tierwise.clock import instant
 from tierwise.errors import UsageError
+from tierwise.explain import told_disputed
 from tierwise.publishing import PublishedRun, read_current
 from tierwise.report import AccountPage, AccountsPage
 
@@ -74,6 +75,7 @@ class Shown:
             reasons=self.reasons.iloc[start:end],
             currency=str(self.run.meta.get("expected_value", {}).get("currency", "")),
             no_value=str(self.run.meta.get("expected_value", {}).get("why", "")),
+            disputed=[told_disputed(f) for f in self.run.meta.get("disputed", ()) if f["account_id"] == account_id],
             labels=self.labels,
             names=self.names,
         )

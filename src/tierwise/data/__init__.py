@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tierwise.data.as_of import AsOfView, Rebuilt, as_of_view
+from tierwise.data.as_of import IDENTITY, AsOfView, Rebuilt, as_of_view
 from tierwise.data.contract import OUTCOME_TABLES, TABLES, Column, Table
-from tierwise.data.disputes import disputes_digest, join_disputes
+from tierwise.data.disputes import disputed_on, disputes_digest, join_disputes
 from tierwise.data.domains import bare_domain
 from tierwise.data.flat import flat_formats, read_flat
 from tierwise.data.freshness import Freshness, draft_expects, expects_lines, freshness
-from tierwise.data.identity import Resolved, domain_claims, families, resolve, survivors
+from tierwise.data.identity import Resolved, become, domain_claims, families, resolve, survivors
 from tierwise.data.intake import Inspection, Intake, inspect_tables, read_tables
 from tierwise.data.noise import Flagged, flag_noise
 from tierwise.data.own_history import (
@@ -27,6 +27,7 @@ from tierwise.data.sources.opening import open_sources
 from tierwise.data.warehouse import Query, Warehouse, quoted
 
 __all__ = [
+    "IDENTITY",
     "OUTCOME_TABLES",
     "TABLES",
     "AsOfView",
@@ -45,8 +46,10 @@ __all__ = [
     "as_of_view",
     "attributes_seen",
     "bare_domain",
+    "become",
     "changes",
     "digest",
+    "disputed_on",
     "disputes_digest",
     "domain_claims",
     "draft_expects",

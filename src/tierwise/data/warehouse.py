@@ -39,14 +39,14 @@ MADE = {
     "activities": {
         "known_at": "greatest(occurred_at, coalesce(recorded_at, occurred_at))",
         "noise": "NULL::VARCHAR",
-        "disputed_at": "NULL::TIMESTAMP",
     }
 }
-"""Columns that no file holds: what is computed, and what `flag_noise` and `join_disputes` fill."""
-MADE_TYPES = {"activities": {"known_at": "TIMESTAMP", "noise": "VARCHAR", "disputed_at": "TIMESTAMP"}}
+"""Columns that no file holds: what is computed, and what `flag_noise` fills."""
+MADE_TYPES = {"activities": {"known_at": "TIMESTAMP", "noise": "VARCHAR"}}
 """Their types."""
-DISPUTES = "CREATE TABLE disputes (table_name VARCHAR, fact_id VARCHAR, field VARCHAR, disputed_at TIMESTAMP)"
-"""Facts that a person has marked wrong; no file holds them (`join_disputes`)."""
+DISPUTES = """CREATE TABLE disputes (
+    table_name VARCHAR, fact_id VARCHAR, field VARCHAR, disputed_at TIMESTAMP, restored_at TIMESTAMP)"""
+"""Facts that a person has marked wrong, and until when (null: still); no file holds them (`join_disputes`)."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Reasons: each feature's share of the calibrated log-odds, in words."""
 
 from tierwise.explain.change import Stage, by_cause, split_change, spoken_change
+from tierwise.explain.disputed import told_disputed
 from tierwise.explain.evidence import Evidence, evidence, family_of
 from tierwise.explain.families import families, shown, spoken_families, tell, top_reasons
 from tierwise.explain.observed import Observed, observe
@@ -37,6 +38,7 @@ __all__ = [
     "spoken_change",
     "spoken_families",
     "tell",
+    "told_disputed",
     "top_reasons",
     "top_rules",
     "waterfall",

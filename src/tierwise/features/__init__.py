@@ -9,6 +9,7 @@ from tierwise.features.feature import Feature
 from tierwise.features.matrix import Matrix
 from tierwise.features.sql.deals import deals, outcome_table
 from tierwise.features.sql.deals import events as outcome_events
+from tierwise.features.sql.spine import ruled_by
 
 __all__ = [
     "CohortCounts",
@@ -25,5 +26,6 @@ __all__ = [
     "make_touch",
     "outcome_events",
     "outcome_table",
+    "ruled_by",
     "training_grid",
 ]

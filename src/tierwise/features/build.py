@@ -61,7 +61,7 @@ def build_matrix(
     """
     _check(plan, as_ofs)
     _check_attributes(warehouse, plan)
-    disputed = _disputed(warehouse, plan)
+    disputed = _disputed(warehouse)
     for table, query in matrix_steps(plan, as_ofs, outcomes_through, negative_triggers or {}, only, disputed):
         warehouse.run(Query(f"CREATE OR REPLACE TEMP TABLE {table} AS {query.sql}", query.params))
     frame = warehouse.frame(final_select(plan, outcomes=outcomes_through is not None, disputed=disputed))
@@ -99,11 +99,10 @@ def _check_attributes(warehouse: Warehouse, plan: Plan) -> None:
             )
 
 
-def _disputed(warehouse: Warehouse, plan: Plan) -> tuple[str, ...]:
-    """The plan's attributes of which some account's value is disputed."""
-    query = Query("SELECT DISTINCT field FROM disputes WHERE table_name = 'accounts'")
-    fields = set(warehouse.frame(query)["field"])
-    return tuple(a.attribute for a in plan.features.fit if a.attribute in fields)
+def _disputed(warehouse: Warehouse) -> tuple[str, ...]:
+    """The attributes of which some account's value is, or was, disputed."""
+    query = Query("SELECT DISTINCT field FROM disputes WHERE table_name = 'accounts' ORDER BY field")
+    return tuple(warehouse.frame(query)["field"])
 
 
 def training_grid(plan: Plan, first: datetime, last: datetime) -> tuple[datetime, ...]:
@@ -132,7 +131,8 @@ def build_statuses(warehouse: Warehouse, plan: Plan, as_ofs: Sequence[datetime])
     `lead_links` are left too.
     """
     steps = [*_standing(plan, as_ofs), activity.signals(plan.features.signal), activity.recency(plan)]
-    for table, query in [*steps, deals.opportunity_history(), spine.status(plan.cohort)]:
+    steps += [deals.opportunity_history(), attributes.disputed(), spine.status(plan.cohort, _disputed(warehouse))]
+    for table, query in steps:
         warehouse.run(Query(f"CREATE OR REPLACE TEMP TABLE {table} AS {query.sql}", query.params))
 
 
@@ -155,12 +155,12 @@ def matrix_steps(
     steps += [attributes.contact_roles(), *activity.rolled_up(plan), deals.opportunity_history()]
     steps += [
         *attributes.tracked(plan),
-        *map(attributes.disputed, disputed),
+        attributes.disputed(),
         attributes.owner(),
         facts.excluded(plan.cohort.exclusion_reasons),
         facts.negative_triggers(negative),
     ]
-    steps.append(spine.status(plan.cohort))
+    steps.append(spine.status(plan.cohort, disputed))
     if outcomes_through is not None:
         steps.append(deals.outcomes(plan.outcome, outcomes_through))
     return steps
@@ -181,8 +181,10 @@ def final_select(plan: Plan, *, outcomes: bool, disputed: Sequence[str] = ()) ->
     )
     joined = "\n".join(
         f"{join} {table} {alias} ON {alias}.account_id = s.account_id AND {alias}.as_of = s.as_of"
-        for join, table, alias in _joins(plan, disputed, outcomes=outcomes)
+        for join, table, alias in _joins(plan, outcomes=outcomes)
     )
+    marked = [a.attribute for a in plan.features.fit if a.attribute in disputed]
+    joined = "\n".join([joined, *(spine.join_wrong(a, n, params) for n, a in enumerate(marked))])
     listed = ",\n".join(f"{expression} AS {quoted(name)}" for name, expression in columns.items())
     return Query(
         f"SELECT {listed}\nFROM spine s JOIN accounts a ON a.account_id = s.account_id\n{joined}\n"
@@ -191,7 +193,7 @@ def final_select(plan: Plan, *, outcomes: bool, disputed: Sequence[str] = ()) ->
     )
 
 
-def _joins(plan: Plan, disputed: Sequence[str], *, outcomes: bool) -> list[tuple[str, str, str]]:
+def _joins(plan: Plan, *, outcomes: bool) -> list[tuple[str, str, str]]:
     """(join, table, alias): the tables with a row for each of the spine, then those with rows where something is."""
     whole = [("status", "st"), ("owner", "ow"), *([("outcomes", "y")] if outcomes else [])]
     whole += [(attributes.step_of(a), attributes.alias_of(a)) for a in plan.features.fit if a.clock == "tracked"]
@@ -205,7 +207,6 @@ def _joins(plan: Plan, disputed: Sequence[str], *, outcomes: bool) -> list[tuple
         ("opportunity_history", "oh"),
     ]
     part += [("excluded", "ex"), ("negative", "ne")]
-    part += [(attributes.disputed_step(a), attributes.disputed_step(a)) for a in disputed]
     return [("JOIN", *pair) for pair in whole] + [("LEFT JOIN", *pair) for pair in part]
 
 

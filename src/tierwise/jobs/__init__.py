@@ -1,6 +1,6 @@
 """The jobs: each one straight line of public verbs."""
 
-from tierwise.jobs.acts import ActResult, dispute, override, release, withdraw
+from tierwise.jobs.acts import ActResult, dispute, override, release, withdraw, withdraw_dispute
 from tierwise.jobs.answer import Answer
 from tierwise.jobs.as_of import TablesAsOf, tables_as_of
 from tierwise.jobs.demo import DemoResult, demo
@@ -55,4 +55,5 @@ __all__ = [
     "train",
     "tune",
     "withdraw",
+    "withdraw_dispute",
 ]

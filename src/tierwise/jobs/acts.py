@@ -10,8 +10,9 @@ import pandas as pd
 
 from tierwise.clock import instant
 from tierwise.config import STATUSES, TIERS, Workspace
-from tierwise.data import Query, Warehouse
+from tierwise.data import IDENTITY, Query, Warehouse, become, disputed_on
 from tierwise.errors import UsageError
+from tierwise.features import ruled_by
 from tierwise.jobs.intake import taken_in
 from tierwise.learning.progress import Say, silent
 from tierwise.publishing import PublishedRun, read_current
@@ -22,6 +23,14 @@ LONGEST_DAYS = 180
 """An override is in force for so many days at most."""
 OVERRIDABLE = tuple(tier for tier in TIERS if tier != "suppress")
 REMOVED = "[removed]"
+_WHO = "it says who the account is, which holds on all dates"
+_WHEN = "it dates the account's row"
+UNDISPUTED = {
+    **dict.fromkeys(("account_id", *sorted(IDENTITY)), _WHO),
+    **dict.fromkeys(("created_at", "modified_at", "deleted_at"), _WHEN),
+    "owner_id": "it says who looks after the account, and no score reads it",
+}
+"""Columns of accounts whose values cannot be disputed, and why."""
 
 
 @dataclass(frozen=True)
@@ -110,38 +119,62 @@ def dispute(
     """Mark a fact wrong from now on: an activity, or an account's value of an attribute, for all plans.
 
     Runs and training rows of dates after the dispute do not read it; those up to it still do, so that what was
-    published and learned before stays as it was. A value that is changed in the tables later is read again.
+    published and learned before stays as it was. A value is read again once a history, the source's or our own, tells
+    that it has changed; and each fact once its dispute is withdrawn.
 
     Raises
     ------
-    UsageError : not one fact is named, the tables do not hold it, it is disputed already, or there is no reason or
-        author.
+    UsageError : not one fact is named, the tables do not hold it, it says who the account is, it is disputed already,
+        or there is no reason or author.
     """
-    if bool(activity) == bool(account) or bool(account) != bool(attribute):
-        raise UsageError(
-            "a fact was to be disputed",
-            found="not one fact is named",
-            do="Say --activity ID, or --account ID and --attribute NAME",
-        )
-    files = workspace.plan(plan)
-    asked = f"activity '{activity}'" if activity else f"the value of '{attribute}' of account '{account}'"
-    said = _said(f"{asked} was to be disputed", reason, by)
-    fact = {"table": "activities", "fact_id": activity, "field": ""}
-    if not activity:
-        fact = {"table": "accounts", "fact_id": account, "field": attribute}
+    fact, named = _named(activity, account, attribute, "a fact was to be disputed")
+    asked = f"{named} was to be disputed"
+    files, said = workspace.plan(plan), _said(asked, reason, by)
     with Store.open(workspace.store) as store:
-        there = store.disputes()
-        same = there[(there["table"] == fact["table"]) & (there["fact_id"] == fact["fact_id"])]
-        same = same[same["field"] == fact["field"]]
-        if len(same):
-            found = f"{same['author'].iloc[0]} disputed it on {same['made_at'].iloc[0].date()}"
-            raise UsageError(f"{asked} was to be disputed", found=found, do="Nothing more is to be done")
+        standing = _of_fact(store.disputed(), fact)
+        if len(standing) and activity:
+            raise _disputed_already(asked, standing)
         with taken_in(workspace, say, made_at, files=files) as intake:
+            if len(standing) and len(_of_fact(disputed_on(intake.warehouse, made_at), fact)):
+                raise _disputed_already(asked, standing)
             source, of = _fact(intake.warehouse, asked, activity, str(account), str(attribute))
         act = Act(EVERY_PLAN, "dispute", made_at, {**fact, "source": source, **said}, of)
-        read = activity or attribute in {a.attribute for a in files.plan.features.fit}
-        notes = () if read else (f"Plan '{files.plan.plan}' has no feature of {attribute}: no score of it changes",)
-        return ActResult(act, store.add_act(act), notes)
+        reads = {a.attribute for a in files.plan.features.fit} | {line.attribute for line in files.icp.rubric}
+        reads |= set(ruled_by(files.plan.cohort))
+        unread = f"Plan '{files.plan.plan}' does not read {attribute}: no tier of it changes"
+        return ActResult(act, store.add_act(act), () if activity or attribute in reads else (unread,))
+
+
+def withdraw_dispute(
+    workspace: Workspace,
+    *,
+    activity: str | None = None,
+    account: str | None = None,
+    attribute: str | None = None,
+    reason: str,
+    by: str,
+    made_at: datetime,
+) -> ActResult:
+    """End the dispute of a fact from now on, for all plans: dates after the withdrawal read the fact again, and those
+    between the dispute and it still do not. It may be disputed again.
+
+    Raises
+    ------
+    UsageError : not one fact is named, no dispute of it stands, or there is no reason or author.
+    """
+    fact, named = _named(activity, account, attribute, "a dispute was to be withdrawn")
+    asked = f"the dispute of {named} was to be withdrawn"
+    said = _said(asked, reason, by)
+    with Store.open(workspace.store) as store:
+        standing = _of_fact(store.disputed(), fact)
+        if standing.empty:
+            ended = len(_of_fact(store.disputes(), fact))
+            found = "it was withdrawn before" if ended else "nobody has disputed that"
+            raise UsageError(asked, found=found, do="Nothing is left to withdraw; ids are compared letter by letter")
+        last = standing.iloc[-1]
+        of = None if pd.isna(last["account_id"]) else str(last["account_id"])
+        act = Act(EVERY_PLAN, "withdrawal", made_at, {**fact, **said, "act_id": last["act_id"]}, of)
+        return ActResult(act, store.add_act(act))
 
 
 def release(
@@ -229,6 +262,28 @@ def _guarded(row: dict[str, Any], tier: str) -> tuple[str, ...]:
     return ()
 
 
+def _named(activity: str | None, account: str | None, attribute: str | None, asked: str) -> tuple[dict[str, str], str]:
+    """The one fact that is named (table, fact_id, field), and its words."""
+    if activity and not account and not attribute:
+        return {"table": "activities", "fact_id": activity, "field": ""}, f"activity '{activity}'"
+    if account and attribute and not activity:
+        fact = {"table": "accounts", "fact_id": account, "field": attribute}
+        return fact, f"the value of '{attribute}' of account '{account}'"
+    do = "Say --activity ID, or --account ID and --attribute NAME"
+    raise UsageError(asked, found="not one fact is named", do=do)
+
+
+def _of_fact(disputes: pd.DataFrame, fact: dict[str, str]) -> pd.DataFrame:
+    """The rows of one fact."""
+    return disputes[(disputes[list(fact)] == pd.Series(fact)).all(axis=1)]
+
+
+def _disputed_already(asked: str, standing: pd.DataFrame) -> UsageError:
+    last = standing.iloc[-1]
+    found = f"{last['author']} disputed it on {last['made_at'].date()}"
+    return UsageError(asked, found=found, do="Nothing more is to be done; --withdraw ends that dispute")
+
+
 def _fact(
     warehouse: Warehouse, asked: str, activity: str | None, account: str, attribute: str
 ) -> tuple[str, str | None]:
@@ -243,15 +298,19 @@ def _fact(
         )
         if found.empty:
             do = "Look the id up in the table activities; ids are compared letter by letter"
-            raise UsageError(f"{asked} was to be disputed", found="the tables hold no such activity", do=do)
+            raise UsageError(asked, found="the tables hold no such activity", do=do)
         of = found["account"].iloc[0]
         return str(found["source"].iloc[0]), None if pd.isna(of) else str(of)
-    there = [c for c in warehouse.columns("accounts") if c not in ("account_id", "created_at", "deleted_at")]
+    if attribute in UNDISPUTED:
+        raise UsageError(asked, found=UNDISPUTED[attribute], do="Mend it where it is kept: in the source of the table")
+    there = [c for c in warehouse.columns("accounts") if c not in UNDISPUTED]
     if attribute not in there:
-        found_words = f"accounts have {', '.join(there)}"
-        raise UsageError(f"{asked} was to be disputed", found=found_words, do="Name one of these with --attribute")
-    query = Query("SELECT count(*) FROM accounts WHERE account_id = $id", {"id": account})
-    if not warehouse.number(query):
+        raise UsageError(asked, found=f"accounts have {', '.join(there)}", do="Name one of these with --attribute")
+    if not warehouse.number(Query("SELECT count(*) FROM accounts WHERE account_id = $id", {"id": account})):
+        survivor = become(warehouse).get(account)
+        if survivor is not None:
+            do = f"Dispute the value of '{survivor}', if it is wrong there"
+            raise UsageError(asked, found=f"it was merged into '{survivor}', whose own value counts", do=do)
         do = "Look the id up in accounts.csv; ids are compared letter by letter"
-        raise UsageError(f"{asked} was to be disputed", found="the tables hold no such account", do=do)
+        raise UsageError(asked, found="the tables hold no such account", do=do)
     return f"accounts.{attribute}", account

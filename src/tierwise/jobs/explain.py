@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierwise.clock import instant
+from tierwise.clock import instant, naive
 from tierwise.config import PlanFiles, Workspace
 from tierwise.data import Intake, Query
 from tierwise.errors import UsageError
@@ -19,6 +19,7 @@ from tierwise.explain import (
     families,
     shown,
     spoken_families,
+    told_disputed,
     waterfall,
     what_if,
 )
@@ -43,7 +44,7 @@ class Explained:
     newest activity (step, side, words), no log-odds. reasons: every family, shown or not, with its words. predicts: the
     outcome as a verb phrase. before, before_as_of: the published row then (None if it had none), and of which run.
     change: None if no date was asked for, or one of the two has no probability. moves: what would move it; None where
-    it has no probability.
+    it has no probability. disputed: what people marked wrong of it, a sentence each.
     """
 
     row: dict[str, Any]
@@ -55,12 +56,14 @@ class Explained:
     before_as_of: datetime | None = None
     change: Changed | None = None
     moves: WhatIf | None = None
+    disputed: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON values."""
         said: dict[str, Any] = {"row": self.row, "before": self.before, "steps": self.steps.to_dict("records")}
         said["reasons"] = self.reasons.to_dict("records")
         said["change"] = None if self.change is None else self.change.to_dict()
+        said["disputed"] = list(self.disputed)
         return said | {"moves": None if self.moves is None else self.moves.to_dict()}
 
 
@@ -95,11 +98,12 @@ def explain(
     earlier = None if since is None else run_before(workspace, run, instant(since))
     before = None if earlier is None else _row(earlier, account_id)
     then = None if earlier is None else instant(earlier.meta["as_of"])
+    disputed = _disputed(workspace, run, account_id)
     if pd.isna(row["propensity"]):
         said = run.frame("reasons")
         points = said[(said["account_id"] == account_id) & (row["model_version"] == RUBRIC)]
         steps = points.rename(columns={"feature": "step"})[["step", "side", "words"]].reset_index(drop=True)
-        return Explained(row, steps, pd.DataFrame(), run.run_id, "", before, then)
+        return Explained(row, steps, pd.DataFrame(), run.run_id, "", before, then, disputed=disputed)
     here = Scoring(run, _bundle(workspace, name, row), account_id)
     check_question(files, here.bundle.meta)
     with taken_in(workspace, say, now, files=files) as intake:
@@ -111,7 +115,21 @@ def explain(
             change = changed(files, intake, there, here, _moved(workspace, name, account_id, there, here))
     lines, steps = _steps(here)
     predicts = str(here.bundle.meta.get("predicts", ""))
-    return Explained(row, steps, lines, run.run_id, predicts, before, then, change, moves)
+    return Explained(row, steps, lines, run.run_id, predicts, before, then, change, moves, disputed)
+
+
+def _disputed(workspace: Workspace, run: PublishedRun, account_id: str) -> tuple[str, ...]:
+    """What the run did not read of the account as it was marked wrong, then what it read that is marked wrong now."""
+    told = [told_disputed(f) for f in run.meta.get("disputed", ()) if f["account_id"] == account_id]
+    with Store.open(workspace.store, create=False) as store:
+        standing = store.disputed()
+    since = standing["made_at"] >= pd.Timestamp(naive(instant(run.meta["as_of"])))
+    for act in standing[(standing["account_id"] == account_id) & since].to_dict("records"):
+        fact = {"fact": "activity", "name": act["fact_id"]}
+        if act["table"] == "accounts":
+            fact = {"fact": "value", "name": act["field"]}
+        told.append(told_disputed({**act, **fact, "made_at": act["made_at"].isoformat()}, later=True))
+    return tuple(told)
 
 
 def _row(run: PublishedRun, account_id: str) -> dict[str, Any] | None:

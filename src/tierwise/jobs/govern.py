@@ -16,6 +16,7 @@ from tierwise.errors import UsageError
 from tierwise.features import Matrix, build_matrix
 from tierwise.governance import Review, matured, review
 from tierwise.jobs.intake import check_as_of, check_question, check_whole, date_or, in_words, outcome_reach, taken_in
+from tierwise.jobs.rows import disputes_of_today
 from tierwise.jobs.rules import Rules, live
 from tierwise.learning.progress import Say, silent
 from tierwise.publishing import PublishedRun, plan_lock, publish_review, read_run, recover
@@ -71,6 +72,7 @@ def govern(
             as_ofs = [instant(a.to_pydatetime()) for a in sorted(published["as_of"].unique())]
             matrix = build_matrix(intake.warehouse, files.plan, as_ofs, outcomes_through=reach)
             names = intake.warehouse.frame(Query("SELECT account_id, name FROM accounts WHERE name IS NOT NULL"))
+            disputes = disputes_of_today(intake.warehouse, store.disputed(stand))
         current = _current(matrix, runs)
         found = review(
             plan=name,
@@ -82,7 +84,7 @@ def govern(
             movements=store.movements(name),
             reference=judge.meta.get("reference"),
             current=current,
-            disputes=store.disputes(stand),
+            disputes=disputes,
             base_rate=((judge.meta.get("evaluation") or {}).get("trained") or {}).get("base_rate"),
         )
         judged = matured(published, matrix.frame, files.plan.outcome.horizon_days, reach).rows

@@ -8,8 +8,11 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from tierwise.config import PlanFiles
-from tierwise.data import Query, Warehouse
+from tierwise.data import Query, Warehouse, become, disputed_on
 from tierwise.features import Matrix, build_matrix
+from tierwise.store import FACT
+
+DISPUTED_FACT = ("account_id", "fact", "name", "kind", "channel", "occurred_at", "author", "reason", "made_at")
 
 
 def rows_on(warehouse: Warehouse, files: PlanFiles, stand: datetime, only: Sequence[str] | None = None) -> Matrix:
@@ -42,3 +45,44 @@ def merged_into(warehouse: Warehouse, stand: datetime) -> pd.DataFrame:
         " WHERE merged_at < $stand GROUP BY surviving_id ORDER BY surviving_id"
     )
     return warehouse.frame(Query(query, {"stand": stand}))
+
+
+def disputes_of_today(warehouse: Warehouse, disputes: pd.DataFrame) -> pd.DataFrame:
+    """Disputes (as `Store.disputed` gives them) with the account_id that each is of by today's tables, after a matrix.
+
+    An activity is of the account that it reaches, so that its dispute goes with it through merges. A value of an
+    account that was merged since is still a fact that its source had wrong, and is counted under the survivor; but the
+    survivor's own value is another fact, and is read.
+    """
+    reached = warehouse.frame(
+        Query("SELECT DISTINCT disputed_id, account_id FROM touch WHERE disputed_id IS NOT NULL ORDER BY ALL")
+    )
+    now = dict(reached.itertuples(index=False, name=None))
+    known = disputes["account_id"].replace(become(warehouse))
+    of_activity = disputes["fact_id"].map(now).where(disputes["table"] == "activities")
+    return disputes.assign(account_id=of_activity.fillna(known).astype("str"))
+
+
+def disputed_facts(warehouse: Warehouse, disputes: pd.DataFrame, stand: datetime) -> pd.DataFrame:
+    """What a run of a date does not read of its accounts because people marked it wrong, after its matrix.
+
+    disputes : as `Store.disputed` gives them as of the date.
+    Columns: account_id, fact (activity or value), name (the activity's id, or the attribute), kind, channel and
+    occurred_at (of an activity), author, reason, made_at.
+    """
+    there = warehouse.frame(
+        Query(
+            """
+            SELECT DISTINCT 'activities' AS "table", disputed_id AS fact_id, '' AS field, account_id,
+                   'activity' AS fact, disputed_id AS name, kind, channel, occurred_at
+            FROM touch WHERE disputed_id IS NOT NULL AND NOT restored AND known_at < $stand
+            UNION ALL
+            SELECT DISTINCT 'accounts', d.fact_id, d.field, a.account_id, 'value', d.field, NULL, NULL, NULL
+            FROM disputes d JOIN accounts a ON a.account_id = d.fact_id WHERE d.table_name = 'accounts'
+            """,
+            {"stand": stand},
+        )
+    )
+    standing = disputes.drop(columns="account_id").merge(disputed_on(warehouse, stand), on=list(FACT))
+    found = standing.merge(there, on=list(FACT))[list(DISPUTED_FACT)]
+    return found.sort_values(["account_id", "made_at", "name"], kind="stable", ignore_index=True)

@@ -14,7 +14,7 @@ from tierwise.audit import not_to_keep
 from tierwise.clock import instant
 from tierwise.config import Plan, Workspace
 from tierwise.config.icp import IcpPoints
-from tierwise.data import Query, Warehouse, as_of_view, quoted
+from tierwise.data import Query, Warehouse, as_of_view, disputed_on, quoted
 from tierwise.errors import UsageError
 from tierwise.features import Matrix
 from tierwise.learning import TODAY, Held, Rubric, fit_gap, line_points, read_rubric
@@ -87,7 +87,8 @@ def readable(
     newest : how far the tables reach.
 
     What is no feature is read as it was known to be on the date: today's value, where the tables do not reach beyond
-    it, else the value of then, where its history tells it or the plan admits today's.
+    it, else the value of then, where its history tells it or the plan admits today's. A value that is disputed on
+    the date is missing.
     """
     wanted = list(dict.fromkeys(line.attribute for line in rubric))
     there = warehouse.columns("accounts")
@@ -105,7 +106,7 @@ def readable(
         unknown |= {a: why for a in held if a in lost}
         held = {a: kind for a, kind in held.items() if a not in lost}
     read = read_rubric(rubric, matrix.features, held, unknown)
-    return _joined(warehouse, matrix.frame, source, held), read
+    return _joined(warehouse, matrix.frame, source, held, disputed_on(warehouse, stand)), read
 
 
 def _held(type_: str, ranged: bool) -> Held:
@@ -114,13 +115,18 @@ def _held(type_: str, ranged: bool) -> Held:
     return "number" if ranged or type_ in ("number", "integer") else "category"
 
 
-def _joined(warehouse: Warehouse, frame: pd.DataFrame, source: Query, held: Mapping[str, Held]) -> pd.DataFrame:
+def _joined(
+    warehouse: Warehouse, frame: pd.DataFrame, source: Query, held: Mapping[str, Held], disputed: pd.DataFrame
+) -> pd.DataFrame:
     if not held:
         return frame
     cast = {"number": "TRY_CAST({} AS DOUBLE)", "category": "CAST({} AS VARCHAR)", "set": "{}"}
     listed = ", ".join(f"{cast[kind].format(quoted(a))} AS {quoted(TODAY + a)}" for a, kind in held.items())
     values = warehouse.frame(Query(f"SELECT account_id, {listed} FROM ({source.sql})", source.params))
     found = frame.merge(values, on="account_id", how="left", validate="m:1")
+    for a in held:
+        wrong = disputed.loc[(disputed["table"] == "accounts") & (disputed["field"] == a), "fact_id"]
+        found[TODAY + a] = found[TODAY + a].mask(found["account_id"].isin(wrong))
     for name in (TODAY + a for a, kind in held.items() if kind != "number"):
         found[name] = found[name].astype(object).where(found[name].notna(), None)
     return found

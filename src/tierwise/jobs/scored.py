@@ -17,10 +17,11 @@ from tierwise.errors import UsageError
 from tierwise.explain import Evidence, Observed, reasons, rule_reasons, tell, top_reasons, top_rules
 from tierwise.features import Matrix
 from tierwise.jobs.intake import in_words, inputs_hash, tracked_by
-from tierwise.jobs.rows import merged_into, owners_of, rows_on
+from tierwise.jobs.rows import disputed_facts, merged_into, owners_of, rows_on
 from tierwise.jobs.rules import Rules, readable, rule_notes
 from tierwise.learning import BEFORE_AMOUNTS, VALUES, rule_scores
 from tierwise.learning.progress import Say
+from tierwise.plain import plain
 from tierwise.publishing import reasons_table, run_files, run_id, scores_table, sheet_table, tiers_table
 from tierwise.registry import Bundle
 from tierwise.report import RunPage, run_page
@@ -107,6 +108,8 @@ class Scored:
     names: pd.DataFrame
     notes: tuple[str, ...] = ()
     """What is to be said of rules."""
+    disputed: tuple[dict[str, Any], ...] = ()
+    """What was not read as people had marked it wrong: `DISPUTED_FACT` as JSON values."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -133,7 +136,19 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
         moved["why"] = [f"Revised: {b} to {t}, as {c} changed." for b, t, c in _steps(moved)]
     names = inputs.intake.warehouse.frame(Query("SELECT account_id, name FROM accounts ORDER BY account_id"))
     actions = _actions(inputs, decisions.merge(names, on="account_id", how="left", validate="1:1"), kind, moved)
-    return Scored(inputs.versions, kind, scores, said, decisions, tiers, moved, actions, names, judged.notes)
+    return Scored(
+        inputs.versions, kind, scores, said, decisions, tiers, moved, actions, names, judged.notes,
+        disputed=_disputed(inputs, store),
+    )  # fmt: skip
+
+
+def _disputed(inputs: Inputs, store: Store) -> tuple[dict[str, Any], ...]:
+    """What people had marked wrong by the run's date, of its accounts."""
+    disputes = store.disputed(inputs.stand) if inputs.disputes else pd.DataFrame()
+    if disputes.empty:
+        return ()
+    found = disputed_facts(inputs.intake.warehouse, disputes, inputs.stand)
+    return tuple(plain(found.to_dict("records")))
 
 
 def _decided(inputs: Inputs, matrix: Matrix, scores: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
@@ -237,6 +252,7 @@ def published_files(inputs: Inputs, scored: Scored, released: Mapping[str, Any] 
         "actions": len(scored.actions),
     }
     meta |= {"released": dict(released)} if released else {}
+    meta |= {"disputed": list(scored.disputed)} if scored.disputed else {}
     return run_files(
         scored.scores,
         scored.reasons,

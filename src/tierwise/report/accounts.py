@@ -168,6 +168,7 @@ def account_page(values: AccountPage) -> str:
             "a": card(row, values.reasons, values.names, w, values.currency),
             "sides": sides,
             "by_rules": rules,
+            "disputed": [w.sentence(said, 300) for said in values.disputed],
             "roles": [w.sentence(r, 40).replace("_", " ") for r in str(row.get("roles_reached") or "").split(";") if r],
         },
         values.labels,

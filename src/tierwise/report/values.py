@@ -151,7 +151,10 @@ class AccountsPage:
 
 @dataclass(frozen=True)
 class AccountPage:
-    """One account in the console: its row of `tiers` joined with `scores`, and its reasons (None: not published)."""
+    """One account in the console: its row of `tiers` joined with `scores`, and its reasons (None: not published).
+
+    disputed : what was not read of it as people had marked it wrong, a sentence each.
+    """
 
     plan: str
     as_of: datetime
@@ -163,6 +166,7 @@ class AccountPage:
     names: Mapping[str, str] = field(default_factory=dict)
     currency: str = ""
     no_value: str = ""
+    disputed: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tierwise.store.acts import DISPUTES, EVERY_PLAN, Act, HeldRun
+from tierwise.store.acts import DISPUTES, EVERY_PLAN, FACT, Act, HeldRun
 from tierwise.store.difference import movements_difference
 from tierwise.store.frames import state_hash
 from tierwise.store.ledger import Store
@@ -11,6 +11,7 @@ from tierwise.store.record import Kind, RunRecord
 __all__ = [
     "DISPUTES",
     "EVERY_PLAN",
+    "FACT",
     "Act",
     "HeldRun",
     "Kind",

@@ -21,17 +21,20 @@ ActKind = Literal["override", "withdrawal", "dispute", "release", "promotion"]
 EVERY_PLAN = ""
 """The plan of an act on a fact: a fact that is wrong is wrong for all plans."""
 OVERRIDES = ("account_id", "tier", "reason", "author", "made_at", "expires_at")
-DISPUTES = ("act_id", "table", "fact_id", "field", "account_id", "source", "reason", "author", "made_at")
+DISPUTES = ("act_id", "table", "fact_id", "field", "account_id", "source", "reason", "author", "made_at", "ended_at")
+FACT = ("table", "fact_id", "field")
+"""What names a fact: a whole activity (field ""), or a value of an account."""
 
 
 @dataclass(frozen=True)
 class Act:
     """One thing that a person did, which is never changed: what lifts it is an act of its own.
 
-    plan : whose account or run it is on; EVERY_PLAN for a dispute.
+    plan : whose account or run it is on; EVERY_PLAN for a dispute and its withdrawal.
     made_at : when; a run reads only acts made strictly before its as_of.
     payload : reason and author; of an override tier and expires_at, of a dispute table, fact_id, field and source, of a
-        release run_id, of a promotion version and what it was seen to move.
+        withdrawal the act_id that it ends (and of a dispute's, the fact), of a release run_id, of a promotion version
+        and what it was seen to move.
     """
 
     plan: str
@@ -116,15 +119,22 @@ def overrides_in_force(acts: pd.DataFrame, as_of: datetime) -> pd.DataFrame:
 
 
 def disputes_known(acts: pd.DataFrame, as_of: datetime | None) -> pd.DataFrame:
-    """The disputes that are known as of a date (None: all), the first of each fact, oldest first: DISPUTES; pure."""
-    rows, seen = [], set()
-    for row in _known(acts, as_of):
-        fact = tuple(row["payload"][name] for name in ("table", "fact_id", "field"))
-        if fact not in seen:
-            seen.add(fact)
-            said = {name: row["payload"][name] for name in ("table", "fact_id", "field", "source", "reason", "author")}
-            rows.append(said | {name: row[name] for name in ("act_id", "account_id", "made_at")})
-    return _typed(rows, DISPUTES)
+    """Every dispute that is known as of a date (None: all), oldest first: DISPUTES; pure.
+
+    acts : disputes and withdrawals of all plans, as `act_frame` gives them. A dispute stands from made_at until
+    ended_at (null: it stands), when it was withdrawn, or the fact was disputed anew; those of one fact never overlap.
+    """
+    rows: list[dict[str, Any]] = []
+    standing: dict[tuple[str, ...], dict[str, Any]] = {}
+    for act in _known(acts, as_of):
+        fact = tuple(act["payload"][name] for name in FACT)
+        if fact in standing:
+            standing.pop(fact)["ended_at"] = act["made_at"]
+        if act["kind"] == "dispute":
+            said = {name: act["payload"][name] for name in (*FACT, "source", "reason", "author")}
+            standing[fact] = said | {name: act[name] for name in ("act_id", "account_id", "made_at")}
+            rows.append(standing[fact])
+    return _typed([{"ended_at": None, **row} for row in rows], DISPUTES)
 
 
 def _known(acts: pd.DataFrame, as_of: datetime | None) -> Iterator[Mapping[str, Any]]:

@@ -201,11 +201,16 @@ class Store:
         return overrides_in_force(self.acts(plan, ("override", "withdrawal")), as_of)
 
     def disputes(self, as_of: datetime | None = None) -> pd.DataFrame:
-        """The disputed facts, of all plans, oldest first; those disputed before a date, or all.
+        """Every dispute of all plans, oldest first, with when it ended; what was known before a date, or all.
 
-        Columns: act_id, table, fact_id, field, account_id, source, reason, author, made_at.
+        Columns: act_id, table, fact_id, field, account_id, source, reason, author, made_at, ended_at (null: it stands).
         """
-        return disputes_known(self.acts(EVERY_PLAN, ("dispute",)), as_of)
+        return disputes_known(self.acts(EVERY_PLAN, ("dispute", "withdrawal")), as_of)
+
+    def disputed(self, as_of: datetime | None = None) -> pd.DataFrame:
+        """The disputes that stand as of a date, or now: one a fact, as `disputes` has them."""
+        found = self.disputes(as_of)
+        return found[found["ended_at"].isna()].reset_index(drop=True)
 
     def released(self, plan: str, run_id: str) -> Mapping[str, Any] | None:
         """Who released a run, and why (author, reason); None where nobody has."""

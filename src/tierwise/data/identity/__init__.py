@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tierwise.data.identity.families import LEAD, domain_claims, families
-from tierwise.data.identity.merges import survivors
+from tierwise.data.identity.merges import become, survivors
 from tierwise.data.identity.resolving import Resolved, resolve
 
-__all__ = ["LEAD", "Resolved", "domain_claims", "families", "resolve", "survivors"]
+__all__ = ["LEAD", "Resolved", "become", "domain_claims", "families", "resolve", "survivors"]

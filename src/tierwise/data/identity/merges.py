@@ -43,6 +43,21 @@ def survivors(merges: Mapping[str, str], there: set[str]) -> tuple[dict[str, str
     return ({}, cycles) if cycles else (dict(sorted(become.items())), [])
 
 
+def become(warehouse: Warehouse) -> dict[str, str]:
+    """Who each merged account has become, by the merges that were applied."""
+    return _merged(warehouse)[1][0]
+
+
+def _merged(warehouse: Warehouse) -> tuple[dict[str, str], tuple[dict[str, str], list[tuple[str, ...]]]]:
+    """The merges (losing to surviving), and what `survivors` makes of them."""
+    pairs = warehouse.arrow(Query("SELECT losing_id, surviving_id FROM account_merges ORDER BY ALL")).to_pydict()
+    merges = dict(zip(pairs["losing_id"], pairs["surviving_id"], strict=True))
+    there = (
+        set(warehouse.arrow(Query("SELECT account_id FROM accounts"))["account_id"].to_pylist()) if merges else set()
+    )
+    return merges, survivors(merges, there)
+
+
 def apply_merges(warehouse: Warehouse) -> tuple[list[str], list[str]]:
     """Let every column that holds an account name the one that survived; the findings (circles), and the notes.
 
@@ -57,18 +72,16 @@ def apply_merges(warehouse: Warehouse) -> tuple[list[str], list[str]]:
         else []
     )
     warehouse.rewrite("account_merges", Query(_WITH_MASTERS))
-    pairs = warehouse.arrow(Query("SELECT losing_id, surviving_id FROM account_merges ORDER BY ALL")).to_pydict()
-    if not pairs["losing_id"]:
+    merges, (become, cycles) = _merged(warehouse)
+    if not merges:
         return [], notes
-    there = set(warehouse.arrow(Query("SELECT account_id FROM accounts"))["account_id"].to_pylist())
-    become, cycles = survivors(dict(zip(pairs["losing_id"], pairs["surviving_id"], strict=True)), there)
     if cycles:
         return [
             f"account_merges: {' -> '.join(c)}: goes round in a circle; say which account survived" for c in cycles
         ], []
     _move(warehouse, become)
     notes += [f"account_merges: {len(become)} accounts speak through the one that survived them"] if become else []
-    if lost := len(set(pairs["losing_id"]) - set(become)):
+    if lost := len(set(merges) - set(become)):
         notes.append(f"account_merges: {lost} merges end in no account that is in accounts; they were not applied")
     return [], notes
 

@@ -36,14 +36,25 @@ def admitted(cell: str = "c", row: str = "s") -> str:
 def touch() -> Step:
     """Every activity with the account it reaches, known from the later of its own known_at and its link's.
 
-    A contact whose link has no date reaches nothing, and none does after it was unlinked.
+    A contact whose link has no date reaches nothing, and none does after it was unlinked. A disputed activity
+    (disputed_id) has a row for each time in which it is read: known up to disputed_at, and, where `restored`, again
+    from then on.
     """
     return "touch", Query(f"""
         WITH by_identity AS (
             SELECT identity_id, arg_min(account_id, (linked_at, account_id)) AS account_id, min(linked_at) AS linked_at
             FROM identities GROUP BY identity_id
+        ), disputed AS (
+            SELECT fact_id, disputed_at, restored_at,
+                   lead(disputed_at) OVER (PARTITION BY fact_id ORDER BY disputed_at) AS next_at
+            FROM disputes WHERE table_name = 'activities'
+        ), readable AS (
+            SELECT fact_id, NULL AS from_at, min(disputed_at) AS until_at FROM disputed GROUP BY fact_id
+            UNION ALL
+            SELECT fact_id, restored_at, next_at FROM disputed WHERE restored_at IS NOT NULL
         ), reached AS (
-            SELECT a.occurred_at, a.channel, a.kind, a.initiator, a.value, a.disputed_at,
+            SELECT a.occurred_at, a.channel, a.kind, a.initiator, a.value,
+                   x.fact_id AS disputed_id, x.from_at AS restored_at, x.until_at AS disputed_at,
                    coalesce(a.account_id, c.account_id, l.account_id, i.account_id, d.account_id) AS account_id,
                    CASE WHEN a.account_id IS NOT NULL THEN a.known_at
                         WHEN c.account_id IS NOT NULL THEN CASE
@@ -55,6 +66,7 @@ def touch() -> Step:
                         ELSE greatest(a.known_at, d.from_at) END AS known_at,
                    c.contact_id, coalesce(c.linked_at, c.created_at) AS contact_linked_at, c.unlinked_at
             FROM activities a
+            LEFT JOIN readable x ON x.fact_id = a.activity_id
             LEFT JOIN contacts c ON c.contact_id = a.contact_id
             LEFT JOIN lead_links l ON l.lead_id = a.lead_id AND a.account_id IS NULL AND c.account_id IS NULL
                  AND (l.until_at IS NULL OR a.known_at < l.until_at)
@@ -64,11 +76,12 @@ def touch() -> Step:
                  AND (d.until_at IS NULL OR greatest(a.known_at, d.from_at) < d.until_at)
             WHERE a.noise IS NULL
         )
-        SELECT account_id, occurred_at, known_at, disputed_at, channel, kind, initiator, value,
+        SELECT account_id, occurred_at, greatest(known_at, restored_at) AS known_at, disputed_at, disputed_id,
+               restored_at IS NOT NULL AS restored, channel, kind, initiator, value,
                CASE WHEN unlinked_at <= occurred_at OR contact_linked_at IS NULL THEN NULL ELSE contact_id END
                    AS contact_id,
                contact_linked_at
-        FROM reached WHERE account_id IS NOT NULL AND known_at IS NOT NULL
+        FROM reached WHERE account_id IS NOT NULL AND reached.known_at IS NOT NULL
     """)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tierwise.clock import instant, naive
 from tierwise.data import Query, quoted
 from tierwise.features.catalogue import fit_feature, set_feature
-from tierwise.features.sql.spine import Step, known
+from tierwise.features.sql.spine import Step, known, undisputed
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -77,23 +77,14 @@ def tracked(plan: Plan) -> list[Step]:
     return [_tracked(a, f"a.{quoted(a.attribute)}") for a in plan.features.fit if a.clock == "tracked"]
 
 
-def disputed_step(attribute: str) -> str:
-    """The step that holds the rows in which an attribute's value is disputed."""
-    return quoted(f"disputed_{attribute}")
-
-
-def disputed(attribute: str) -> Step:
-    """The rows in which a person had marked the account's value of an attribute wrong, and no change has come since."""
-    return disputed_step(attribute), Query(
+def disputed() -> Step:
+    """The rows in which a person had marked the account's value of a field wrong, and it was not restored since."""
+    return "disputed", Query(
         f"""
-        SELECT DISTINCT s.account_id, s.as_of FROM spine s
-        JOIN disputes d ON d.table_name = 'accounts' AND d.fact_id = s.account_id AND d.field = $field
-             AND {known("d.disputed_at")}
-        WHERE NOT EXISTS (
-            SELECT 1 FROM account_history h WHERE h.account_id = s.account_id AND h.field = $field
-            AND h.changed_at > d.disputed_at AND {known("h.changed_at")})
-        """,
-        {"field": attribute},
+        SELECT DISTINCT s.account_id, s.as_of, d.field FROM spine s
+        JOIN disputes d ON d.table_name = 'accounts' AND d.fact_id = s.account_id AND {known("d.disputed_at")}
+             AND (d.restored_at IS NULL OR NOT {known("d.restored_at")})
+        """
     )
 
 
@@ -145,6 +136,5 @@ def columns(plan: Plan, disputed: Collection[str] = ()) -> tuple[dict[str, str],
             cast = "TRY_CAST(a.{} AS DOUBLE)" if a.kind == "number" else "CAST(a.{} AS VARCHAR)"
             found[fit_feature(a)] = cast.format(quoted(a.attribute))
         if a.attribute in disputed:
-            wrong = f"{disputed_step(a.attribute)}.account_id IS NOT NULL"
-            found |= {f: f"CASE WHEN {wrong} THEN NULL ELSE {found[f]} END" for f in found.keys() - before}
+            found |= {f: undisputed(a.attribute, found[f]) for f in found.keys() - before}
     return found, params

@@ -60,7 +60,10 @@ def outcome_table(outcome: Outcome) -> str:
 
 
 def events(outcome: Outcome) -> Query:
-    """Every outcome, whenever: account_id, happened_at. A deleted opportunity is withdrawn: it is no outcome."""
+    """Every outcome, whenever: account_id, happened_at. A deleted opportunity is withdrawn: it is no outcome.
+
+    A disputed activity is one all the same: what an account was learned to have done stays as it was.
+    """
     params: dict[str, object] = {}
     tests = ["TRUE"]
 
@@ -72,6 +75,7 @@ def events(outcome: Outcome) -> Query:
     if outcome.event == "activity":
         among("kind", outcome.kinds)
         among("channel", outcome.channels)
+        tests.append("NOT e.restored")
         source = f"SELECT e.account_id, e.occurred_at AS happened_at FROM touch e WHERE {' AND '.join(tests)}"
     else:
         among("type", outcome.types)

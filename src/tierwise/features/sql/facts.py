@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tierwise.data import Query
-from tierwise.features.sql.spine import Step, known, undisputed
+from tierwise.features.sql.spine import Step, known, readable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def excluded(reasons: Sequence[str]) -> Step:
     """The reason of an exclusion in force, by the narrowest of account, domain and country that it names.
 
-    A reason outside the vocabulary may name a person (law 10), and reads `other`.
+    A reason outside the vocabulary may name a person (law 10), and reads `other`. A disputed country is read here all
+    the same: a suppression is lifted where it is kept, in the table exclusions, as no person's act lifts one.
     """
     said = "regexp_replace(lower(trim(x.reason)), '[^a-z0-9]+', '_', 'g')"
     return "excluded", Query(
@@ -48,7 +49,7 @@ def negative_triggers(kinds: Mapping[str, int]) -> Step:
         f"""
         WITH k AS (SELECT unnest($kinds) AS kind, unnest($days) AS days)
         SELECT s.account_id, s.as_of, min(t.kind) AS kind
-        FROM spine s JOIN touch t ON t.account_id = s.account_id AND {known("t.known_at")} AND {undisputed()}
+        FROM spine s JOIN touch t ON t.account_id = s.account_id AND {readable()}
         JOIN k ON k.kind = t.kind AND t.occurred_at >= s.as_of - to_days(k.days)
         GROUP BY s.account_id, s.as_of
         """,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tierwise.clock import naive
-from tierwise.data import Query, families
+from tierwise.data import Query, families, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from tierwise.config import Cohort
@@ -22,9 +22,30 @@ def known(instant: str, as_of: str = "s.as_of") -> str:
     return f"{instant} < {as_of}"
 
 
-def undisputed(fact: str = "t", as_of: str = "s.as_of") -> str:
-    """Whether no person had marked a fact wrong before as_of: from then on it is not read, and up to then it is."""
-    return f"({fact}.disputed_at IS NULL OR NOT {known(f'{fact}.disputed_at', as_of)})"
+def readable(touch: str = "t", as_of: str = "s.as_of") -> str:
+    """Law 1 for an activity: it was known strictly before as_of, and nobody had marked it wrong before it."""
+    disputed_at = f"{touch}.disputed_at"
+    return f"{known(f'{touch}.known_at', as_of)} AND ({disputed_at} IS NULL OR NOT {known(disputed_at, as_of)})"
+
+
+def wrong(field: str) -> str:
+    """The alias of the rows of `disputed` in which a field's value is marked wrong."""
+    return quoted(f"wrong_{field}")
+
+
+def join_wrong(field: str, n: int, params: dict[str, object]) -> str:
+    """The join that finds out whether a field's value is marked wrong in a row (s)."""
+    params[f"wrong_{n}"] = field
+    alias = wrong(field)
+    return (
+        f"LEFT JOIN disputed {alias} ON {alias}.account_id = s.account_id AND {alias}.as_of = s.as_of "
+        f"AND {alias}.field = $wrong_{n}"
+    )
+
+
+def undisputed(field: str, value: str) -> str:
+    """The value of an account's field, missing where it is marked wrong (`join_wrong`)."""
+    return f"CASE WHEN {wrong(field)}.field IS NULL THEN {value} END"
 
 
 def _account_start() -> Step:
@@ -92,15 +113,23 @@ def spine(cohort: Cohort, as_ofs: Sequence[datetime], until: datetime, only: Seq
     return [*start, _rows(source, {"as_ofs": [naive(a) for a in as_ofs]}, only)]
 
 
-def _rules(cohort: Cohort, params: dict[str, object]) -> dict[str, str]:
-    """Why an account is out of the cohort, by name, each with its test; the first that holds counts."""
+def ruled_by(cohort: Cohort) -> tuple[str, ...]:
+    """The attributes that the cohort's rules read, as today's tables have them on all dates."""
+    return tuple(f for f, asked in (("country", cohort.countries), ("industry", cohort.industries)) if asked)
+
+
+def _rules(cohort: Cohort, values: Mapping[str, str], params: dict[str, object]) -> dict[str, str]:
+    """Why an account is out of the cohort, by name, each with its test; the first that holds counts.
+
+    values : attribute -> its expression. One that is missing is none of those asked for.
+    """
     rules = {"deleted": "coalesce(a.deleted_at < s.as_of, FALSE)"}
     if cohort.countries:
         params["countries"] = list(cohort.countries)
-        rules["country"] = "NOT coalesce(list_contains($countries, a.country), FALSE)"
+        rules["country"] = f"NOT coalesce(list_contains($countries, {values['country']}), FALSE)"
     if cohort.industries:
         params["industries"] = list(cohort.industries)
-        rules["industry"] = "NOT coalesce(list_contains($industries, a.industry), FALSE)"
+        rules["industry"] = f"NOT coalesce(list_contains($industries, {values['industry']}), FALSE)"
     if cohort.min_age_days:
         params["min_age"] = cohort.min_age_days
         rules["too_young"] = "s.known_from + to_days($min_age) > s.as_of"
@@ -119,14 +148,21 @@ def _rules(cohort: Cohort, params: dict[str, object]) -> dict[str, str]:
     return rules
 
 
-def status(cohort: Cohort) -> Step:
-    """eligible, in_pipeline, customer or not_eligible, as of each row's own date, and the rule that says so."""
+def status(cohort: Cohort, disputed: Collection[str] = ()) -> Step:
+    """eligible, in_pipeline, customer or not_eligible, as of each row's own date, and the rule that says so.
+
+    disputed : attributes of which some account's value is disputed: missing there.
+    """
     params: dict[str, object] = {}
-    cases = " ".join(f"WHEN {test} THEN '{name}'" for name, test in _rules(cohort, params).items())
+    values = {f: f"a.{f}" for f in ruled_by(cohort)}
+    marked = [f for f in values if f in disputed]
+    values |= {f: undisputed(f, values[f]) for f in marked}
+    wrong_joins = "\n".join(join_wrong(f, n, params) for n, f in enumerate(marked))
+    cases = " ".join(f"WHEN {test} THEN '{name}'" for name, test in _rules(cohort, values, params).items())
     ended_join = (
         f"""LEFT JOIN (SELECT DISTINCT s.account_id, s.as_of FROM spine s
                        JOIN touch t ON t.account_id = s.account_id AND list_contains($ended_by, t.kind)
-                            AND {known("t.known_at")} AND {undisputed()}
+                            AND {readable()}
             ) e ON e.account_id = s.account_id AND e.as_of = s.as_of"""
         if cohort.ended_by
         else ""
@@ -140,6 +176,7 @@ def status(cohort: Cohort) -> Step:
             LEFT JOIN opportunity_history o ON o.account_id = s.account_id AND o.as_of = s.as_of
             LEFT JOIN recency r ON r.account_id = s.account_id AND r.as_of = s.as_of
             {ended_join}
+            {wrong_joins}
         )
         SELECT account_id, as_of, rule,
                CASE WHEN rule IS NULL THEN 'eligible' WHEN rule IN ('in_pipeline', 'customer') THEN rule
