@@ -189,6 +189,10 @@ print(f"rank agreement {agreement:.3f} of {len(scored):,} accounts; mean probabi
 # Training has compared challenger and live model on rows that neither side has learned from. The gate reads that: one
 # that is worse by more than a paired standard error raises `GateRefused`. `promote(workspace, by=..., because=...)`
 # overrules it: name and reason are kept. What passes is the live model from now on.
+#
+# Nothing is published here before July, and a first run is held by nothing. Where tiers stand, accounts that the new
+# model alone lowers wait for a release, unless its promotion states limits for its first run: `promote(workspace,
+# share=0.3, least=50)` lets it go as long as no more than 30 % of a tier, or fewer than 50 accounts of it, move.
 
 # %%
 try:

@@ -102,7 +102,7 @@ def test_a_change_since_a_date_that_is_not_before_the_run_is_refused(workspace: 
 def test_another_model_is_a_part_of_the_change_by_itself(workspace: Workspace, tmp_path: Path) -> None:
     copy = tierwise.load_workspace(Path(shutil.copytree(workspace.folder, tmp_path / "ws")))
     trained = tierwise.train(copy, as_of="2025-12-01")
-    tierwise.promote(copy)
+    tierwise.promote(copy, share=1.0)
     tierwise.score(copy, as_of="2026-01-05")
     scores = read_current(copy.published, PLAN).frame("scores").dropna(subset=["propensity"])
     found = [explain(copy, account, since="2026-01-01") for account in scores["account_id"].iloc[[3, 40, 200]]]

@@ -39,9 +39,9 @@ from tierwise.governance import (
     share,
     tier_precision,
     two_sample_p,
-    wilson,
 )
 from tierwise.jobs.govern import _by_month, _stood
+from tierwise.learning.metrics import wilson
 
 HORIZON = 90
 DAYS = [pd.Timestamp(2025, m, 1) for m in range(1, 13)]

@@ -13,7 +13,7 @@ import pytest
 
 import tierwise
 from tierwise.config import Workspace
-from tierwise.errors import ContractError, EnvironmentFault, UsageError
+from tierwise.errors import ContractError, EnvironmentFault, RunHeld, UsageError
 from tierwise.publishing import read_current
 from tierwise.store import Store
 
@@ -128,11 +128,15 @@ def test_a_changed_plan_is_trained_promoted_scored_and_rolled_back(workspace: Wo
     assert not challenger.live
     with pytest.raises(UsageError, match="tierwise promote"):
         tierwise.score(changed, as_of="2026-01-05")
-    assert tierwise.promote(changed).model_version == challenger.model_version
+    assert tierwise.promote(changed, share=1.0).model_version == challenger.model_version
     assert tierwise.score(changed, as_of="2026-01-05").new
     assert tierwise.rollback(changed).number == 1
     model.write_text(old)
-    assert tierwise.score(tierwise.load_workspace(workspace.folder), as_of="2026-01-06").new
+    back = tierwise.load_workspace(workspace.folder)
+    with pytest.raises(RunHeld, match="the new model alone takes") as held:
+        tierwise.score(back, as_of="2026-01-06")
+    tierwise.release(back, held.value.run_id, reason="rolled back", by="Ada", made_at=datetime(2030, 1, 1, tzinfo=UTC))
+    assert tierwise.score(back, as_of="2026-01-06").new
 
 
 def test_a_review_in_which_only_backfills_stand_says_so(workspace: Workspace) -> None:

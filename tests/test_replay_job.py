@@ -68,7 +68,7 @@ def test_a_replay_adds_its_page_and_changes_nothing_that_is_live(
     assert files_of(workspace.folder) == before
     home = workspace.published / PLAN / "replays"
     versions = f"{both.replayed.policy_version}_against_{both.compared.second.policy_version}" if both.compared else ""
-    assert both.folder == home / f"2025-12-01_{versions}"
+    assert both.folder == home / f"2025-01-01_2025-12-01_by_month_{versions}"
     assert sorted(p.name for p in both.folder.iterdir()) == ["replay.html", "replay.json"]
     first = {p.name: p.read_bytes() for p in both.folder.iterdir()}
     again = replay(workspace, since="2025-01-01", against=workspace.folder / "loose.yaml")

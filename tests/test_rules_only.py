@@ -15,10 +15,11 @@ import pytest
 
 import nursery
 import tierwise
+from tierwise.clock import instant
 from tierwise.config import Workspace
-from tierwise.errors import NoUsableModel, UsageError
+from tierwise.errors import NoUsableModel, RunHeld, UsageError
 from tierwise.governance import helps, unbeaten
-from tierwise.jobs import explain
+from tierwise.jobs import ScoreResult, explain
 from tierwise.publishing import read_current, verify_run
 from tierwise.store import Store
 from tierwise.synthetic import WorldSpec, simulate, write_world
@@ -238,6 +239,15 @@ def test_an_empty_rubric_leaves_recency_alone_and_nobody_in_tier_1(workspace: Wo
 # --- who is live
 
 
+def released(workspace: Workspace, as_of: str) -> ScoreResult:
+    """A run whose demotions wait, as model and rules take each other's place, and which a person lets go."""
+    with pytest.raises(RunHeld) as held:
+        tierwise.score(workspace, as_of=as_of)
+    assert held.value.held.waits
+    tierwise.release(workspace, held.value.run_id, reason="looked at", by="Ada", made_at=instant("2030-01-01"))
+    return tierwise.score(workspace, as_of=as_of)
+
+
 @pytest.mark.long
 def test_a_later_usable_training_goes_live_and_rollback_leads_back_to_rules(workspace: Workspace) -> None:
     trained_in_vain(workspace)
@@ -251,13 +261,13 @@ def test_a_later_usable_training_goes_live_and_rollback_leads_back_to_rules(work
     assert promotions(more) == ["rubric", made.model_version]
     assert "drift was not reviewed" in " ".join(r.words for r in tierwise.govern(more, as_of=SCORED).review.reasons)
 
-    assert set(tierwise.score(more, as_of="2025-10-01").tiers["model_version"]) == {made.model_version}
+    assert set(released(more, "2025-10-01").tiers["model_version"]) == {made.model_version}
     back = tierwise.rollback(more)
     assert (back.number, back.model_version, back.trained_as_of) == (None, "rubric", TRAINED)
-    assert set(tierwise.score(more, as_of="2025-10-15").tiers["model_version"]) == {"rubric"}
+    assert set(released(more, "2025-10-15").tiers["model_version"]) == {"rubric"}
     with pytest.raises(UsageError):
         tierwise.rollback(more)
-    assert tierwise.promote(more).number == 1
+    assert tierwise.promote(more, share=1.0).number == 1
     scored = tierwise.score(more, as_of="2025-11-01")
     assert set(scored.tiers["model_version"]) == {made.model_version}
     one = str(scored.tiers.query("tier == 'tier_2'")["account_id"].iloc[0])

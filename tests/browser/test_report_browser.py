@@ -20,6 +20,7 @@ import pytest
 
 import moved_sample
 import training_sample
+import tuned_sample
 from past_dates import replay_sample
 from tierwise.config.policy import Policy, TimeInTier
 from tierwise.console.app import HEADERS
@@ -34,6 +35,7 @@ from tierwise.report import (
     review_page,
     run_page,
     training_page,
+    tune_page,
 )
 
 CHROMIUM = next(
@@ -45,6 +47,8 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--enable-logging=stderr",
     "--virtual-time-budget=4000", "--window-size=1400,1000",
 )  # fmt: skip
+TUNED = ("tune", "tune_long_names")
+LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbau"
 MOVED = ("movements", "owner", "territory_long_names")
 TRAININGS = ("training", "training_usable")
 PROBE = """<!doctype html><meta charset="utf-8"><body style="margin:0">
@@ -83,7 +87,7 @@ def _sample() -> ModuleType:
 def pages() -> dict[str, str]:
     sample = _sample()
     run = sample.run_values(800)
-    long = dict.fromkeys(run.tiers["account_id"][:200], "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbau" * 2)
+    long = dict.fromkeys(run.tiers["account_id"][:200], LONG * 2)
     best = run.tiers[run.tiers["tier"] == "tier_1"]
     row = best.iloc[0].to_dict() | {"guardrails": "minimum_stay", "roles_reached": "champion"}
     counts = {str(k): int(v) for k, v in run.tiers["tier"].value_counts().items()}
@@ -106,6 +110,8 @@ def pages() -> dict[str, str]:
                 Policy(capacity={"tier_1": 10}), Policy(policy="loose", time_in_tier=TimeInTier(minimum_stay_days=0))
             )
         ),
+        "tune": tune_page(tuned_sample.page()),
+        "tune_long_names": tune_page(tuned_sample.page(dict.fromkeys(("account", "tier", "tier_1"), LONG))),
         "training": training_page(TrainingPage(sample.training_answer(dict(run.evaluation)), run.as_of)),
         "training_usable": training_page(training_sample.page()),
         "account": account_page(AccountPage(*head, row, run.reasons, run.labels, run.names)),
@@ -140,7 +146,7 @@ def probed(page: str, width: int, tmp_path: Path) -> tuple[dict[str, object], li
 
 @pytest.mark.parametrize("width", [400, 1280])
 @pytest.mark.parametrize(
-    "name", ["run", "run_long_names", "run_late", "review", "replay", *TRAININGS, *MOVED, "account", "accounts"]
+    "name", ["run", "run_long_names", "run_late", "review", "replay", *TUNED, *TRAININGS, *MOVED, "account", "accounts"]
 )
 def test_no_sideways_scroll_no_console_message_nothing_cut(
     pages: dict[str, str], name: str, width: int, tmp_path: Path

@@ -138,15 +138,32 @@ def _no_usable_model(no: NoUsableModel) -> None:
 def promote(
     by: Annotated[str, typer.Option(help="Who overrules a gate that refuses.")] = "",
     because: Annotated[str, typer.Option(help="Why; kept with the version.")] = "",
+    share: Annotated[
+        float | None, typer.Option(help="The first run by it is held if it moves more than this share of a tier,")
+    ] = None,
+    least: Annotated[
+        int | None, typer.Option(help="and at least so many accounts of it; instead of the brake of tierwise.yaml.")
+    ] = None,
 ) -> None:
-    """Make the challenger the live model, if the gate lets it pass. Exit 3: it refuses, and nothing changes."""
+    """Make the challenger the live model, if the gate lets it pass. Exit 3: it refuses, and nothing changes.
+
+    Without --share and --least, accounts that it alone takes to a lower tier wait for a release.
+    """
     from tierwise.jobs import promote as run_promote
 
-    _promoted(run_promote(context.workspace(), context.plan, by=by, because=because, now=context.now, say=context.say))
+    _promoted(
+        run_promote(
+            context.workspace(), context.plan, by=by, because=because, share=share, least=least,
+            now=context.now, say=context.say,
+        )
+    )  # fmt: skip
 
 
 def rollback() -> None:
-    """Make the model before the live one live again."""
+    """Make the model before the live one live again.
+
+    Accounts that this alone takes to a lower tier wait for a release.
+    """
     from tierwise.jobs import rollback as run_rollback
 
     _promoted(run_rollback(context.workspace(), context.plan))
@@ -157,7 +174,9 @@ def _promoted(result: Any) -> None:
         said = {"plan": result.plan, "version": result.number, "model_version": result.model_version}
         gate = None if result.gate is None else result.gate.to_dict()
         moves = None if result.moves is None else result.moves.to_dict()
-        show.emit(said | {"gate": gate, "overruled": result.overruled, "unneeded": result.unneeded, "moves": moves})
+        limits = None if result.limits is None else result.limits.model_dump()
+        said |= {"gate": gate, "overruled": result.overruled, "unneeded": result.unneeded}
+        show.emit(said | {"limits": limits, "moves": moves})
     else:
         what = f"Version {result.number} ({result.model_version[:12]}), trained as of {result.trained_as_of}, is live."
         print("Rules are live: tiers go by the rubric and the newest activity." if result.number is None else what)
@@ -169,7 +188,11 @@ def _promoted(result: Any) -> None:
         if result.moves is not None:
             acts.moves(result.moves, "the newest date")
             if result.moves.held:
-                show.line("A run that moves so much is held: `tierwise score` will ask for a release.")
+                show.line(f"Such a run is held, and `tierwise score` will ask for a release: {result.moves.why}.")
+            elif result.limits is not None:
+                show.line("Such a run is within the limits stated for it, and is published.")
+        elif result.limits is not None:
+            show.line("Nothing is published yet, and a first run is never held: the limits are not kept.")
     context.close(0, following=context.command("score --as-of DATE"))
 
 
@@ -211,7 +234,7 @@ def score(
             tables.by_owner(result)
         if result.moves is not None and result.moves.held:
             acts.moves(result.moves, str(result.as_of.date()))
-            show.line(f"It would be held, and wait for a release: {'; '.join(result.moves.beyond)}.")
+            show.line(f"It would be held, and wait for a release: {result.moves.why}.")
         if result.folder is not None:
             print(f"Report: {result.folder / 'report.html'}")
     if not result.late:

@@ -25,7 +25,10 @@ GRIDS = ("month", "week", "day")
 Since = Annotated[str | None, typer.Option("--since", help="YYYY-MM-DD; default: the first date that can be scored.")]
 Until = Annotated[str | None, typer.Option("--until", help="YYYY-MM-DD; default: the end of the data.")]
 PolicyFile = Annotated[Path | None, typer.Option("--policy", help="A policy file; default: the plan's policy.yaml.")]
-Grid = Annotated[str | None, typer.Option("--every", help="month, week or day; default: the plan's grid.")]
+Grid = Annotated[
+    str | None,
+    typer.Option("--every", help="month, week or day; default: the plan's grid, or week for accounts' own ages."),
+]
 RefitMonths = Annotated[
     int, typer.Option("--refit-months", min=1, help="How often the model is learned again, in months.")
 ]

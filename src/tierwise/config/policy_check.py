@@ -27,6 +27,17 @@ JUDGED = ("account_score", "expected_value")
 """What a row may ask a least value of besides attributes: a run makes them."""
 
 
+DECIDED_ON = frozenset(
+    {
+        *("account_id", "as_of", "family_id", "status", "owner_id", "outcome", "outcome_at", "merged_at"),
+        *("fit_score", "signal_score", "propensity", "expected_value", "excluded_by", "negative_trigger"),
+        *("days_since_signal", "signals_7d", "signals_prior_weekly", "contacts_7d", "channels_7d"),
+        *("coverage", "roles_reached"),
+    }
+)
+"""What an account is decided on besides its attributes: an attribute of such a name would be read as it."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """What a file of the policy is held against while it is read."""
@@ -298,10 +309,15 @@ def _unlike(name: str, fit: Mapping[str, Attribute], values: bool, more: tuple[s
         there = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known) or 'none'}"
         return f"features.fit of model.yaml has no such attribute; {there}"
     kind = fit[name].kind
+    if name in DECIDED_ON:
+        return "accounts are decided on something else of that name; give the column another one in the tables"
+    if values and kind == "set":
+        return "a set in model.yaml, and not one value: name a category, or a number with at_least or below"
     if values and kind == "number":
         return "a number in model.yaml: say at_least, below, or both"
     if not values and kind != "number":
-        return f"a {kind} in model.yaml, which has no least value: name values in a list, under where"
+        mend = "name values in a list, under where" if kind == "category" else "name a number"
+        return f"a {kind} in model.yaml, which has no least value: {mend}"
     return ""
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tierwise.config.policy import Policy, TierRow
-
-if TYPE_CHECKING:
-    from ruamel.yaml.comments import CommentedMap
+from tierwise.config.yaml_splice import Edit, add_items, append, child, compose, drop_items, lines_of, set_keys, spliced
 
 CHANGED = (("bands", "fit"), ("bands", "signal"), ("time_in_tier",))
 """The parts whose numbers a proposal may change; besides them it may change rows."""
@@ -34,58 +31,47 @@ def _at(policy: Policy, path: tuple[str, ...]) -> Any:
 
 
 def proposed_text(text: str, present: Policy, proposed: Policy) -> str:
-    """The text of a policy.yaml, read as `present`, changed so that it reads as `proposed`.
+    """The text of a policy.yaml, read as `present`, changed so that it reads as `proposed`; no other line changes.
 
-    The two may differ in the parts that CHANGED names and in rows only.
+    The two may differ in the parts that CHANGED names and in rows only. A value that the text has by an alias is
+    changed where it is anchored, so that the text may then read as another policy than the proposed one.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.comments import CommentedMap
-
-    yaml = YAML(typ="rt")
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    loaded = yaml.load(text)
-    document = CommentedMap() if loaded is None else loaded
+    changes: dict[str, Any] = {}
     for path, value in policy_changes(present, proposed).items():
-        part = document
+        part = changes
         for key in path[:-1]:
-            part = part.setdefault(key, CommentedMap())
+            part = part.setdefault(key, {})
         part[path[-1]] = value
-    if present.rows != proposed.rows:
-        _change_rows(document, present, proposed)
-    out = StringIO()
-    yaml.dump(document, out)
-    said = out.getvalue() if document else ""
-    if loaded is None:
-        said = text + ("\n" if text and not text.endswith("\n") else "") + said
-    return said.replace("\n", "\r\n") if "\r\n" in text else said
+    root = compose(text)
+    rows = None if root is None else child(root, "rows")
+    if rows is None and present.rows != proposed.rows:
+        changes["rows"] = [_written(row) for row in proposed.rows]
+    if root is None:
+        return append(text, lines_of(changes)) if changes else text
+    edits = set_keys(text, root, changes)
+    return spliced(text, edits if rows is None else [*edits, *_row_edits(text, rows, present, proposed)])
 
 
-def _change_rows(document: CommentedMap, present: Policy, proposed: Policy) -> None:
-    if "rows" not in document:
-        document["rows"] = [_written(row) for row in proposed.rows]
-        return
-    rows, before = document["rows"], {row.row: row for row in present.rows}
+def _row_edits(text: str, rows: Any, present: Policy, proposed: Policy) -> list[Edit]:
+    """The rows that go, those that change, and those that come, each behind the one that it follows."""
+    before = {row.row: (place, row) for place, row in enumerate(present.rows)}
     kept = {row.row for row in proposed.rows}
-    for place in reversed(range(len(rows))):
-        if rows[place]["row"] not in kept:
-            del rows[place]
-    for place, row in enumerate(proposed.rows):
+    edits = drop_items(text, rows, [place for name, (place, _) in before.items() if name not in kept])
+    after: int | None = None
+    come: dict[int | None, list[dict[str, Any]]] = {}
+    for row in proposed.rows:
         if row.row not in before:
-            rows.insert(place, _written(row))
-        elif row != before[row.row]:
-            for name, value in row.model_dump(mode="json").items():
-                if value != before[row.row].model_dump(mode="json")[name]:
-                    rows[place][name] = value
+            come.setdefault(after, []).append(_written(row))
+            continue
+        after, was = before[row.row]
+        old, new = was.model_dump(mode="json"), row.model_dump(mode="json")
+        changed = {name: value for name, value in new.items() if value != old[name]}
+        edits += set_keys(text, rows.value[after], changed) if changed else []
+    return [*edits, *(edit for place, items in come.items() for edit in add_items(text, rows, place, items))]
 
 
-def _written(row: TierRow) -> CommentedMap:
-    from ruamel.yaml.comments import CommentedMap
-
-    written = CommentedMap(row.model_dump(mode="json", exclude_defaults=True))
-    written.fa.set_flow_style()
-    return written
+def _written(row: TierRow) -> dict[str, Any]:
+    return row.model_dump(mode="json", exclude_defaults=True)
 
 
 def policy_diff(before: str, after: str, file: str) -> str:

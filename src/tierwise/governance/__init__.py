@@ -7,7 +7,7 @@ from tierwise.governance.card import model_card
 from tierwise.governance.disputes import Disputes, count_disputes
 from tierwise.governance.drift import drift_table, holm, psi, reference, two_sample_p
 from tierwise.governance.gate import Gate, PairedLoss, gate, paired_loss
-from tierwise.governance.intervals import Figure, effective_n, share, wilson
+from tierwise.governance.intervals import Figure, effective_n, share
 from tierwise.governance.matured import Matured, matured
 from tierwise.governance.movement import MovementReview, movement_review
 from tierwise.governance.precision import TierPrecision, tier_precision
@@ -66,5 +66,4 @@ __all__ = [
     "tier_precision",
     "two_sample_p",
     "unbeaten",
-    "wilson",
 ]

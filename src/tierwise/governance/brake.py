@@ -22,20 +22,46 @@ class Braking:
     """What a run would move, against what stands, and the limits that this goes beyond.
 
     moves : a row an account that leaves a tier or comes from one tier to another: account_id, previous_tier, tier (null
-        where it is gone from the tables), cause, owner.
+        where it is gone from the tables), cause, owner, excluded (whether an exclusion suppresses it).
     tiers : a row a tier: tier, size (of what stands), into, out (accounts), held (whether one of both is beyond).
-    share, least : the limits, as Settings.brake has them.
+    share, least : the limits, as Settings.brake has them, or the promotion of the model.
+    stated : whether the promotion of the model stated them: its demotions then wait no more than other movements.
     """
 
     moves: pd.DataFrame
     tiers: pd.DataFrame
     share: float
     least: int
+    stated: bool = False
 
     @property
     def held(self) -> bool:
         """Whether the run must wait for a release."""
-        return bool(self.tiers["held"].any())
+        return self.waits or bool(self.tiers["held"].any())
+
+    @property
+    def waits(self) -> bool:
+        """Whether demotions that only a new model causes wait for a release, however few they are."""
+        return not self.stated and self.demoted_by_model > 0
+
+    @property
+    def why(self) -> str:
+        """Why the run is held, and how much of it an exclusion alone makes; `""` where it is not held."""
+        if not self.held:
+            return ""
+        said = []
+        if self.beyond:
+            of = ", as its promotion stated" if self.stated else ""
+            limits = f"more than {100 * self.share:.3g}% of a tier and at least {_accounts(self.least)} of it{of}"
+            said.append(f"it would move {limits}: {'; '.join(self.beyond)}")
+        if self.demoted_by_model:
+            takes = f"the new model alone takes {_accounts(self.demoted_by_model)} to a lower tier"
+            said.append(f"{takes}, and this waits for a release" if self.waits else takes)
+        if self.excluded:
+            said.append(
+                f"suppressed by an exclusion: {self.excluded:,} of the {len(self.moves):,} that leave their tier"
+            )
+        return "; ".join(said)
 
     @property
     def beyond(self) -> tuple[str, ...]:
@@ -45,6 +71,11 @@ class Braking:
             "other tiers"
             for row in self.tiers[self.tiers["held"]].to_dict("records")
         )
+
+    @property
+    def excluded(self) -> int:
+        """Accounts that an exclusion takes out of their tier."""
+        return int(self.moves["excluded"].sum())
 
     @property
     def demoted_by_model(self) -> int:
@@ -64,8 +95,10 @@ class Braking:
         said = {
             "share": self.share,
             "least": self.least,
+            "stated": self.stated,
             "tiers": self.tiers,
             "demoted_by_model": self.demoted_by_model,
+            "excluded": self.excluded,
         }
         return dict(plain(said | {"by_owner": self.counts("owner"), "by_cause": self.counts("cause")}))
 
@@ -74,7 +107,13 @@ class Braking:
 
 
 def brake(
-    standing: pd.DataFrame, decided: pd.DataFrame, causes: Mapping[str, str], share: float, least: int
+    standing: pd.DataFrame,
+    decided: pd.DataFrame,
+    causes: Mapping[str, str],
+    share: float,
+    least: int,
+    *,
+    stated: bool = False,
 ) -> Braking:
     """How much a run would move against what stands, and whether that is too much; pure.
 
@@ -82,11 +121,18 @@ def brake(
     Accounts that enter the cohort (from a status, or from nothing) do not count; those that leave it do, and so do
     those that the tables have lost. Where nothing stands, nothing is beyond.
 
+    A demotion whose one cause is `model` waits for a release whatever the limits are, as people work the tiers that it
+    takes away and nothing happened to the accounts; unless whoever promoted the model stated limits of its own.
+
+    Accounts that an exclusion suppresses count like all others: a wrong file of exclusions is the likeliest way to
+    empty a tier. How many they are is said, so that a person who meant them can release the run at once.
+
     Parameters
     ----------
     standing : account_id, tier of the accounts of the run before (of a revision, of the run that it revises).
-    decided : account_id, tier, and owner_id where known, of every account of the run.
+    decided : account_id, tier, and where known owner_id and row (which step decided), of every account of the run.
     causes : account_id -> the cause of its movement.
+    stated : whether share and least are what the promotion of the model stated.
     """
     was = standing.set_index("account_id")["tier"].astype(object)
     was = was[was.isin(TIERS)]
@@ -100,9 +146,10 @@ def brake(
             "tier": now[moved].where(now[moved].notna(), None).to_numpy(),
             "cause": [_cause(a, t, causes) for a, t in zip(was.index[moved], now[moved], strict=True)],
             "owner": owners[moved].where(owners[moved].notna(), NOBODY).astype(str).to_numpy(),
+            "excluded": was.index[moved].isin(_excluded(decided)),
         }
     ).sort_values("account_id", ignore_index=True)
-    return Braking(moves, _by_tier(was, moves, share, least), share, least)
+    return Braking(moves, _by_tier(was, moves, share, least), share, least, stated)
 
 
 def _by_tier(was: pd.Series, moves: pd.DataFrame, share: float, least: int) -> pd.DataFrame:
@@ -120,6 +167,15 @@ def _owners(decided: pd.DataFrame) -> pd.Series:
     owners = decided["owner_id"] if "owner_id" in decided else pd.Series(None, index=decided.index, dtype=object)
     owners = owners.astype(object).where(owners.notna() & (owners != ""), None)
     return pd.Series(owners.to_numpy(), index=ids, dtype=object)
+
+
+def _excluded(decided: pd.DataFrame) -> pd.Series:
+    rows = decided["row"] if "row" in decided else pd.Series("", index=decided.index)
+    return decided["account_id"][rows == "excluded"]
+
+
+def _accounts(n: int) -> str:
+    return "1 account" if n == 1 else f"{n:,} accounts"
 
 
 def _cause(account: Any, tier: Any, causes: Mapping[str, str]) -> str:

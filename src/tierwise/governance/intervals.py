@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
-from tierwise.errors import UsageError
 from tierwise.governance.plain import plain
+from tierwise.learning.metrics import wilson
 
 
 @dataclass(frozen=True)
@@ -27,38 +26,6 @@ class Figure:
     def to_dict(self) -> dict[str, Any]:
         """The figure as plain JSON values."""
         return dict(plain(self))
-
-
-def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share; n = 0 gives (0, 1).
-
-    Source: E. B. Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22.
-
-    Raises
-    ------
-    UsageError : successes lie outside [0, n], or the level outside (0, 1).
-
-    >>> [round(x, 4) for x in wilson(8, 10)]
-    [0.4902, 0.9433]
-    """
-    if not 0 < level < 1:
-        raise UsageError(f"an interval of level {level}", found="a level lies between 0 and 1", do="Give 0.95, say")
-    if not 0 <= successes <= n:
-        raise UsageError(
-            f"an interval of {successes} successes in {n} rows",
-            found="successes must lie between 0 and the number of rows",
-            do="Count both over the same rows",
-        )
-    if n == 0:
-        return 0.0, 1.0
-    z = float(stats.norm.ppf((1 + level) / 2))
-    p = successes / n
-    middle = p + z * z / (2 * n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    low = 0.0 if successes == 0 else max(0.0, (middle - half) / scale)
-    high = 1.0 if successes == n else min(1.0, (middle + half) / scale)
-    return low, high
 
 
 def effective_n(outcome: npt.ArrayLike, account_id: npt.ArrayLike) -> float:

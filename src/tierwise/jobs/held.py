@@ -13,10 +13,16 @@ from tierwise.jobs.scored import Inputs, Scored, run_record
 from tierwise.store import Store
 
 
-def braking(inputs: Inputs, scored: Scored, store: Store, limits: Brake) -> Braking:
+def braking(inputs: Inputs, scored: Scored, store: Store, limits: Brake, stated: Brake | None = None) -> Braking:
     """What a run would move against what stands: the run before it, or, for a revision, the one it revises.
 
-    Nothing stands before a first run; and a backfill changes nothing that stands, so neither is ever held.
+    Nothing stands before a first run; and a backfill changes nothing that stands, so neither is ever held. Rules count
+    as a model here, both ways: people work the tiers that they gave, the first model goes live with its training,
+    before anybody has looked at it, and a rollback to them or to another model takes tiers away like a promotion does.
+    What is only recalibrated is another model too.
+
+    limits: those of the workspace. stated: those that a promotion is about to state; by default those that the
+    promotion of the model in use stated, where this is the first run by it.
     """
     if scored.kind == "revision":
         standing = store.state_at(inputs.plan, inputs.stand)
@@ -24,8 +30,23 @@ def braking(inputs: Inputs, scored: Scored, store: Store, limits: Brake) -> Brak
         standing = inputs.prior[inputs.prior["as_of"] == inputs.prior["as_of"].max()]
         standing = standing.head(0) if scored.kind == "backfill" else standing
     causes = dict(zip(scored.movements["account_id"].astype(str), scored.movements["cause"].astype(str), strict=True))
-    decided = scored.decisions[["account_id", "tier", "owner_id"]]
-    return brake(standing[["account_id", "tier"]], decided, causes, limits.share, limits.least)
+    decided = scored.decisions[["account_id", "tier", "owner_id", "row"]]
+    if stated is None and not (standing["model_version"] == inputs.judge.version).any():
+        stated = stated_limits(store, inputs.plan, inputs.judge.version)
+    use = limits if stated is None else stated
+    return brake(standing[["account_id", "tier"]], decided, causes, use.share, use.least, stated=stated is not None)
+
+
+def stated_limits(store: Store, plan: str, version: str) -> Brake | None:
+    """What the promotion by which a model is live stated of its first run; None where it stated nothing.
+
+    What an earlier promotion of it stated counts no more, nor once it has been rolled back to.
+    """
+    noted = store.promotions(plan)
+    newest = None if noted.empty else int(noted["sequence"].iloc[-1])
+    acts = store.acts(plan, ("promotion",))["payload"]
+    mine = [p for p in acts if p["version"] == version and p.get("promotion") == newest and p.get("limits")]
+    return Brake(**mine[-1]["limits"]) if mine else None
 
 
 def pass_brake(inputs: Inputs, scored: Scored, store: Store, found: Braking) -> dict[str, Any] | None:
@@ -48,13 +69,9 @@ def pass_brake(inputs: Inputs, scored: Scored, store: Store, found: Braking) -> 
 def held(inputs: Inputs, scored: Scored, store: Store, found: Braking) -> RunHeld:
     """A held run, in words."""
     run_id, expected = scored.versions["run_id"], _expected(inputs, store)
-    new = found.demoted_by_model
-    said = "; ".join(found.beyond)
-    said += f"; the new model alone takes {new:,} accounts to a lower tier" if new else ""
     return RunHeld(
         f"run {run_id} of {inputs.stand.date()} was to be published, and is held",
-        found=f"it would move more than {found.share:.0%} of a tier and at least {found.least:,} accounts of it: {said}"
-        + (f". {expected}" if expected else ""),
+        found=found.why + (f". {expected}" if expected else ""),
         do=f"Look at what moves, by tier, owner and cause, then release it: `tierwise release {run_id} --by NAME "
         "--reason REASON`; or mend what is wrong and score again. Nothing is published meanwhile",
         run_id=run_id,

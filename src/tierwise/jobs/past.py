@@ -51,6 +51,11 @@ def triggers_of(policy: Policy) -> Triggers:
     return tuple(sorted((t.kind, t.days) for t in policy.negative_triggers))
 
 
+def grid_of(plan: Plan, every: Every | None = None) -> Every:
+    """The grid of past dates: the one asked for, the plan's, or weeks where accounts stand on ages of their own."""
+    return every or plan.cohort.grid.every or "week"
+
+
 def score_past(
     intake: Intake,
     files: PlanFiles,
@@ -66,14 +71,16 @@ def score_past(
 ) -> ScoredPast:
     """Read, learn and score the dates of a grid in `[since, until]`, with all history before them to learn from.
 
-    every: the grid of the dates; by default the plan's, and month starts where accounts stand on ages of their own.
+    every: the grid of the dates; by default `grid_of` the plan. An account that stands on ages of its own keeps a row
+    on every date until its horizon closes, and is judged once: on the first date of the grid at or after its instant.
 
     Raises
     ------
     NoUsableModel : no date can be scored; says why the last of them cannot.
     """
     plan, first = files.plan, history_start(intake.warehouse)
-    dates = grid(every or plan.cohort.grid.every or "month", max(since, first + timedelta(microseconds=1)), until)
+    begin = max(since, first + timedelta(microseconds=1))
+    dates = grid(grid_of(plan, every), begin, until)
     learn_on = training_grid(plan, first, until)
     asked = learn_on if plan.cohort.grid.account_age_days else tuple(sorted({*learn_on, *dates}))
     if not dates or not asked:
@@ -92,7 +99,11 @@ def score_past(
         raise _nothing(since, until, list(learned.unscored.values())[-1])
     brought, owners = _brought(intake, plan), owners_of(intake.warehouse)
     scored = [date for date in dates if date not in learned.unscored]
-    found = tuple(_past(_on(matrix, plan, date), date, learned, brought, owners) for date in scored)
+    before = dict(zip(dates, (begin - timedelta(microseconds=1), *dates), strict=False))
+    found = tuple(
+        _past(_judged_once(_on(matrix, plan, date), plan, before[date]), date, learned, brought, owners)
+        for date in scored
+    )
     return ScoredPast(found, triggers, learned, reach)
 
 
@@ -129,6 +140,14 @@ def _on(matrix: Matrix, plan: Plan, date: datetime) -> Matrix:
         return matrix.where(as_of == stand)
     near = matrix.where((as_of <= stand) & (as_of >= stand - pd.Timedelta(days=matrix.horizon_days - 1)))
     return near.where(~near.frame.duplicated("account_id", keep="last"))
+
+
+def _judged_once(matrix: Matrix, plan: Plan, before: datetime) -> Matrix:
+    """The rows of a date; those of accounts' own ages that stood on the date before already have no outcome on it."""
+    if not plan.cohort.grid.account_age_days:
+        return matrix
+    stood = matrix.frame["as_of"] <= pd.Timestamp(naive(before))
+    return replace(matrix, frame=matrix.frame.assign(outcome=matrix.frame["outcome"].mask(stood)))
 
 
 def _past(

@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
 
 from tierwise.clock import instant
 from tierwise.config import PlanFiles, Workspace
+from tierwise.config.workspace import Brake
 from tierwise.errors import GateRefused, UsageError
 from tierwise.governance import Braking, Gate
 from tierwise.jobs.beside import judged
@@ -29,7 +33,9 @@ class PromoteResult:
 
     gate: what it said of the version, which a rollback does not ask. overruled: by whom and why, where it refused.
     unneeded: who was named and why, where it let the version pass: nothing was overruled, and nothing of it is kept.
-    moves: what the version moves on the date of the newest run, against that run; None where nothing is published.
+    limits: what was stated for the first run by it; not kept where nothing is published, as a first run of all is never
+    held. moves: what the version moves on the date of the newest run, against that run; None where nothing is
+    published.
     """
 
     plan: str
@@ -39,6 +45,7 @@ class PromoteResult:
     gate: Gate | None = None
     overruled: str = ""
     unneeded: str = ""
+    limits: Brake | None = None
     moves: Braking | None = None
 
 
@@ -48,6 +55,8 @@ def promote(
     *,
     by: str = "",
     because: str = "",
+    share: float | None = None,
+    least: int | None = None,
     now: datetime | None = None,
     say: Say = silent,
 ) -> PromoteResult:
@@ -57,9 +66,13 @@ def promote(
     are not needed, and not kept. The newest run is scored again with the challenger, without publishing anything: what
     moves is said, and said again where the first run by it is held.
 
+    share, least: how much the first run by it may move before it is held, in place of Settings.brake (from where the
+    other one comes if only one is given). Demotions that only the new model causes then count like all movements;
+    without stated limits each of them waits for a release.
+
     Raises
     ------
-    UsageError : there is no challenger, or one of `by` and `because` is missing.
+    UsageError : there is no challenger, one of `by` and `because` is missing, or a limit that makes no sense.
     GateRefused : the gate refuses it, and nobody overrules; nothing has changed.
     """
     files = workspace.plan(plan)
@@ -71,6 +84,7 @@ def promote(
             found="a name was given, and no reason" if by else "a reason was given, and no name",
             do="Give both, as `tierwise promote --by NAME --because REASON`",
         )
+    stated = _stated(workspace, share, least)
     with _held(workspace, name) as (registry, store):
         new = registry.challenger(name)
         beside = next(v.beside for v in registry.versions(name) if CHALLENGER in v.aliases)
@@ -85,12 +99,14 @@ def promote(
         named = f"{by}: {because}" if by else ""
         overruled, unneeded = ("", named) if found.passed else (named, "")
         newest = store.newest_run(name)
-        moves = None if newest is None else _moves(workspace, files, new, store, newest, now, say)
+        moves = None if newest is None else _moves(workspace, files, new, store, newest, stated, now, say)
         noted = _noted(name, registry.promote(name, overruled), registry, store)
         if newest is not None and moves is not None:
-            seen = {"version": new.version, "as_of": newest.as_of.isoformat(), "moves": moves.to_dict()}
+            seen: dict[str, Any] = {"version": new.version, "as_of": newest.as_of.isoformat(), "moves": moves.to_dict()}
+            seen |= {"promotion": int(store.promotions(name)["sequence"].iloc[-1])}
+            seen |= {} if stated is None else {"limits": stated.model_dump()}
             store.add_act(Act(name, "promotion", now or newest.as_of, seen))
-        return replace(noted, gate=found, overruled=overruled, unneeded=unneeded, moves=moves)
+        return replace(noted, gate=found, overruled=overruled, unneeded=unneeded, limits=stated, moves=moves)
 
 
 def _moves(
@@ -99,6 +115,7 @@ def _moves(
     new: Bundle,
     store: Store,
     newest: RunRecord,
+    stated: Brake | None,
     now: datetime | None,
     say: Say,
 ) -> Braking:
@@ -106,13 +123,29 @@ def _moves(
     check_question(files, new.meta)
     with taken_in(workspace, say, now, files=files) as intake:
         inputs = inputs_of(workspace, files, intake, new, store, newest.as_of)
-        return braking(inputs, scored_run(inputs, store, say), store, workspace.settings.brake)
+        return braking(inputs, scored_run(inputs, store, say), store, workspace.settings.brake, stated)
+
+
+def _stated(workspace: Workspace, share: float | None, least: int | None) -> Brake | None:
+    """The limits that a promotion states, completed by the workspace's; None where it states none."""
+    said = {name: value for name, value in (("share", share), ("least", least)) if value is not None}
+    if not said:
+        return None
+    try:
+        return Brake(**{**workspace.settings.brake.model_dump(), **said})
+    except ValidationError:
+        raise UsageError(
+            "a promotion was to state its limits",
+            found=", ".join(f"{name} {value}" for name, value in said.items()),
+            do="Say a share from 0 to 1, as --share 0.3, and a number of accounts of at least 1, as --least 50",
+        ) from None
 
 
 def rollback(workspace: Workspace, plan: str | None = None) -> PromoteResult:
     """Make the model that the live one replaced live again, and the live one the challenger.
 
-    Where the live one replaced no model, but rules, rules are live again.
+    Where the live one replaced no model, but rules, rules are live again. Demotions that this alone causes wait for a
+    release, as those of a promotion without stated limits do.
 
     Raises
     ------

@@ -14,7 +14,7 @@ from tierwise.data import Intake
 from tierwise.errors import UsageError
 from tierwise.features import history_start
 from tierwise.jobs.intake import check_as_of, check_question, date_or, in_words, outcome_reach, taken_in
-from tierwise.jobs.past import ScoredPast, score_past
+from tierwise.jobs.past import ScoredPast, grid_of, score_past
 from tierwise.jobs.rules import Rules, live
 from tierwise.learning import HINDSIGHT, Recipe
 from tierwise.learning.out_of_time import MONTHS
@@ -69,8 +69,8 @@ def replay(
     """Replay a policy over the dates of a grid, and put the page and its values in `published/<plan>/replays/`.
 
     Nothing of what is live changes. since, until: by default from the first date that can be scored to the end of the
-    data. every: by default the plan's grid. policy: a file instead of the plan's policy.yaml; against: another, to
-    compare it with. refit_months: how often a model is learned again.
+    data. every: by default the plan's grid, or weeks where accounts stand on ages of their own. policy: a file instead
+    of the plan's policy.yaml; against: another, to compare it with. refit_months: how often a model is learned again.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def replay(
         say(f"replaying {second.version()} beside it")
         compared = compare(replayed, run_policy(past.under(second), second))
     said = [spoken(each) for each in (first, second) if each is not None]
-    folder = _published(workspace, files, replayed, compared, past, said)
+    folder = _published(workspace, files, replayed, compared, past, said, (grid_of(files.plan, every), refit_months))
     return ReplayResult(name, replayed, compared, past, folder)
 
 
@@ -192,6 +192,7 @@ def _published(
     compared: Compared | None,
     past: ScoredPast,
     said: Sequence[Sequence[str]],
+    asked: tuple[Every, int],
 ) -> Path:
     name = files.plan.plan
     values = plain(replay_values(name, replayed, compared, past))
@@ -199,5 +200,15 @@ def _published(
     page = ReplayPage(values, in_words(files), files.plan.outcome.horizon_days, files.plan.labels, *said)
     contents = {"replay.html": replay_page(page).encode(), "replay.json": json_file(values)}
     with plan_lock(workspace.published, name, PATIENCE_SECONDS):
-        folder = f"{naive(past.dates[-1].as_of).date()}_{BETWEEN.join(versions)}"
+        folder = f"{folder_of(past, *asked)}_{BETWEEN.join(versions)}"
         return publish_replay(workspace.published, name, folder, contents)
+
+
+def folder_of(past: ScoredPast, every: Every, months: int) -> str:
+    """What the folder of a replay begins with: the span, the grid, and how often models were learned if not as usual.
+
+    Another span or grid is another replay beside the first; the same one over newer tables takes its place.
+    """
+    first, last = (naive(past.dates[end].as_of).date() for end in (0, -1))
+    refits = "" if months == MONTHS else f"_refit_{months}_months"
+    return f"{first}_{last}_by_{every}{refits}"

@@ -191,12 +191,18 @@ def _run(run: PublishedRun) -> dict[str, Any]:
 
 
 def _replay(workspace: Workspace, files: PlanFiles) -> dict[str, Any] | None:
-    """The newest replay of the plan's policy, else the newest of another one; None where there is none."""
+    """The newest replay of the plan's policy, the longest of these, else that of another one; None: there is none."""
     found = read_replays(workspace.published, files.plan.plan)
     if not found:
         return None
     version = files.policy.version()
-    folder, said = max(found, key=lambda one: (one[1]["policy_version"] == version, one[1]["last"], one[0]))
+
+    def first(one: tuple[str, dict[str, Any]]) -> tuple[bool, str, int, str]:
+        name, said = one
+        span = (instant(said["last"]) - instant(said["first"])).days
+        return said["policy_version"] == version, said["last"], span, name
+
+    folder, said = max(found, key=first)
     return {"folder": folder, **{key: said[key] for key in REPLAYED}}
 
 

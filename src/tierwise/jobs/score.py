@@ -65,7 +65,8 @@ def score(
     ------
     UsageError : the plan was never trained, an as_of before the data, or a challenger that would be published.
     InputsLate : the activities end too long before as_of.
-    RunHeld : it would move more than Settings.brake allows, and nobody has released it; nothing is published.
+    RunHeld : it would move more than Settings.brake allows, or a new model alone demotes accounts, and neither a
+        release nor limits that the model's promotion stated let it go; nothing is published.
     """
     files, stand = workspace.plan(plan), instant(as_of)
     name = files.plan.plan

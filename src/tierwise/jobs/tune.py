@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +14,8 @@ from tierwise.config import PlanFiles, Policy, Workspace, parse_policy
 from tierwise.config.proposal import policy_diff, proposed_text, spoken_changes
 from tierwise.errors import ConfigError, UsageError
 from tierwise.jobs.intake import in_words, taken_in
-from tierwise.jobs.past import ScoredPast, score_past
-from tierwise.jobs.replay import PATIENCE_SECONDS, policy_at, recipe_of, span_of
+from tierwise.jobs.past import ScoredPast, grid_of, score_past
+from tierwise.jobs.replay import PATIENCE_SECONDS, folder_of, policy_at, recipe_of, span_of
 from tierwise.learning import HINDSIGHT
 from tierwise.learning.out_of_time import MONTHS
 from tierwise.learning.progress import Say, silent
@@ -96,7 +97,8 @@ def tune(
     )  # fmt: skip
     changed = proposed_text(text, present, tuned.proposed)
     diff = policy_diff(text, changed, f"models/{files.folder.name}/policy.yaml")
-    folder = _published(workspace, files, tuned, past, changed, diff)
+    named = f"tuned_{folder_of(past, grid_of(files.plan, every), refit_months)}_{_asked(tuned)}"
+    folder = _published(workspace, files, tuned, past, changed, diff, named)
     if apply and diff:
         replace_text(path, changed)
     return TuneResult(files.plan.plan, tuned, past, diff, folder, apply and bool(diff))
@@ -110,6 +112,13 @@ def _sound(files: PlanFiles, path: Path, text: str, present: Policy, tried: Poli
         return not named & lost and parse_policy(proposed_text(text, present, tried), str(path), files.plan) == tried
     except ConfigError:
         return False
+
+
+def _asked(tuned: Tuned) -> str:
+    """The version that was tuned, and what for, as a short digest: other aims are another proposal beside the first."""
+    present = tuned.present.version()
+    said = plain([present, tuned.aims, len(tuned.trials), naive(tuned.judged_from).date()])
+    return f"{present}_{hashlib.sha256(json_file(said)).hexdigest()[:8]}"
 
 
 def _aims(
@@ -164,7 +173,9 @@ def tune_values(name: str, tuned: Tuned, past: ScoredPast) -> dict[str, Any]:
     }
 
 
-def _published(workspace: Workspace, files: PlanFiles, tuned: Tuned, past: ScoredPast, text: str, diff: str) -> Path:
+def _published(
+    workspace: Workspace, files: PlanFiles, tuned: Tuned, past: ScoredPast, text: str, diff: str, folder: str
+) -> Path:
     name = files.plan.plan
     values = plain(tune_values(name, tuned, past))
     page = TunePage(values, diff, in_words(files), files.plan.outcome.horizon_days, files.plan.labels)
@@ -174,6 +185,5 @@ def _published(workspace: Workspace, files: PlanFiles, tuned: Tuned, past: Score
         "policy.yaml": text.encode(),
         "policy.diff": diff.encode(),
     }
-    folder = f"tuned_{naive(past.dates[-1].as_of).date()}_{tuned.proposed.version()}"
     with plan_lock(workspace.published, name, PATIENCE_SECONDS):
         return publish_replay(workspace.published, name, folder, contents)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
+from scipy.special import expit, ndtri
 
+from tierwise.errors import UsageError
 from tierwise.learning.calibration import row_log_loss
 
 Floats = npt.NDArray[np.float64]
@@ -192,11 +194,33 @@ def deciles(y: Floats, probability: Floats, bins: int = 10) -> list[dict[str, fl
     return lines
 
 
-def wilson(successes: float, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a share."""
+def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a share; n = 0 gives (0, 1).
+
+    Source: E. B. Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22.
+
+    Raises
+    ------
+    UsageError : successes lie outside [0, n], or the level outside (0, 1).
+
+    >>> [round(x, 4) for x in wilson(8, 10)]
+    [0.4902, 0.9433]
+    """
+    if not 0 < level < 1:
+        raise UsageError(f"an interval of level {level}", found="a level lies between 0 and 1", do="Give 0.95, say")
+    if not 0 <= successes <= n:
+        raise UsageError(
+            f"an interval of {successes} successes in {n} rows",
+            found="successes must lie between 0 and the number of rows",
+            do="Count both over the same rows",
+        )
     if n == 0:
-        return float("nan"), float("nan")
+        return 0.0, 1.0
+    z = float(ndtri((1 + level) / 2))
     p = successes / n
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return float(centre - half), float(centre + half)
+    middle = p + z * z / (2 * n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    low = 0.0 if successes == 0 else max(0.0, (middle - half) / scale)
+    high = 1.0 if successes == n else min(1.0, (middle + half) / scale)
+    return low, high

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from itertools import groupby
 
-from tierwise.governance.intervals import wilson
+from tierwise.learning.metrics import wilson
 from tierwise.report.curves import Bar, bars
 from tierwise.report.page import drawn
 from tierwise.report.reading import Figure, mapping, real, records, whole

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tierwise.governance.intervals import wilson
+from tierwise.learning.metrics import wilson
 from tierwise.report.charts import Point
 from tierwise.report.words import absent
 

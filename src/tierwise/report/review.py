@@ -11,7 +11,7 @@ import tierwise.report.charts as charts
 import tierwise.report.words as words
 from tierwise.governance import calibration_words
 from tierwise.governance.drift import SCORES
-from tierwise.governance.intervals import wilson
+from tierwise.learning.metrics import wilson
 from tierwise.report.accounts import card
 from tierwise.report.charts import Point
 from tierwise.report.page import drawn, render

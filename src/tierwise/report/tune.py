@@ -102,7 +102,8 @@ def front_chart(v: Mapping[str, Any], w: Words) -> str:
     front = sorted((place(trials[i]) for i in v["front"]), key=lambda p: (p[0], -p[1]))
     body.append(path(_upper(front), FIT, width=1.5))
     chosen = next(t for t in trials if t["policy_version"] == v["proposed"])
-    for trial, said, colour, down in ((trials[0], "present", MUTED, 18), (chosen, "proposed", INK, -8)):
+    named = [(trials[0], "present", MUTED), (chosen, "proposed", INK)]
+    for (trial, said, colour), down in zip(sorted(named, key=lambda n: place(n[0])[1]), (-8, 18), strict=True):
         x, y = place(trial)
         body.append(dot(x, y, 6, colour, f"{said}: {_tip(trial)}"))
         body.append(text(x - 9, y + down, said, size=12, fill=colour, anchor="end", weight=600, halo=True))

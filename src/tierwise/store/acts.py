@@ -33,8 +33,8 @@ class Act:
     plan : whose account or run it is on; EVERY_PLAN for a dispute and its withdrawal.
     made_at : when; a run reads only acts made strictly before its as_of.
     payload : reason and author; of an override tier and expires_at, of a dispute table, fact_id, field and source, of a
-        withdrawal the act_id that it ends (and of a dispute's, the fact), of a release run_id, of a promotion version
-        and what it was seen to move.
+        withdrawal the act_id that it ends (and of a dispute's, the fact), of a release run_id, of a promotion version,
+        its place among the plan's promotions, what it was seen to move, and the limits that it stated for its first run.
     """
 
     plan: str

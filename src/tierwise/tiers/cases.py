@@ -65,7 +65,7 @@ class Cases:
         elif groups < n:
             clustered = groups / (groups - 1) * float((self._residuals() ** 2).sum()) / n**2
             effective = n / max(1.0, clustered / (p * (1 - p) / n))
-        low, high = wilson(p * effective, effective)  # type: ignore[arg-type]
+        low, high = wilson(p * effective, effective)
         return Share(p, low if y else 0.0, high if y < n else 1.0, n, groups, y)
 
     def _residuals(self) -> Floats:

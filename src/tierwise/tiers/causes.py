@@ -59,7 +59,8 @@ def cause(
        grew older than `within_days`.
     5. ageing: a surge ended, and nothing else changed; data: a surge began, and nothing else changed.
     6. model, then policy: the version differs from the state's (where both are known).
-    7. ageing: down, with no signal since the state and no lower fit band: time alone lowered it.
+    7. ageing: up, by the row that named it before, and its promotion window ended: time alone lets it rise; or down,
+       with no signal since the state and no lower fit band: time alone lowered it.
     8. merge: an account was merged into it since the state.
     9. data.
     """
@@ -88,6 +89,7 @@ def cause(
         (same_held & ~was_lifted & lifted, "data"),
         (new_model, "model"),
         (new_policy, "policy"),
+        (inside & ~down & (now.row == prior.row) & _window_ended(prior, policy, as_of), "ageing"),
         (down & quiet & (now.fit_band >= prior.fit_band), "ageing"),
         (~np.isnat(facts.merged_at) & (facts.merged_at >= prior.as_of) & (facts.merged_at < as_of), "merge"),
     ]
@@ -97,6 +99,11 @@ def cause(
 
 def _elapsed(prior: Prior, as_of: np.datetime64) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return (as_of - prior.as_of) / np.timedelta64(1, "D")
+
+
+def _window_ended(prior: Prior, policy: Policy, as_of: np.datetime64) -> Flags:
+    ends = prior.moved_at + np.timedelta64(policy.time_in_tier.promotion_window_days, "D")
+    return (ends > prior.as_of) & (ends <= as_of)
 
 
 def _quiet(facts: Facts, prior: Prior, as_of: np.datetime64) -> Flags:
