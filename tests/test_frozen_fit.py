@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from dataclasses import dataclass, replace
 from functools import cache
@@ -22,21 +23,24 @@ from matrix_sample import FEATURES, INDUSTRY, matrix, plan
 from tierwise.clock import instant
 from tierwise.config import Workspace, json_schema, parse_plan
 from tierwise.config.plan import Plan
-from tierwise.errors import ConfigError, UsageError
+from tierwise.errors import ConfigError, GateRefused, UsageError
 from tierwise.features.matrix import Matrix
 from tierwise.governance import fit_side_words
 from tierwise.jobs.beside import SETTINGS, beside_live
 from tierwise.jobs.frozen import fit_side, fit_side_said
 from tierwise.jobs.intake import _unset, unset_learning
+from tierwise.jobs.replay import recipe_of
 from tierwise.learning import Affine, PropensityModel, Trained, train_model
 from tierwise.learning.calibration import IDENTITY
-from tierwise.learning.frozen import FitSide, keep_fit, unlike
+from tierwise.learning.frozen import FitSide, fit_apart, keep_fit, unlike
 from tierwise.learning.season import Season
 from tierwise.registry import Bundle, Registry, read_bundle, write_bundle
 
 PLAN = "new_business"
 UNTIL = "2026-06-30"
 JUNE, SEPTEMBER = "2025-06-01", "2025-09-01"
+CLOSED = "2025-05-02"
+"""When the horizon of the newest row of the early training had closed."""
 PARTS = ["base", "fit_log_odds", "signal_log_odds", "calibration_log_odds"]
 FIT = ["fit_log_odds", "fit_score"]
 
@@ -45,7 +49,7 @@ def asked(**model: object) -> Plan:
     return plan(folds=2, scorecard_below=20, fit_frozen_until=UNTIL, **model)
 
 
-def side(model: PropensityModel, since: str = "2025-03-01") -> FitSide:
+def side(model: PropensityModel, since: str = CLOSED) -> FitSide:
     return FitSide(model, "f" * 64, since)
 
 
@@ -109,11 +113,6 @@ def test_law_4_holds_and_lightgbm_gives_the_same_contributions() -> None:
     assert np.abs(oracle[:, -1] - stage.base_).max() < 1e-9
 
 
-def test_the_kept_side_judges_nothing() -> None:
-    assert kept().evaluation.to_dict() == learned().evaluation.to_dict()
-    pd.testing.assert_frame_equal(kept().unseen, learned().unseen, check_exact=True)
-
-
 def test_a_category_that_was_not_there_stays_unseen() -> None:
     fresh = world().frame[world().frame["industry"] == "fresh"]
     assert len(fresh) > 100
@@ -130,7 +129,7 @@ def test_what_is_written_comes_back_and_the_same_training_gives_the_same_bytes(t
     assert files["fit.txt"] == early().model.to_files()["fit.txt"]
     again = train_model(world(), asked(), threads=1, keep=side(PropensityModel.from_files(early().model.to_files())))
     assert again.model.to_files() == files
-    said = {"model_version": "f" * 64, "trained_as_of": "2025-03-01", "slope": early().model.slope}
+    said = {"model_version": "f" * 64, "trained_as_of": CLOSED, "slope": early().model.slope}
     assert json.loads(files["spec.json"])["kept_fit"] == said
     assert "kept_fit" not in json.loads(learned().model.to_files()["spec.json"]), "old bundles are as they were"
     version = write_bundle(kept().model, world().frame, {"plan": "sample"}, tmp_path / "b")
@@ -316,12 +315,22 @@ def test_a_retrain_keeps_the_fit_scores_and_says_so_in_bundle_card_and_page(chai
     assert (chain.first.live, chain.second.live) == (True, False)
     at = {"frozen_until": UNTIL, "thawed": False}
     assert live.meta["fit_side"] == at | {"model_version": None, "trained_as_of": JUNE}
-    assert new.meta["fit_side"] == at | {"model_version": live.version, "trained_as_of": JUNE}
+    side = new.meta["fit_side"]
+    assert {name: side[name] for name in ("model_version", "trained_as_of", *at)} == at | {
+        "model_version": live.version,
+        "trained_as_of": JUNE,
+    }
+    newest, own = (chain.second.unseen["as_of"], chain.second.evaluation["metrics"]["staged"]["log_loss"]["value"])
+    assert newest.eq(JUNE).all(), "of the unseen months, the one that the fit side has not learned from"
+    assert (side["judged"], side["whole"], side["from"], side["rows"]) == (True, False, JUNE, len(newest))
+    assert side["log_loss"] == own != side["log_loss_anew"]
     old, now = live.model.to_files(), new.model.to_files()
     assert old["fit.txt"] == now["fit.txt"]
     assert old["signal.txt"] != now["signal.txt"]
     assert live.model.percentiles["fit"] == new.model.percentiles["fit"]
-    said = f"it side of {JUNE} (model {live.version[:12]}), frozen until {UNTIL}. All figures, and what the gate"
+    said = f"it side of {JUNE} (model {live.version[:12]}), frozen until {UNTIL}. Figures and comparison are of a model"
+    told = f"unseen months from {JUNE} on, new to it: log-loss {own:.4f} against {side['log_loss_anew']:.4f} with"
+    assert told in chain.second.page.read_text()
     assert f"- kept across trainings: f{said}" in (workspace.folder / "models" / PLAN / "card.md").read_text()
     assert f"<p>F{said}" in chain.second.page.read_text()
     assert f"<p>Fit side of {JUNE}, frozen until {UNTIL}.</p>" in chain.first.page.read_text()
@@ -359,8 +368,61 @@ def test_it_goes_through_the_gate_and_is_recalibrated_without_moving_a_fit_score
     found = fit_side(registry, workspace.plan(), instant("2026-01-01"), 1)
     assert found is not None
     assert (found.model_version, found.trained_as_of) == (june, JUNE)
+    assert recipe_of(workspace, workspace.plan()).fit_side_of == JUNE, "a replay says that it learns its own"
     assert tierwise.score(workspace, as_of="2026-01-01").new
     assert tierwise.govern(workspace, as_of="2026-01-01").review.verdict in ("steady", "watch", "act")
+
+
+@pytest.mark.long
+def test_a_new_signal_feature_is_learned_beside_the_kept_fit_side(chain: Chain, tmp_path: Path) -> None:
+    workspace = chain.copied(tmp_path / "ws")
+    file = workspace.folder / "models" / PLAN / "model.yaml"
+    text = re.sub(r"\n    windows_days: .*", "\n    windows_days: [14, 30, 90, 365]", file.read_text())
+    assert text != file.read_text()
+    file.write_text(text)
+    tierwise.train(tierwise.load_workspace(workspace.folder), as_of="2026-01-01")
+    registry = registry_of(workspace)
+    live, new = registry.live(PLAN), registry.challenger(PLAN)
+    assert new.meta["question"] != live.meta["question"]
+    assert {f.name for f in new.model.features} - {f.name for f in live.model.features}
+    assert fit_apart(live.model, new.model) == ""
+    said = new.meta["fit_side"]
+    assert (said["judged"], said["whole"], said["from"]) == (True, True, JUNE)
+
+
+@pytest.mark.long
+def test_a_kept_fit_side_that_no_row_could_judge_is_refused_by_name_and_may_be_overruled(
+    chain: Chain, tmp_path: Path
+) -> None:
+    workspace = chain.copied(tmp_path / "ws")
+    made = tierwise.train(workspace, as_of="2025-08-01")
+    untested = f"the probabilities of that of {JUNE}, which it keeps, were not tested, as the months that it has not"
+    assert untested in " ".join(made.page.read_text().split())
+    with pytest.raises(GateRefused) as caught:
+        tierwise.promote(workspace)
+    assert untested in str(caught.value)
+    assert "those hold 0 accounts with the outcome and 0 without (20 of each are the least)" in str(caught.value)
+    done = tierwise.promote(workspace, by="Ada", because="fit scores are to stand still")
+    assert (done.model_version, done.overruled) == (made.model_version, "Ada: fit scores are to stand still")
+
+
+@pytest.mark.long
+def test_a_fit_side_learned_anew_is_refused_once_the_plan_freezes_the_live_one_again(
+    chain: Chain, tmp_path: Path
+) -> None:
+    workspace = chain.copied(tmp_path / "ws")
+    file = workspace.folder / "models" / PLAN / "model.yaml"
+    text = file.read_text()
+    file.write_text(text.replace(UNTIL, SEPTEMBER))
+    made = tierwise.train(tierwise.load_workspace(workspace.folder), as_of=SEPTEMBER)
+    file.write_text(text)
+    later = tierwise.load_workspace(workspace.folder)
+    with pytest.raises(GateRefused) as caught:
+        tierwise.promote(later)
+    said = f"the plan freezes the fit side until {UNTIL} (model.fit_frozen_until), and it has another fit side than the"
+    assert said in str(caught.value)
+    done = tierwise.promote(later, by="Ada", because="the old fit side is of last year")
+    assert (done.model_version, done.overruled) == (made.model_version, "Ada: the old fit side is of last year")
 
 
 @pytest.mark.long
@@ -385,14 +447,20 @@ def test_from_the_date_on_and_without_a_live_model_the_fit_side_is_learned(chain
     assert fit_side(Registry(None, tmp_path / "none"), files, instant("2026-06-29"), 1) is None
     said = fit_side_said(files, None, instant("2026-07-31"))["fit_side"]
     assert said == {"model_version": None, "trained_as_of": "2026-07-31", "frozen_until": UNTIL, "thawed": True}
-    assert fit_side_words(said) == f"fit side of 2026-07-31, learned anew, as it was frozen until {UNTIL}"
+    assert fit_side_words(said) == (
+        f"fit side of 2026-07-31, learned anew, as the date that it was to be frozen until, {UNTIL}, is past"
+    )
     unset = replace(files, plan=plan())
     assert fit_side_said(unset, None, instant("2026-07-31")) == {}
     assert fit_side(registry, unset, instant("2026-01-01"), 1) is None
 
 
 CANNOT = (
-    (("horizon_days: 90", "horizon_days: 60"), "2026-01-01", "answers another question: outcome, cohort or features"),
+    (
+        ("horizon_days: 90", "horizon_days: 60"),
+        "2026-01-01",
+        "answers another question: in model.yaml, outcome has changed since",
+    ),
     (
         ("attribute: region,", "attribute: domain,"),
         "2026-01-01",

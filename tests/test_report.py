@@ -22,9 +22,9 @@ from tierwise.audit import Finding
 from tierwise.cli import tables
 from tierwise.cli.explained import explained
 from tierwise.governance import Figure
-from tierwise.learning.metrics import wilson
 from tierwise.jobs.changed import Changed
 from tierwise.jobs.explain import Explained
+from tierwise.learning.metrics import wilson
 from tierwise.report import AccountPage, AccountsPage, account_page, accounts_page, message_page, review_page, run_page
 from tierwise.report.accounts import direction, steps_of
 from tierwise.report.charts import (

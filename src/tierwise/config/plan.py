@@ -247,7 +247,8 @@ class Learning(Frozen):
     fit_frozen_until: date | None = None
     """In trainings as of a date before this one the live model's fit side is kept: an account whose facts stay keeps
     its fit score and fit log-odds exactly; signal side and base are learned anew. From this date on, and where no model
-    is live, the fit side is learned. With it, staged is the one kind of candidate."""
+    is live, the fit side is learned. With it, staged is the one kind of candidate. A training is judged on the unseen
+    months that the kept fit side has not learned from; where these are too few, the gate refuses it, and says so."""
 
     @model_validator(mode="before")
     @classmethod

@@ -20,6 +20,7 @@ from tierwise.governance.words import (
     capacity_words,
     choice_words,
     fit_side_words,
+    kept_words,
     p_words,
 )
 
@@ -51,6 +52,7 @@ __all__ = [
     "gate",
     "helps",
     "holm",
+    "kept_words",
     "matured",
     "model_card",
     "movement_review",

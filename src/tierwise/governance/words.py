@@ -127,7 +127,8 @@ def better_unseen(evaluation: Mapping[str, Any]) -> str:
 def fit_side_words(found: Mapping[str, Any] | None) -> str:
     """Where the fit side comes from and how long it is frozen, without a stop; "" where the plan does not freeze it.
 
-    found: `model_version` (None where it was learned in this training), `trained_as_of`, `frozen_until`, `thawed`.
+    found: `model_version` (None where it was learned in this training), `trained_as_of`, `frozen_until`, `thawed`, and
+    of one that is kept what `kept_words` reads.
 
     >>> said = {"trained_as_of": "2026-01-31", "frozen_until": "2027-06-30", "thawed": False}
     >>> fit_side_words(said | {"model_version": None})
@@ -137,13 +138,33 @@ def fit_side_words(found: Mapping[str, Any] | None) -> str:
         return ""
     of, since, until = found.get("model_version"), found["trained_as_of"], found["frozen_until"]
     if found.get("thawed"):
-        return f"fit side of {since}, learned anew, as it was frozen until {until}"
+        return f"fit side of {since}, learned anew, as the date that it was to be frozen until, {until}, is past"
     if not of:
         return f"fit side of {since}, frozen until {until}"
+    told = kept_words(found)
+    return f"fit side of {since} (model {str(of)[:12]}), frozen until {until}. {told[0].upper()}{told[1:]}"
+
+
+def kept_words(found: Mapping[str, Any]) -> str:
+    """Whether a kept fit side was judged, and on what, without a stop.
+
+    found: `trained_as_of`, and `learning.kept.reported`: `judged`, and `why` not, or the rows and both log-losses.
+    """
+    since = found["trained_as_of"]
+    if not found.get("judged"):
+        why = found.get("why")
+        return (
+            f"all figures, and what is compared, are of the model as it is learned with a fit side of its own: the "
+            f"probabilities of that of {since}, which it keeps, were not tested{f', as {why}' if why else ''}"
+        )
+    error = found["standard_error"]
+    sure = "" if error is None else f"standard error {error:.4f}, "
+    where = "the unseen months" if found.get("whole") else f"the unseen months from {found['from']} on, new to it"
     return (
-        f"fit side of {since} (model {str(of)[:12]}), frozen until {until}. All figures, and what the gate compares, "
-        "are of the model as it is learned with a fit side of its own, before each of the rows they are of: the "
-        "probabilities of the kept one were not tested"
+        f"figures and comparison are of a model with the fit side of {since} that it keeps, on {where}: log-loss "
+        f"{found['log_loss']:.4f} against {found['log_loss_anew']:.4f} with a fit side learned anew, a difference of "
+        f"{found['difference']:+.4f} ({sure}n = {found['rows']:,}). The folds "
+        "that choose and calibrate learn theirs anew"
     )
 
 

@@ -14,8 +14,8 @@ from tierwise.data import Intake
 from tierwise.errors import NoUsableModel
 from tierwise.features import catalogue
 from tierwise.governance import helps, needs, unbeaten
+from tierwise.jobs.intake import fit_question, inputs_hash, outcome_reach, question
 from tierwise.jobs.intake import in_words as predicts
-from tierwise.jobs.intake import inputs_hash, outcome_reach, question
 from tierwise.jobs.rules import CHAMPION, RUBRIC, has_model, rules_since
 from tierwise.learning import NOT_USABLE, USABLE, read_rubric
 from tierwise.plain import json_file
@@ -43,6 +43,7 @@ def about(files: PlanFiles, intake: Intake, findings: tuple[Finding, ...], stand
         "data_through": min(outcome_reach(intake, files), stand).date().isoformat(),
         "inputs": inputs_hash(intake, files),
         "question": question(files),
+        "fit_question": fit_question(files.plan),
         "refused": [list(pair) for pair in refused(findings)],
         "accepted": _accepted(files),
         "accepted_findings": _overruled(files, findings),

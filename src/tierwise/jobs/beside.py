@@ -16,8 +16,9 @@ from tierwise.governance import DEFAULT_RULES, Gate, PairedLoss, gate, paired_lo
 from tierwise.learning import PropensityModel, Trained
 from tierwise.learning.calibration import IDENTITY, Affine
 from tierwise.learning.candidates import make
+from tierwise.learning.frozen import FitSide, keep_fit
 from tierwise.learning.recalibration import unseen_from
-from tierwise.learning.rows import Rows, training_rows
+from tierwise.learning.rows import Rows, test_cut, training_rows
 from tierwise.learning.season import NO_SEASON, learn_season
 from tierwise.learning.splits import days, instants, stamp
 from tierwise.registry import Bundle
@@ -48,7 +49,8 @@ def beside_live(live: Bundle | None, question: str, trained: Trained, matrix: Ma
     model's settings, learned again on the rows before the unseen months, are judged on these, as the challenger was.
     What is learned again is the estimator and, where there is one, the season; settings and calibrators are kept, which
     were chosen on rows that had closed before the unseen months. So neither side has seen the outcomes that it is
-    judged on (law 3), and where the live model's settings cannot be had so, `why` says it.
+    judged on (law 3), and where the live model's settings cannot be had so, `why` says it. A model that keeps another's
+    fit side keeps it here too where all the rows compared are newer than what that has seen, and learns one otherwise.
 
     Keys: live (its version), how (a key of HOW), paired (`PairedLoss`, or None with `why`).
     """
@@ -63,15 +65,17 @@ def beside_live(live: Bundle | None, question: str, trained: Trained, matrix: Ma
     newer = unseen[instants(unseen["as_of"].to_numpy()) >= stamp(unseen_from(live.model))]
     if _enough(newer):
         judged = _as_judged(trained.model, trained.evaluation.level)
-        again = _learned_again(judged, _closed_before(newer, rows))
+        closed = _closed_by(instants(newer["as_of"].to_numpy()).min(), rows)
+        again = _learned_again(judged, closed, FitSide.of(trained.model), newer)
         return said | _compared(ITSELF, newer, expit(live.model.log_odds(newer)), expit(again.log_odds(newer)))
     settings = _settings_of(live, trained.model)
     if settings is None or not _enough(unseen):
         return said | {"why": "there are too few rows that are new to both"}
-    unfair = _unfair(live.meta["evaluation"], unseen)
+    unfair = _unfair(live.meta, unseen)
     if unfair:
         return said | {"why": unfair}
-    again = _learned_again(settings, _closed_before(unseen, rows))
+    kept = FitSide.of(replace(live.model, recalibration=IDENTITY))
+    again = _learned_again(settings, _closed_by(test_cut(rows, plan), rows), kept, unseen)
     return said | _compared(SETTINGS, unseen, expit(again.log_odds(unseen)), unseen["propensity"])
 
 
@@ -126,27 +130,36 @@ def _enough(rows: pd.DataFrame) -> bool:
     return len(rows) >= DEFAULT_RULES.least_rows and having >= DEFAULT_RULES.least_outcomes
 
 
-def _unfair(evaluation: Mapping[str, Any], unseen: pd.DataFrame) -> str:
+def _unfair(meta: Mapping[str, Any], unseen: pd.DataFrame) -> str:
     """Why the live model's settings cannot be judged on the unseen months; nothing where they can."""
+    evaluation = meta["evaluation"]
     if evaluation.get("prior"):
         return FROM_RUBRIC
-    chosen_before = np.datetime64(evaluation["test"]["first_as_of"])
+    part = (meta.get("fit_side") or {}).get("slice_from")
+    chosen_before = np.datetime64(part or evaluation["test"]["first_as_of"])
     return CHOSEN_ON_THEM if chosen_before > instants(unseen["as_of"].to_numpy()).min() else ""
 
 
-def _closed_before(newer: pd.DataFrame, rows: Rows) -> Rows:
-    """The rows whose horizon had closed when the first judged one began."""
-    first = instants(newer["as_of"].to_numpy()).min()
-    return rows.where(rows.as_of + days(rows.horizon_days) <= first)
+def _closed_by(cut: np.datetime64, rows: Rows) -> Rows:
+    """The rows whose horizon had closed by then."""
+    return rows.where(rows.as_of + days(rows.horizon_days) <= cut)
 
 
-def _learned_again(model: PropensityModel, rows: Rows) -> PropensityModel:
-    """The model with its estimator, and its season where it has one, learned from other rows; calibrators stay."""
-    estimator = model.estimator.again().fit(rows.frame, rows.y)
-    if model.season == NO_SEASON:
-        return replace(model, estimator=estimator)
-    expected = model.calibrator.slope * estimator.decision_function(rows.frame)
-    return replace(model, estimator=estimator, season=learn_season(expected, rows.y, rows.as_of, rows.families))
+def _learned_again(
+    model: PropensityModel, rows: Rows, side: FitSide | None, compared_on: pd.DataFrame
+) -> PropensityModel:
+    """The model with its estimator, and its season where it has one, learned from other rows; calibrators stay.
+
+    side: the fit side that it keeps, where the rows it is compared on are newer than all that this has seen.
+    """
+    estimator, season = model.estimator.again().fit(rows.frame, rows.y), model.season
+    if season != NO_SEASON:
+        expected = model.calibrator.slope * estimator.decision_function(rows.frame)
+        season = learn_season(expected, rows.y, rows.as_of, rows.families)
+    again = replace(model, estimator=estimator, season=season)
+    if side is None or instants(compared_on["as_of"].to_numpy()).min() < stamp(side.unseen_from):
+        return again
+    return keep_fit(again, side, rows.frame)
 
 
 def _settings_of(live: Bundle, challenger: PropensityModel) -> PropensityModel | None:
@@ -169,7 +182,7 @@ def _settings_of(live: Bundle, challenger: PropensityModel) -> PropensityModel |
 def _as_judged(model: PropensityModel, level: Mapping[str, Any]) -> PropensityModel:
     """The model with the calibrator that its test slice was judged with: one that follows the level of the base has
     seen the outcomes of that slice since (`level_choice.LevelTrial.to_dict`), and one that keeps a fit side was fitted
-    to it, which is learned again here."""
+    to it."""
     if model.kept_fit is None and not level.get("adopted"):
         return model
     return replace(model, calibrator=Affine(**level["judged"]), kept_fit=None)

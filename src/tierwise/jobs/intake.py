@@ -15,7 +15,7 @@ import pandas as pd
 
 from tierwise.clock import instant
 from tierwise.config import PlanFiles, Settings, Workspace
-from tierwise.config.plan import Features, Learning
+from tierwise.config.plan import Features, Learning, Plan
 from tierwise.data import (
     Freshness,
     Intake,
@@ -29,7 +29,7 @@ from tierwise.data import (
     read_tables,
 )
 from tierwise.errors import EnvironmentFault, InputsLate, UsageError
-from tierwise.features import history_start, outcome_table
+from tierwise.features import catalogue, history_start, outcome_table
 from tierwise.learning.progress import Say
 from tierwise.publishing import Recovered
 from tierwise.store import DISPUTES, Store
@@ -164,6 +164,20 @@ def question(files: PlanFiles) -> str:
     said = [plan.outcome.model_dump_json(), plan.cohort.model_dump_json()]
     said.append(plan.features.model_dump_json(exclude=_unset(plan.features)))
     return hashlib.sha256("\0".join(said).encode()).hexdigest()
+
+
+def fit_question(plan: Plan) -> dict[str, str]:
+    """What a fit side answers, part by part: each part's words and the start of its SHA-256.
+
+    Its parts are the outcome, the cohort, each fit attribute as it is read, and how log-odds may run along fit
+    features. The signal side is none of them, nor are words.
+    """
+    fit = {f.name for f in catalogue(plan) if f.side == "fit"}
+    monotone = {name: way for name, way in sorted(plan.features.monotone.items()) if name in fit}
+    parts = {"outcome": plan.outcome.model_dump_json(), "cohort": plan.cohort.model_dump_json()}
+    parts |= {f"fit attribute {a.attribute}": a.model_dump_json(exclude={"words"}) for a in plan.features.fit}
+    parts |= {"monotone of fit features": json.dumps(monotone)} if monotone else {}
+    return {words: hashlib.sha256(part.encode()).hexdigest()[:16] for words, part in parts.items()}
 
 
 def _unset(features: Features) -> dict[str, Any]:

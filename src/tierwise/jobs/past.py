@@ -17,7 +17,7 @@ from tierwise.errors import NoUsableModel
 from tierwise.features import Matrix, build_matrix, build_triggers, deals, history_start, training_grid
 from tierwise.jobs.intake import outcome_reach
 from tierwise.jobs.rows import owners_of
-from tierwise.learning import OutOfTime, Recipe, learn_out_of_time
+from tierwise.learning import HINDSIGHT, OutOfTime, Recipe, learn_out_of_time
 from tierwise.learning.progress import Say
 from tierwise.publishing import scores_table
 from tierwise.tiers import ACCOUNT_COLUMNS
@@ -32,13 +32,15 @@ class ScoredPast:
     """Past dates, oldest first, that any policy can be replayed on; nothing of them depends on one but its negative
     triggers.
 
-    learned: the models they were scored by, and the dates that have none. reach: how far outcomes are known.
+    learned: the models they were scored by, and the dates that have none. reach: how far outcomes are known. scored_by:
+    what those models owe to later dates, in words.
     """
 
     dates: tuple[Past, ...]
     triggers: tuple[Triggers, ...]
     learned: OutOfTime
     reach: datetime
+    scored_by: str = HINDSIGHT
 
     def under(self, policy: Policy) -> list[Past]:
         """The dates with the negative triggers that a policy names in force; it is one of those they were read for."""
@@ -104,7 +106,7 @@ def score_past(
         _past(_judged_once(_on(matrix, plan, date), plan, before[date]), date, learned, brought, owners)
         for date in scored
     )
-    return ScoredPast(found, triggers, learned, reach)
+    return ScoredPast(found, triggers, learned, reach, recipe.hindsight)
 
 
 def _column(n: int) -> str:

@@ -16,6 +16,7 @@ from tierwise.config.workspace import Brake
 from tierwise.errors import GateRefused, UsageError
 from tierwise.governance import Braking, Gate
 from tierwise.jobs.beside import judged
+from tierwise.jobs.frozen import gate_of_fit_side
 from tierwise.jobs.held import braking
 from tierwise.jobs.intake import check_question, taken_in
 from tierwise.jobs.rules import CHAMPION, RUBRIC, has_model, rules_before
@@ -88,7 +89,8 @@ def promote(
     with _held(workspace, name) as (registry, store):
         new = registry.challenger(name)
         beside = next(v.beside for v in registry.versions(name) if CHALLENGER in v.aliases)
-        found = judged(registry.live(name) if has_model(registry, name) else None, new.meta, beside)
+        live = registry.live(name) if has_model(registry, name) else None
+        found = gate_of_fit_side(judged(live, new.meta, beside), live, new.model, new.meta, files.plan)
         if not found.passed and not by:
             raise GateRefused(
                 f"the challenger of plan '{name}' ({new.version[:12]}) was to go live, and the gate refuses it",

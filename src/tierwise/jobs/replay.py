@@ -16,7 +16,7 @@ from tierwise.features import history_start
 from tierwise.jobs.intake import check_as_of, check_question, date_or, in_words, outcome_reach, taken_in
 from tierwise.jobs.past import ScoredPast, grid_of, score_past
 from tierwise.jobs.rules import Rules, live
-from tierwise.learning import HINDSIGHT, Recipe
+from tierwise.learning import Recipe
 from tierwise.learning.out_of_time import MONTHS
 from tierwise.learning.progress import Say, silent
 from tierwise.plain import json_file, plain
@@ -124,7 +124,7 @@ def recipe_of(workspace: Workspace, files: PlanFiles) -> Recipe:
     with Store.open(workspace.store) as store:
         judge = live(workspace, name, Registry(workspace.registry, workspace.folder / "state" / "models"), store)
     check_question(files, judge.meta)
-    recipe = None if isinstance(judge, Rules) else Recipe.of(judge.meta.get("evaluation"))
+    recipe = None if isinstance(judge, Rules) else Recipe.of(judge.meta.get("evaluation"), judge.model.kept_fit)
     if recipe is None:
         raise UsageError(
             f"a policy of plan '{name}' was to be replayed",
@@ -170,7 +170,7 @@ def replay_values(name: str, replayed: Replayed, compared: Compared | None, past
         "first": naive(past.dates[0].as_of).date(),
         "last": naive(past.dates[-1].as_of).date(),
         "outcomes_through": naive(past.reach).date(),
-        "scored_by": HINDSIGHT,
+        "scored_by": past.scored_by,
         "refits": [{"as_of": r.as_of.date(), "rows": r.rows, "outcomes": r.outcomes} for r in learned.refits],
         "unscored": [{"as_of": at.date(), "why": why} for at, why in learned.unscored.items()],
         "kept": [{"as_of": at.date(), "why": why} for at, why in learned.kept.items()],

@@ -23,7 +23,7 @@ from tierwise.governance import model_card, reference
 from tierwise.jobs.answer import Answer, about, answer_values, publish_no, publish_yes
 from tierwise.jobs.beside import beside_live, judged
 from tierwise.jobs.canaries import completed, planted_labels, warnings
-from tierwise.jobs.frozen import fit_side, fit_side_said
+from tierwise.jobs.frozen import as_learned, fit_side, fit_side_said, gate_of_fit_side
 from tierwise.jobs.intake import (
     check_as_of,
     date_or,
@@ -96,11 +96,12 @@ def train(
     registry = Registry(workspace.registry, workspace.folder / "state" / "models")
     with taken_in(workspace, say, now, files=files) as intake:
         tried = _tried(workspace, files, intake, as_of, say, registry)
-        said = about(files, intake, tried.findings, tried.stand) | fit_side_said(files, tried.keep, tried.stand)
+        said = about(files, intake, tried.findings, tried.stand)
+        said |= fit_side_said(files, tried.keep, tried.stand, tried.trained)
         evaluation = None if tried.trained is None else tried.trained.evaluation.to_dict()
         values = answer_values(said, files, intake, tried.findings, evaluation, tried.no)
     values["value"] = None if tried.valued is None else dict(tried.valued.report)
-    beside = _beside(registry, files, tried, workspace.settings.threads, said["question"])
+    beside = _beside(registry, files, tried, workspace.settings.threads, said)
     if beside and beside["beside_live"]["live"] is None:
         for reason in beside["gate"]["reasons"]:
             say(f"the gate of a first model: {reason}")
@@ -155,7 +156,7 @@ def _tried(
     try:
         with _journal(workspace, files, intake, stand) as journal:
             trained = train_model(
-                matrix, files.plan,
+                matrix, as_learned(files.plan, stand),
                 threads=workspace.settings.threads, rubric=files.icp.rubric, capacity=files.policy.workable, say=say,
                 journal=journal, keep=keep,
             )  # fmt: skip
@@ -177,15 +178,18 @@ def _valued(files: PlanFiles, intake: Intake, matrix: Matrix, stand: datetime, s
     return learn_value(matrix, found, files.plan.outcome, through, files.plan.model.seed)
 
 
-def _beside(registry: Registry, files: PlanFiles, tried: _Tried, threads: int, question: str) -> dict[str, Any]:
+def _beside(
+    registry: Registry, files: PlanFiles, tried: _Tried, threads: int, about_it: dict[str, Any]
+) -> dict[str, Any]:
     """What is said of a challenger beside the live model: `beside_live`, and what the `gate` says of it now."""
     if tried.no is not None or tried.trained is None or tried.matrix is None:
         return {}
     name = files.plan.plan
     live = registry.live(name, threads=threads) if has_model(registry, name) else None
-    found = beside_live(live, question, tried.trained, tried.matrix, files.plan)
-    said = {"question": question, "evaluation": tried.trained.evaluation.to_dict()}
-    return {"beside_live": found, "gate": judged(live, said, found).to_dict()}
+    found = beside_live(live, about_it["question"], tried.trained, tried.matrix, files.plan)
+    meta = about_it | {"evaluation": tried.trained.evaluation.to_dict()}
+    gate = gate_of_fit_side(judged(live, meta, found), live, tried.trained.model, meta, files.plan)
+    return {"beside_live": found, "gate": gate.to_dict()}
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from tierwise.errors import ConfigError, UsageError
 from tierwise.jobs.intake import in_words, taken_in
 from tierwise.jobs.past import ScoredPast, grid_of, score_past
 from tierwise.jobs.replay import PATIENCE_SECONDS, folder_of, policy_at, recipe_of, span_of
-from tierwise.learning import HINDSIGHT
 from tierwise.learning.out_of_time import MONTHS
 from tierwise.learning.progress import Say, silent
 from tierwise.plain import json_file, plain
@@ -163,7 +162,7 @@ def tune_values(name: str, tuned: Tuned, past: ScoredPast) -> dict[str, Any]:
         "tuned_on": tuned.tuned_on,
         "judged_on": tuned.judged_on,
         "judged_from": naive(tuned.judged_from).date(),
-        "scored_by": HINDSIGHT,
+        "scored_by": past.scored_by,
         "before": tuned.before.to_dict(),
         "after": tuned.after.to_dict(),
         "before_tuning": tuned.trials[0].worth.to_dict(),

@@ -103,6 +103,12 @@ class Fits:
             canary.result(),
         )
 
+    def before_test(self, seasoned: SeasonTrial, level: LevelTrial, curve: Curve | None) -> PropensityModel:
+        """The chosen candidate as a model of the earlier rows alone, which says of the test rows what `all` says of
+        them where families are not kept apart."""
+        trial, before = replace(seasoned, tried=level.tried), replace(self, rows=self.earlier)
+        return before._model(before._fitted(trial.tried, before.rows), trial, trial.tried.affine, curve)
+
     def _fitted(self, tried: Tried, rows: Rows) -> SidesClassifier:
         return unseen.fitted(tried, rows, self.threads, self.seed)
 

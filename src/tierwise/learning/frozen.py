@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit
 
+from tierwise.clock import instant
 from tierwise.config.plan import Learning
 from tierwise.errors import UsageError
 from tierwise.features.feature import Feature
@@ -22,12 +24,30 @@ from tierwise.learning.staged import StagedBooster
 class FitSide:
     """The model whose fit side is kept, and in which training, and model, that side was learned.
 
-    trained_as_of: the date of that training (YYYY-MM-DD).
+    trained_as_of: the date of that training (YYYY-MM-DD). recalibrated_as_of: that of the newest recalibration whose
+    slope its fit log-odds have; "" where there is none.
     """
 
     model: PropensityModel
     model_version: str
     trained_as_of: str
+    recalibrated_as_of: str = ""
+
+    @classmethod
+    def of(cls, model: PropensityModel) -> FitSide | None:
+        """That which a model keeps; None where its fit side is its own."""
+        kept = model.kept_fit
+        return None if kept is None else cls(model, kept.model_version, kept.trained_as_of, kept.recalibrated_as_of)
+
+    @property
+    def unseen_from(self) -> datetime:
+        """The first as_of that a model with this fit side can be judged on: the later of the two dates.
+
+        By then the outcome window of every row had closed that anything of it was fitted on, `as_of + horizon <=` that
+        date, as a younger row is no label (law 2). So a row on or after it stands a horizon behind each of them, which
+        is the gap of law 3, and the outcomes of the one and of the others lie in spans of time that do not meet.
+        """
+        return instant(max(self.trained_as_of, self.recalibrated_as_of))
 
 
 def keep_fit(learned: PropensityModel, side: FitSide, cohort: pd.DataFrame) -> PropensityModel:
@@ -65,7 +85,7 @@ def keep_fit(learned: PropensityModel, side: FitSide, cohort: pd.DataFrame) -> P
     before = side.model.kept_fit
     ranked = side.model.calibrator.slope if before is None else before.slope
     percentiles = {**made.percentiles, "fit": side.model.percentiles["fit"]}
-    kept = KeptFit(side.model_version, side.trained_as_of, ranked)
+    kept = KeptFit(side.model_version, side.trained_as_of, ranked, side.recalibrated_as_of)
     return replace(made, percentiles=percentiles, kept_fit=kept)
 
 
@@ -88,6 +108,31 @@ def unlike(kept: Sequence[Feature], asked: Sequence[Feature]) -> list[str]:
     said += [f"it reads {name}, which the plan does not have" for name in sorted(there.keys() - here)]
     both = sorted(here.keys() & there)
     return said + [f"{n} is a {there[n]} in it, and a {here[n]} in the plan" for n in both if there[n] != here[n]]
+
+
+def fit_apart(live: PropensityModel, other: PropensityModel, *, recalibrates: bool = False) -> str:
+    """How the fit side of another staged model differs from the live one's, in words; "": same facts, same fit side.
+
+    recalibrates: the other is a recalibration, which moves fit log-odds by its slope, and leaves fit scores as they
+    are.
+    """
+    if _ranking(live) != _ranking(other):
+        return "has another fit side than the live model, so that the same facts have other fit scores"
+    if other.slope != live.slope and not recalibrates:
+        return (
+            f"has the live model's fit side with another slope: the same facts have {other.slope / live.slope:.2f} "
+            "times the fit log-odds, as one of the two was recalibrated since"
+        )
+    return ""
+
+
+def _ranking(model: PropensityModel) -> tuple[object, ...]:
+    """All that gives facts their fit score: trees, vocabularies and fills, slope and percentiles."""
+    encoder, kept = model.estimator.encoder_, model.kept_fit
+    names = [f.name for f in model.features if f.side == "fit"]
+    read = [(name, encoder.levels.get(name), encoder.fills.get(name)) for name in names]
+    slope = model.calibrator.slope if kept is None else kept.slope
+    return model.kind, model.to_files().get("fit.txt"), read, slope, model.percentiles["fit"]
 
 
 def check_enough(learning: Learning, outcome_accounts: int) -> None:

@@ -62,12 +62,14 @@ class KeptFit:
     """Where a fit side comes from that was not learned in this training: the training and the model it was learned in.
 
     trained_as_of: that training's date. slope: what turned the fit side's contributions into the log-odds that its
-    percentiles are of.
+    percentiles are of. recalibrated_as_of: the date of the newest recalibration that gave it its slope now; "" where
+    none did.
     """
 
     model_version: str
     trained_as_of: str
     slope: float
+    recalibrated_as_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,7 @@ class PropensityModel:
         if self.estimator.outcome_weight != 1:
             spec["outcome_weight"] = float(self.estimator.outcome_weight)
         if self.kept_fit is not None:
-            spec["kept_fit"] = asdict(self.kept_fit)
+            spec["kept_fit"] = {name: value for name, value in asdict(self.kept_fit).items() if value != ""}
         files = {"spec.json": json_file(spec), "calibrator.json": json_file(self._calibration())}
         return files | self.estimator.to_files()
 

@@ -21,7 +21,7 @@ from tierwise.errors import NoUsableModel, UsageError
 from tierwise.features.matrix import Matrix
 from tierwise.learning.calibration import Affine, fit_affine
 from tierwise.learning.candidates import make
-from tierwise.learning.model import PropensityModel, freeze
+from tierwise.learning.model import KeptFit, PropensityModel, freeze
 from tierwise.learning.parallel import one_blas_thread
 from tierwise.learning.rows import Rows, least_behind, training_rows
 from tierwise.learning.sides import SidesClassifier
@@ -37,17 +37,35 @@ HINDSIGHT = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a model is made with: its kind, and its settings with the chosen value of its path parameter."""
+    """What a model is made with: its kind, and its settings with the chosen value of its path parameter.
+
+    fit_side_of: the date of the training that its fit side is kept from; "" where it learned its own.
+    """
 
     kind: str
     settings: Mapping[str, Setting]
+    fit_side_of: str = ""
 
     @classmethod
-    def of(cls, evaluation: Mapping[str, Any] | None) -> Recipe | None:
-        """That of an evaluation's chosen candidate (`Evaluation.to_dict`); None where it names none."""
+    def of(cls, evaluation: Mapping[str, Any] | None, kept: KeptFit | None = None) -> Recipe | None:
+        """That of an evaluation's chosen candidate (`Evaluation.to_dict`); None where it names none.
+
+        kept: where the model's fit side comes from, if it is another's.
+        """
         said = evaluation or {}
         chosen = (said.get("candidates") or {}).get(said.get("chosen"))
-        return None if chosen is None else cls(str(chosen["kind"]), dict(chosen["settings"]))
+        since = "" if kept is None else kept.trained_as_of
+        return None if chosen is None else cls(str(chosen["kind"]), dict(chosen["settings"]), since)
+
+    @property
+    def hindsight(self) -> str:
+        """What models of past dates made with it owe to later ones, and where they are not the live one; no stop."""
+        if not self.fit_side_of:
+            return HINDSIGHT
+        return (
+            f"{HINDSIGHT}. The live model keeps a fit side of {self.fit_side_of}; the models of past dates each learn "
+            "theirs anew, so fit scores move here where the live model's stand still"
+        )
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from tierwise.learning.evaluation import Evaluation, test_report
 from tierwise.learning.fits import Fits
 from tierwise.learning.frozen import FitSide, check_enough, keep_fit
 from tierwise.learning.grouping import kept_apart
+from tierwise.learning.kept import judging, kept_why, reported
 from tierwise.learning.model import PropensityModel
 from tierwise.learning.parallel import one_blas_thread
 from tierwise.learning.prior import prior_said, provisional_words
@@ -39,12 +40,14 @@ class Trained:
     """A model and the evidence of what it is worth; `evaluation.verdict` says whether to use it.
 
     unseen: account_id, as_of, family_id, outcome and propensity of the test slice, from a model of the chosen kind that
-    was trained before it.
+    was trained before it. kept: whether that one keeps the fit side that the model keeps, and on which rows
+    (`kept.reported`); empty where the model learned its own.
     """
 
     model: PropensityModel
     evaluation: Evaluation
     unseen: pd.DataFrame
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
 
 def train_model(
@@ -67,8 +70,10 @@ def train_model(
 
     capacity: by name, how many accounts of one as_of the team can work; lift and capture are reported at it too.
     journal: where finished trials of the search are kept, so that one that was killed goes on.
-    keep: the fit side of the model of all rows, instead of the one that is learned (`frozen.keep_fit`); folds and the
-    test slice are judged with fit sides learned before them, as it has seen their outcomes.
+    keep: the fit side of the model of all rows, instead of the one that is learned (`frozen.keep_fit`). The model that
+    judges the test slice keeps it too, and reports on the rows of the slice that are newer than all that it has seen,
+    where they are enough (`kept.judging`); else the slice is judged with a fit side learned before it. Folds, by which
+    the candidate is chosen and calibrated, and canaries always are.
 
     Raises
     ------
@@ -126,20 +131,24 @@ def train_rows(
     )  # fmt: skip
     out_of_time = earlier.at(np.concatenate([np.flatnonzero(now) for _, now in division.folds]))
     chosen, because = choose(found, out_of_time.families)
-    say(f"{because}; fitting {chosen} to all rows, judging it on {len(test.y):,} newer ones")
+    seen = judging(keep, test, division)
+    say(f"{because}; fitting {chosen} to all rows, judging it on {int(seen.rows.sum()):,} newer ones")
     fits = Fits(rows, division, threads, learning.seed)
     trial = fits.season(found[chosen])
     level = fits.level(trial)
     curve = fit_curve(learning.calibration, trial.tried.affine(trial.tried.log_odds), out_of_time.y)
     fitted = fits.all(_usable(found), trial, level, curve, folds)
-    model, on_test = fitted.model, fitted.on_test
+    model = fitted.model if keep is None else keep_fit(fitted.model, keep, rows.frame)
+    test, on_test, kept = reported(
+        seen, test, fitted.on_test, chosen, earlier, lambda: fits.before_test(trial, level, curve)
+    )
     said = prior_said(prior, rows.features, model.estimator)
     few = provisional_words(rows.outcome_accounts, learning.scorecard_below, said) if provisional else ""
     report = test_report(
         test.frame, test.y, on_test, chosen, rows.features, _base(earlier.y), learning.seed, rubric, capacity
     )
     evaluation = Evaluation(
-        **vars(replace(report, why="; ".join(filter(None, (report.why, few))))),
+        **vars(replace(report, why="; ".join(filter(None, (report.why, few, kept_why(report.verdict, kept)))))),
         chosen=chosen,
         chosen_because=because,
         provisional=provisional,
@@ -156,10 +165,10 @@ def train_rows(
         calibrators=_calibrators(trial.tried, out_of_time),
         canaries=fitted.canaries,
         season=trial.to_dict(model.season),
-        level=level.to_dict(model.calibrator),
+        level=level.to_dict(fitted.model.calibrator),
     )
     unseen = test.frame[["account_id", "as_of", "family_id", "outcome"]].assign(propensity=expit(on_test[chosen]))
-    return Trained(model if keep is None else keep_fit(model, keep, rows.frame), evaluation, unseen)
+    return Trained(model, evaluation, unseen, kept)
 
 
 def _calibrators(best: Tried, out_of_time: Rows) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def candidates_part(values: TrainingPage, w: Words) -> Part | None:
     return {
         "rows": rows, "because": because, "names": names, "folds": folds, "families": families,
         "free": _free(evaluation, rows), "chosen": in_words(chosen, candidates), "apart": _apart(evaluation),
-        "fit_side": w.sentence(_fit_side(values), 500),
+        "fit_side": w.sentence(_fit_side(values), 900),
         "season": w.sentence(mapping(evaluation.get("season")).get("words"), 400),
         "level": w.sentence(mapping(evaluation.get("level")).get("words"), 400),
     }  # fmt: skip
@@ -125,7 +125,7 @@ def gate_part(values: TrainingPage, w: Words) -> Part | None:
     reasons = said.get("reasons")
     return {
         "passed": bool(said.get("passed")),
-        "reasons": [w.sentence(r, 400) for r in reasons] if isinstance(reasons, list | tuple) else [],
+        "reasons": [w.sentence(r, 600) for r in reasons] if isinstance(reasons, list | tuple) else [],
         "live": clean(str(beside.get("live") or "")[:12], 12),
         "losses": [real(found.get(key)) for key in ("challenger", "champion")],
         "less": None if mean is None or error is None else Figure(mean, mean - Z * error, mean + Z * error),

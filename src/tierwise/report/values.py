@@ -120,9 +120,9 @@ class TrainingPage:
         evaluation (`learning.Evaluation.to_dict()`, or None), calibrator (the plan's), views (`explain.overview`, or
         None), beside_live and gate (how it compares with the live model, and `governance.Gate.to_dict()`; None where
         there is none), needs, unbeaten and helps (`governance.answer`), rubric (lines: words, points, unread;
-        cannot_be_formed), value (`learning.Valued.report`, or None), fit_side (only
-        where the plan freezes it: model_version, trained_as_of, frozen_until, thawed), refused, accepted,
-        accepted_findings, notes.
+        cannot_be_formed), value (`learning.Valued.report`, or None), fit_side (only where the plan freezes it:
+        model_version, trained_as_of, frozen_until, thawed, and of one that is kept `learning.kept.reported`), refused,
+        accepted, accepted_findings, notes.
     """
 
     answer: Mapping[str, object]

@@ -34,7 +34,7 @@ class Act:
     made_at : when; a run reads only acts made strictly before its as_of.
     payload : reason and author; of an override tier and expires_at, of a dispute table, fact_id, field and source, of a
         withdrawal the act_id that it ends (and of a dispute's, the fact), of a release run_id, of a promotion version,
-        its place among the plan's promotions, what it was seen to move, and the limits that it stated for its first run.
+        its place among the plan's promotions, what it was seen to move, and the limits stated for its first run.
     """
 
     plan: str
