@@ -45,9 +45,12 @@ def test_figures_of_a_trial_are_those_of_a_replay_of_its_policy(tuned: Tuned) ->
         lines = figures.overall.set_index("tier")
         held = lines.loc[["tier_1", "tier_2"], "outcomes"].sum() / lines["outcomes"].sum()
         assert trial.worth.held == pytest.approx(held)
-        assert trial.worth.top_share == pytest.approx(
-            lines["size"].iloc[:2].sum() / lines["size"].drop("suppress").sum()
-        )
+        months = figures.by_tier[figures.by_tier["tier"] != "suppress"]
+        shares = [
+            month.loc[month["tier"].isin(["tier_1", "tier_2"]), "size"].sum() / month["size"].sum()
+            for _, month in months.groupby("month")
+        ]
+        assert trial.worth.top_share == pytest.approx(max(shares))
 
 
 def test_it_is_judged_on_dates_that_lie_a_horizon_after_those_tuned_on(tuned: Tuned) -> None:
@@ -77,7 +80,8 @@ def test_what_people_decide_stays_as_it_is(tuned: Tuned) -> None:
     for trial in tuned.trials:
         policy = trial.policy
         assert policy.bands.fit.moderate == 40
-        left = {"bands", "time_in_tier", "rows"}
+        assert policy.surge in (None, Policy().surge)
+        left = {"bands", "time_in_tier", "rows", "surge"}
         assert policy.model_dump(exclude=left) == Policy().model_dump(exclude=left)
         assert [r for r in policy.rows if r.tier != "tier_2"] == [r for r in Policy().rows if r.tier != "tier_2"]
 
@@ -135,17 +139,17 @@ def test_judging_may_begin_on_a_date_of_ones_own() -> None:
 
 def test_shapes_change_tier_2_alone_and_each_once() -> None:
     found = shapes(Policy())
-    assert len(found) == 7
+    assert len(found) == 5
     assert all(a != b for i, a in enumerate(found) for b in found[:i])
     assert found[0] == Policy().rows
     names = [[r.row for r in rows if r.tier == "tier_2"] for rows in found]
-    assert names[2] == ["growth_signal"]
-    assert names[5] == ["growth_signal", "growth_high_signal"]
-    assert names[6] == ["growth_score"]
-    assert found[6][1] == TierRow(row="growth_score", tier="tier_2", fit="moderate", least={"account_score": 99.5})
+    assert names[1] == ["growth_signal"]
+    assert names[3] == ["growth_signal", "growth_high_signal"]
+    assert names[4] == ["growth_score"]
+    assert found[4][1] == TierRow(row="growth_score", tier="tier_2", fit="moderate", least={"account_score": 99.5})
     for rows in found:
         Policy(rows=rows)
-    tuned_before = Policy(rows=found[6])
+    tuned_before = Policy(rows=found[4])
     assert len(shapes(tuned_before)) == 2, "it asks for a score already: one row may be added beside"
     only = Policy(rows=(TierRow(row="cover", tier="tier_2", fit="high", coverage="partial"),))
     assert all(any(r.tier == "tier_2" for r in rows) for rows in shapes(only))
@@ -194,6 +198,16 @@ def test_changes_are_said_in_words() -> None:
         {"what": "row growth_coverage", "was": "tier_2: fit high, coverage partial", "now": "none"},
         {"what": "row growth_high_signal", "was": "none", "now": "tier_2: fit moderate, signal high"},
     ]
+    calm = present.model_copy(update={"surge": None})
+    assert spoken_changes(present, calm) == [{"what": "surge", "was": "a lift for 21 days", "now": "none"}]
+    for text in (
+        TEXT,
+        TEXT + "surge: {ratio: 4, days: 30}  # short\n",
+        TEXT + "surge:\n  ratio: 4\n  days: 30\nstale: null\n",
+    ):
+        said = proposed_text(text, parse_policy(text), parse_policy(text).model_copy(update={"surge": None}))
+        assert parse_policy(said) == parse_policy(text).model_copy(update={"surge": None})
+        assert said.startswith(TEXT)
     scored = present.model_copy(update={"rows": shapes(present)[-1]})
     assert {"what": "row growth_score", "was": "none", "now": "tier_2: fit moderate, account_score from 99.5"} in (
         spoken_changes(present, scored)

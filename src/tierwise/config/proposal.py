@@ -9,7 +9,7 @@ from tierwise.config.policy import Policy, TierRow
 from tierwise.config.yaml_splice import Edit, add_items, append, child, compose, drop_items, lines_of, set_keys, spliced
 
 CHANGED = (("bands", "fit"), ("bands", "signal"), ("time_in_tier",))
-"""The parts whose numbers a proposal may change; besides them it may change rows."""
+"""The parts whose numbers a proposal may change; besides them it may change rows, and take the surge out."""
 
 
 def policy_changes(present: Policy, proposed: Policy) -> dict[tuple[str, ...], float]:
@@ -33,7 +33,7 @@ def _at(policy: Policy, path: tuple[str, ...]) -> Any:
 def proposed_text(text: str, present: Policy, proposed: Policy) -> str:
     """The text of a policy.yaml, read as `present`, changed so that it reads as `proposed`; no other line changes.
 
-    The two may differ in the parts that CHANGED names and in rows only. A value that the text has by an alias is
+    The two may differ in the parts that CHANGED names, in rows, and in the surge, which may go. A value that the text has by an alias is
     changed where it is anchored, so that the text may then read as another policy than the proposed one.
     """
     changes: dict[str, Any] = {}
@@ -42,6 +42,8 @@ def proposed_text(text: str, present: Policy, proposed: Policy) -> str:
         for key in path[:-1]:
             part = part.setdefault(key, {})
         part[path[-1]] = value
+    if proposed.surge is None and present.surge is not None:
+        changes["surge"] = None
     root = compose(text)
     rows = None if root is None else child(root, "rows")
     if rows is None and present.rows != proposed.rows:
@@ -88,6 +90,8 @@ def spoken_changes(present: Policy, proposed: Policy) -> list[dict[str, str]]:
         {"what": ".".join(path), "was": f"{getattr(_at(present, path[:-1]), path[-1]):g}", "now": f"{value:g}"}
         for path, value in policy_changes(present, proposed).items()
     ]
+    if proposed.surge is None and present.surge is not None:
+        lines.append({"what": "surge", "was": f"a lift for {present.surge.days} days", "now": "none"})
     before, after = ({row.row: row for row in policy.rows} for policy in (present, proposed))
     for name in dict.fromkeys([*before, *after]):
         if before.get(name) != after.get(name):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ _PENALTY = 3.0
 """What missing an aim by all of it costs, in shares of the outcomes held."""
 _OF_THEM = 0.25
 """What an outcome in tier_1 counts besides its place in the top two tiers."""
+_ORDERLY = 1.15
+"""A tier should convert so many times as often as the next one."""
 _WORK = 0.15
 """What an account that moves in a month costs, in shares of the outcomes held."""
 
@@ -57,7 +59,7 @@ class Worth:
     """A replay as it is judged: NaN where nothing could be counted.
 
     held: share of the outcomes that tier_1 and tier_2 hold; first: that tier_1 holds. top_share, tier_1_share: of the
-    accounts in tiers. precision: of each tier. ping_pong, moved: shares of accounts a month. value: what is made large.
+    accounts in tiers, each in the month in which it was largest. precision: of each tier. ping_pong, moved: shares of accounts a month. value: what is made large.
     within: by tier, and of `ping_pong`, n and the 95 % interval (low, high), by account.
     """
 
@@ -92,23 +94,22 @@ def worth(figures: Figures, aims: Aims) -> Worth:
     The value is the share of outcomes that the top two tiers hold, with a quarter more for those in tier_1, less 0.15
     times the share of accounts that move in a month, less what each aim is missed by, as a share of the aim, times 3.
     The ping-pong aim is met where the upper end of its interval is within it. Besides what is asked for, tier_1 and
-    tier_2 are each to convert more than the tier below: the lower end of the interval above that one's rate.
+    tier_2 are each to convert 1.15 times as often as the tier below.
     """
     lines = figures.overall.set_index("tier")
-    sizes, held, precision = lines["size"], lines["pipeline"].fillna(0.0), lines["precision"]
-    total, top = float(sizes.drop("suppress").sum()), ["tier_1", "tier_2"]
-    shares = {tier: float(sizes[tier]) / total if total else 0.0 for tier in top}
+    held, precision, top = lines["pipeline"].fillna(0.0), lines["precision"], ["tier_1", "tier_2"]
+    top_share, first_share = _largest(figures, top), _largest(figures, top[:1])
     stable = figures.stable.iloc[0]
     rates = {tier: float(precision[tier]) for tier in TIERS}
     missed = [
-        sum(shares.values()) / aims.top_share - 1,
-        shares["tier_1"] / aims.first_share - 1,
+        top_share / aims.top_share - 1,
+        first_share / aims.first_share - 1,
         float(stable["high"]) / aims.ping_pong - 1,
         0.0 if aims.precision is None else 1 - _known(rates["tier_1"]) / aims.precision,
     ]
     for above, below in (("tier_1", "tier_2"), ("tier_2", "tier_3")):
-        least = _known(rates[below])
-        missed.append(1 - _known(float(lines.loc[above, "low"])) / least if least else 0.0)
+        least = _ORDERLY * _known(rates[below])
+        missed.append(1 - _known(rates[above]) / least if least else 0.0)
     both = float(held[top].sum())
     moved = float(stable["moved_share"])
     value = both + _OF_THEM * float(held["tier_1"]) - _WORK * _known(moved)
@@ -116,8 +117,8 @@ def worth(figures: Figures, aims: Aims) -> Worth:
     return Worth(
         held=both,
         first=float(held["tier_1"]),
-        top_share=sum(shares.values()),
-        tier_1_share=shares["tier_1"],
+        top_share=top_share,
+        tier_1_share=first_share,
         precision=rates,
         ping_pong=float(stable["ping_pong"]),
         moved=moved,
@@ -127,6 +128,14 @@ def worth(figures: Figures, aims: Aims) -> Worth:
             "ping_pong": {"n": float(stable["accounts"]), "low": float(stable["low"]), "high": float(stable["high"])},
         },
     )
+
+
+def _largest(figures: Figures, tiers: Sequence[str]) -> float:
+    """The share of the accounts in tiers, suppressed ones apart, that some tiers hold, where it is largest by month."""
+    sizes = figures.by_tier.pivot_table(index="month", columns="tier", values="size").fillna(0.0)
+    total = sizes.drop(columns="suppress", errors="ignore").sum(axis=1)
+    held = sizes.reindex(columns=list(tiers), fill_value=0.0).sum(axis=1)
+    return float((held / total).where(total > 0, 0.0).max())
 
 
 def _known(rate: float) -> float:

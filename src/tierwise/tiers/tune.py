@@ -31,6 +31,8 @@ TOP, STEP = 99.5, 0.5
 """The highest signal cut, and how finely cuts are told."""
 SIZINGS, SNUG = 3, 0.96
 """So often a trial's cuts are set anew, or until the top tiers hold so much of what they may."""
+WIDE: Mapping[str, Setting] = {"stay_margin": 25.0, "minimum_stay_days": 35, "promotion_window_days": 0}
+"""Time in tier that the search begins with."""
 BY_SCORE = "growth_score"
 """The row of tier_2 that asks for a least account score."""
 
@@ -102,7 +104,8 @@ def tune(
     sound: Callable[[Policy], bool] = lambda policy: True,
     say: Say = silent,
 ) -> Tuned:
-    """Search the cuts above the minimum fit, the stay margin, the minimum stay and the promotion window.
+    """Search the cuts above the minimum fit, the stay margin, the minimum stay and the promotion window, and whether a
+    surge is worth what it moves.
 
     The dates from `judge_from` on, by default the newest quarter of those with closed horizons, tune nothing and judge
     both policies; the search sees only dates whose horizon had closed before them. The minimum fit, the rows of tiers
@@ -166,15 +169,19 @@ class _Search:
             "early": Span(0.05, 0.95),
             "moderate": Span(0.2, 1.0),
             "first": Span(0.2, 1.0),
-            "stay_margin": Span(0.0, 25.0, 1.0),
+            "stay_margin": Span(0.0, 40.0, 1.0),
             "minimum_stay_days": Span(0, 91, 7),
             "promotion_window_days": Span(0, 90, 15),
         }
+        if policy.surge is not None:
+            self.space["surge"] = Span(0, 1)
 
     @property
     def first(self) -> list[dict[str, Setting]]:
-        """The settings tried before any is proposed: each shape once, the last one first, all else in the middle."""
-        middle = {name: _middle(span) for name, span in self.space.items()}
+        """The settings tried before any is proposed: each shape once, the last one first, under a wide margin, a short
+        stay and no promotion window, and all else in the middle."""
+        middle = {name: _middle(span) for name, span in self.space.items()} | WIDE
+        middle |= {"surge": 1} if "surge" in self.space else {}
         return [middle | {"shape": shape} for shape in reversed(range(len(self.shapes)))]
 
     def worth(self, settings: Mapping[str, Setting]) -> float:
@@ -217,7 +224,8 @@ class _Search:
         """The policy of some settings; its cuts are those that make the top tiers as large as `top` by rows alone."""
         shape = int(settings["shape"])
         time = TimeInTier(**{name: settings[name] for name in TimeInTier.model_fields})
-        policy = self.policy.model_copy(update={"time_in_tier": time, "rows": self.shapes[shape]})
+        surge = self.policy.surge if settings.get("surge") else None
+        policy = self.policy.model_copy(update={"time_in_tier": time, "rows": self.shapes[shape], "surge": surge})
         fit = FitCuts(moderate=self.policy.bands.fit.moderate, high=float(settings["fit_high"]))
 
         def share(tier: str, moderate: float, high: float) -> float:
@@ -283,16 +291,15 @@ def shapes(policy: Policy) -> tuple[tuple[TierRow, ...], ...]:
     """The rows as they are, and as they might be in tier_2; those of other tiers are as they are in each.
 
     One row of tier_2 may stand for all, which asks for a least account score, fit and signal together: the last shape.
-    Else rows of tier_2 that ask for no signal, as where a buying group is reached in part, may ask for an early one, or
-    go; and a row may be added for accounts of the least fit and a high signal, which a fit cut alone keeps out.
+    Else rows of tier_2 that ask for no signal, as where a buying group is reached in part, may go; and a row may be
+    added for accounts of the least fit and a high signal, which a fit cut alone keeps out.
     """
     rows, floor = policy.rows, policy.minimum_fit
     silent = [r for r in rows if r.tier == "tier_2" and r.signal == "none" and not _by_score(r)]
-    early = tuple(r.model_copy(update={"signal": "early"}) if r in silent else r for r in rows)
     bare = tuple(r for r in rows if r not in silent)
     name = "growth_high_signal"
     wide = TierRow(row=name, tier="tier_2", fit=floor, signal="high")
-    found = [rows, early, bare] if silent else [rows]
+    found = [rows, bare] if silent else [rows]
     if not any(r.row == name or _names_as_much(r, wide) for r in rows):
         found += [_with_row(shape, wide) for shape in found]
     found = [shape for shape in found if any(r.tier == "tier_2" for r in shape) or shape is rows]
