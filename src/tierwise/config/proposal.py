@@ -33,8 +33,9 @@ def _at(policy: Policy, path: tuple[str, ...]) -> Any:
 def proposed_text(text: str, present: Policy, proposed: Policy) -> str:
     """The text of a policy.yaml, read as `present`, changed so that it reads as `proposed`; no other line changes.
 
-    The two may differ in the parts that CHANGED names, in rows, and in the surge, which may go. A value that the text has by an alias is
-    changed where it is anchored, so that the text may then read as another policy than the proposed one.
+    The two may differ in the parts that CHANGED names, in rows, and in the surge, which may go. A value that the text
+    has by an alias is changed where it is anchored, so that the text may then read as another policy than the proposed
+    one.
     """
     changes: dict[str, Any] = {}
     for path, value in policy_changes(present, proposed).items():

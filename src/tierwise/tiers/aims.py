@@ -14,7 +14,7 @@ from tierwise.tiers.tally import Figures
 
 _PENALTY = 3.0
 """What missing an aim by all of it costs, in shares of the outcomes held."""
-_OF_THEM = 0.25
+_OF_THEM = 0.5
 """What an outcome in tier_1 counts besides its place in the top two tiers."""
 _ORDERLY = 1.15
 """A tier should convert so many times as often as the next one."""
@@ -59,7 +59,8 @@ class Worth:
     """A replay as it is judged: NaN where nothing could be counted.
 
     held: share of the outcomes that tier_1 and tier_2 hold; first: that tier_1 holds. top_share, tier_1_share: of the
-    accounts in tiers, each in the month in which it was largest. precision: of each tier. ping_pong, moved: shares of accounts a month. value: what is made large.
+    accounts in tiers, each in the month in which it was largest. precision: of each tier. ping_pong, moved: shares of
+    accounts a month. value: what is made large.
     within: by tier, and of `ping_pong`, n and the 95 % interval (low, high), by account.
     """
 
@@ -91,7 +92,7 @@ class Worth:
 def worth(figures: Figures, aims: Aims) -> Worth:
     """Judge a replay by its aims.
 
-    The value is the share of outcomes that the top two tiers hold, with a quarter more for those in tier_1, less 0.15
+    The value is the share of outcomes that the top two tiers hold, with a half more for those in tier_1, less 0.15
     times the share of accounts that move in a month, less what each aim is missed by, as a share of the aim, times 3.
     The ping-pong aim is met where the upper end of its interval is within it. Besides what is asked for, tier_1 and
     tier_2 are each to convert 1.15 times as often as the tier below.

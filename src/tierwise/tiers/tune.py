@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from tierwise.config.plan import Setting
-from tierwise.config.policy import TIERS, Bands, FitCuts, Policy, SignalCuts, TierRow, TimeInTier
+from tierwise.config.policy import Bands, FitCuts, Policy, SignalCuts, TierRow, TimeInTier
 from tierwise.errors import UsageError
 from tierwise.learning.progress import Say, silent
 from tierwise.learning.tuning import Span, seek
@@ -21,20 +21,19 @@ from tierwise.tiers.bands import LEVELS, SCORE
 from tierwise.tiers.inputs import Facts, read_accounts
 from tierwise.tiers.replay import Past, replay
 from tierwise.tiers.segments import cuts_of, numbers, open_to
+from tierwise.tiers.shapes import BY_SCORE, TOP, asking, by_score, shapes
 from tierwise.tiers.steps import pass_gates
 
 LEAST_DATES = 4
 """So many dates with closed horizons must be left to tune on, and so many to judge."""
 NEVER = -1e9
 """What a policy that may not be proposed is worth to the search."""
-TOP, STEP = 99.5, 0.5
-"""The highest signal cut, and how finely cuts are told."""
+STEP = 0.5
+"""How finely cuts are told."""
 SIZINGS, SNUG = 3, 0.96
 """So often a trial's cuts are set anew, or until the top tiers hold so much of what they may."""
-WIDE: Mapping[str, Setting] = {"stay_margin": 25.0, "minimum_stay_days": 35, "promotion_window_days": 0}
+WIDE: Mapping[str, Setting] = {"stay_margin": 25.0, "minimum_stay_days": 35, "promotion_window_days": 0, "surge": 1}
 """Time in tier that the search begins with."""
-BY_SCORE = "growth_score"
-"""The row of tier_2 that asks for a least account score."""
 
 
 @dataclass(frozen=True)
@@ -180,9 +179,9 @@ class _Search:
     def first(self) -> list[dict[str, Setting]]:
         """The settings tried before any is proposed: each shape once, the last one first, under a wide margin, a short
         stay and no promotion window, and all else in the middle."""
-        middle = {name: _middle(span) for name, span in self.space.items()} | WIDE
-        middle |= {"surge": 1} if "surge" in self.space else {}
-        return [middle | {"shape": shape} for shape in reversed(range(len(self.shapes)))]
+        middle = {name: _middle(span) for name, span in self.space.items()}
+        known = {name: value for name, value in WIDE.items() if name in self.space}
+        return [{**middle, **known, "shape": shape} for shape in reversed(range(len(self.shapes)))]
 
     def worth(self, settings: Mapping[str, Setting]) -> float:
         try:
@@ -232,7 +231,7 @@ class _Search:
             bands = Bands(fit=fit, signal=SignalCuts(early=moderate / 2, moderate=moderate, high=high))
             return self._share(self.facts[shape], policy.model_copy(update={"bands": bands}), tier)
 
-        if any(map(_by_score, policy.rows)):
+        if any(map(by_score, policy.rows)):
             return self._scored(policy, settings, fit, top)
         least = _least_cut(lambda cut: share("tier_2", cut, TOP) <= top, 2 * STEP, TOP - STEP)
         moderate = _told(least + (1 - float(settings["moderate"])) * (TOP - STEP - least))
@@ -244,15 +243,25 @@ class _Search:
         return policy.model_copy(update={"bands": Bands(fit=fit, signal=signal)})
 
     def _scored(self, policy: Policy, settings: Mapping[str, Setting], fit: FitCuts, top: float) -> Policy:
-        """The same, where the account score says who is in tier_2: signal cuts are tier_1's and tier_3's."""
+        """The same, where the account score says who is in tier_2: signal cuts are tier_1's and tier_3's.
+
+        Tier_1's rows ask for the score which as many accounts reach as it may hold.
+        """
         facts = self.facts[int(settings["shape"])]
 
         def made(high: float, score: float) -> Policy:
             early = min(max(_told(float(settings["early"]) * high), self.least_early), high - 2 * STEP)
             moderate = early + STEP + _told(float(settings["moderate"]) * (high - early - 2 * STEP))
             bands = Bands(fit=fit, signal=SignalCuts(early=early, moderate=moderate, high=high))
-            return policy.model_copy(update={"bands": bands, "rows": _asking(policy.rows, score)})
+            rows = asking(policy.rows, {"tier_1": max(leading, score), "tier_2": score})
+            return policy.model_copy(update={"bands": bands, "rows": rows})
 
+        def leads(cut: float) -> float:
+            row = TierRow(row=BY_SCORE, tier="tier_1", fit=policy.minimum_fit, least={SCORE: cut})
+            everyone = replace(facts, open_to=(np.ones(len(facts.score), dtype=bool),))
+            return self._share(everyone, policy.model_copy(update={"rows": (row,)}), "tier_1")
+
+        leading = _least_cut(lambda cut: leads(cut) <= self.aims.first_share, STEP, TOP)
         low = self.least_early + 2 * STEP
         first = float(settings["first"]) * min(self._share(facts, made(low, TOP), "tier_1"), self.aims.first_share)
         high = _least_cut(lambda cut: self._share(facts, made(cut, TOP), "tier_1") <= first, low, TOP)
@@ -285,50 +294,6 @@ def _least_cut(fits: Callable[[float], bool], low: float, high: float) -> float:
         middle = (below + above) // 2
         below, above = (below, middle) if fits(middle * STEP) else (middle + 1, above)
     return below * STEP
-
-
-def shapes(policy: Policy) -> tuple[tuple[TierRow, ...], ...]:
-    """The rows as they are, and as they might be in tier_2; those of other tiers are as they are in each.
-
-    One row of tier_2 may stand for all, which asks for a least account score, fit and signal together: the last shape.
-    Else rows of tier_2 that ask for no signal, as where a buying group is reached in part, may go; and a row may be
-    added for accounts of the least fit and a high signal, which a fit cut alone keeps out.
-    """
-    rows, floor = policy.rows, policy.minimum_fit
-    silent = [r for r in rows if r.tier == "tier_2" and r.signal == "none" and not _by_score(r)]
-    bare = tuple(r for r in rows if r not in silent)
-    name = "growth_high_signal"
-    wide = TierRow(row=name, tier="tier_2", fit=floor, signal="high")
-    found = [rows, bare] if silent else [rows]
-    if not any(r.row == name or _names_as_much(r, wide) for r in rows):
-        found += [_with_row(shape, wide) for shape in found]
-    found = [shape for shape in found if any(r.tier == "tier_2" for r in shape) or shape is rows]
-    if any(r.row == BY_SCORE or _by_score(r) for r in rows):
-        return tuple(found)
-    both = TierRow(row=BY_SCORE, tier="tier_2", fit=floor, least={SCORE: TOP})
-    return (*found, _with_row(tuple(r for r in rows if r.tier != "tier_2"), both))
-
-
-def _by_score(row: TierRow) -> bool:
-    """Whether a row is one of tier_2 that asks for a least account score."""
-    return row.tier == "tier_2" and SCORE in row.least
-
-
-def _asking(rows: Sequence[TierRow], score: float) -> tuple[TierRow, ...]:
-    """The rows with another least account score in tier_2."""
-    return tuple(r.model_copy(update={"least": {**r.least, SCORE: score}}) if _by_score(r) else r for r in rows)
-
-
-def _names_as_much(row: TierRow, other: TierRow) -> bool:
-    """Whether a row names all accounts that another one of its tier does."""
-    asks = zip(row.asks(), other.asks(), strict=True)
-    return row.tier == other.tier and not row.least and not row.verticals and all(a <= b for a, b in asks)
-
-
-def _with_row(rows: tuple[TierRow, ...], more: TierRow) -> tuple[TierRow, ...]:
-    """The rows with one more, last of its tier."""
-    place = sum(TIERS.index(r.tier) <= TIERS.index(more.tier) for r in rows)
-    return (*rows[:place], more, *rows[place:])
 
 
 def _pooled(dates: Sequence[Past]) -> pd.DataFrame:
