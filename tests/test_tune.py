@@ -15,7 +15,7 @@ from tierwise.config.proposal import policy_changes, policy_diff, proposed_text,
 from tierwise.errors import UsageError
 from tierwise.tiers.aims import Aims, worth
 from tierwise.tiers.replay import Past, replay
-from tierwise.tiers.shapes import shapes
+from tierwise.tiers.shapes import asking, shapes
 from tierwise.tiers.tune import Tuned, tune
 
 HORIZON = 12
@@ -141,22 +141,40 @@ def test_judging_may_begin_on_a_date_of_ones_own() -> None:
         )  # fmt: skip
 
 
-def test_shapes_change_tier_2_alone_and_each_once() -> None:
-    found = shapes(Policy())
-    assert len(found) == 5
-    assert all(a != b for i, a in enumerate(found) for b in found[:i])
-    assert found[0] == Policy().rows
-    names = [[r.row for r in rows if r.tier == "tier_2"] for rows in found]
-    assert names[1] == ["growth_signal"]
-    assert names[3] == ["growth_signal", "growth_high_signal"]
-    assert names[4] == ["growth_score"]
-    assert found[4][1] == TierRow(row="growth_score", tier="tier_2", fit="moderate", least={"account_score": 99.5})
-    for rows in found:
-        Policy(rows=rows)
-    tuned_before = Policy(rows=found[4])
-    assert len(shapes(tuned_before)) == 2, "it asks for a score already: one row may be added beside"
+CARE = {"verticals": [{"vertical": "care", "where": {"industry": ["health"]}, "lower": {"fit": 5}}]}
+
+
+def test_a_shape_asks_for_scores_or_where_people_have_groups_of_their_own_changes_tier_2_alone() -> None:
+    same, scored = shapes(Policy())
+    assert same == Policy().rows
+    assert [r.row for r in scored] == ["focus", "growth_score", "scaled", "scaled_unknown", "target"]
+    assert scored[1] == TierRow(row="growth_score", tier="tier_2", fit="moderate", least={"account_score": 99.5})
+    assert scored[0] == same[0].model_copy(update={"least": {"account_score": 99.5}})
+    assert asking(scored, 95.0, 84.0)[:2] == (
+        same[0].model_copy(update={"least": {"account_score": 95.0}}),
+        scored[1].model_copy(update={"least": {"account_score": 84.0}}),
+    )
+    mine = (same[0].model_copy(update={"least": {"account_score": 97.0}}), *scored[1:])
+    assert asking(mine, 80.0, 70.0)[0] == mine[0], "what people ask of tier_1 stays"
+    assert len(shapes(Policy(rows=mine))) == 2, "it asks for a score already: one row may be added beside"
+    grouped = shapes(Policy(**CARE))
+    assert [[r.row for r in rows if r.tier == "tier_2"] for rows in grouped] == [
+        ["growth_signal", "growth_coverage"],
+        ["growth_signal"],
+        ["growth_signal", "growth_coverage", "growth_high_signal"],
+        ["growth_signal", "growth_high_signal"],
+    ]
+    theirs = TierRow(row="care", tier="tier_2", fit="moderate", coverage="partial", verticals=("care",))
+    kept = shapes(Policy(**CARE, rows=(*same[:3], theirs, *same[3:])))
+    assert all(theirs in rows for rows in kept)
+    for rows in (scored, *grouped):
+        Policy(**CARE, rows=rows)
     only = Policy(rows=(TierRow(row="cover", tier="tier_2", fit="high", coverage="partial"),))
     assert all(any(r.tier == "tier_2" for r in rows) for rows in shapes(only))
+
+
+def grouped_like(policy: Policy) -> Policy:
+    return Policy.model_validate(policy.model_dump() | CARE)
 
 
 TEXT = """\
@@ -177,7 +195,7 @@ negative_triggers: []
 def test_a_proposed_text_reads_as_the_policy_and_keeps_what_people_wrote() -> None:
     present = parse_policy(TEXT)
     bands = present.bands.model_copy(update={"signal": present.bands.signal.model_copy(update={"high": 91.5})})
-    for rows in shapes(present):
+    for rows in (*shapes(present), *shapes(grouped_like(present))):
         proposed = present.model_copy(
             update={"bands": bands, "rows": rows, "time_in_tier": TimeInTier(stay_margin=12, minimum_stay_days=35)}
         )
@@ -196,7 +214,9 @@ def test_a_proposed_text_reads_as_the_policy_and_keeps_what_people_wrote() -> No
 
 def test_changes_are_said_in_words() -> None:
     present = parse_policy(TEXT)
-    proposed = present.model_copy(update={"rows": shapes(present)[-2], "time_in_tier": TimeInTier(stay_margin=2)})
+    proposed = present.model_copy(
+        update={"rows": shapes(grouped_like(present))[-1], "time_in_tier": TimeInTier(stay_margin=2)}
+    )
     assert spoken_changes(present, proposed) == [
         {"what": "time_in_tier.stay_margin", "was": "5", "now": "2"},
         {"what": "row growth_coverage", "was": "tier_2: fit high, coverage partial", "now": "none"},

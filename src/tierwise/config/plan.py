@@ -96,6 +96,10 @@ class Cohort(Frozen):
     """Activity kinds after which an account is out for good (an application decided, a contract ended)."""
 
 
+SCORED = frozenset({"account_score", "fit_score", "signal_score", "propensity", "expected_value"})
+"""What a scoring run makes of an account, and no attribute may be called."""
+
+
 class Attribute(Frozen):
     """One attribute of accounts as a fit-side feature.
 
@@ -115,6 +119,8 @@ class Attribute(Frozen):
     def _complete(self) -> Attribute:
         if self.kind == "set" and not self.values:
             raise ValueError("kind: set needs values: the members that become features")
+        if self.attribute in SCORED:
+            raise ValueError("what a run makes of an account is called so: give the column another name in the tables")
         if self.clock == "tracked" and self.kind == "set":
             raise ValueError("a set cannot be tracked; say fixed, slow or accepted")
         return self

@@ -9,15 +9,31 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
+from tierwise.errors import ConfigError
+
 Edit = tuple[int, int, str]
 """From and to which character, and what stands there instead."""
 
 
 def compose(text: str) -> Any:
-    """The root node of a document; None where it holds nothing but comments."""
+    """The root node of a document; None where it holds nothing but comments and marks of its begin and end.
+
+    Raises
+    ------
+    ConfigError : it holds what keys cannot be given to.
+    """
     from ruamel.yaml import YAML
 
-    return YAML(typ="rt").compose(text)
+    root = YAML(typ="rt").compose(text)
+    if root is not None and root.id == "scalar" and root.value == "" and "..." not in text:
+        return None
+    if root is not None and root.id != "mapping":
+        raise ConfigError(
+            "a YAML file was to be changed",
+            found="it holds no keys, but something that is read as nothing",
+            do="Empty the file, or write its rules under keys",
+        )
+    return root
 
 
 def spliced(text: str, edits: Iterable[Edit]) -> str:
@@ -182,7 +198,7 @@ def _end(text: str, node: Any) -> int:
 def _dash(text: str, item: Any) -> int:
     """The start of the line on which the dash of a block sequence's item stands."""
     at = _line_start(text, item.start_mark.index)
-    while not text[at:].lstrip(" ").startswith("-"):
+    while at and not text[at:].lstrip(" ").startswith("-"):
         at = _line_start(text, at - 1)
     return at
 

@@ -55,7 +55,7 @@ class Braking:
             limits = f"more than {100 * self.share:.3g}% of a tier and at least {_accounts(self.least)} of it{of}"
             said.append(f"it would move {limits}: {'; '.join(self.beyond)}")
         if self.demoted_by_model:
-            takes = f"the new model alone takes {_accounts(self.demoted_by_model)} to a lower tier"
+            takes = f"under the new model {_accounts(self.demoted_by_model)} would come to a lower tier"
             said.append(f"{takes}, and this waits for a release" if self.waits else takes)
         if self.excluded:
             said.append(

@@ -79,6 +79,7 @@ def tune(
     files = workspace.plan(plan)
     path = files.folder / "policy.yaml" if policy is None else policy
     present, text = policy_at(path, files.plan) if path.is_file() or policy is not None else (files.policy, "")
+    proposed_text(text, present, present)  # a file that cannot be changed is refused before anything is scored
     recipe = recipe_of(workspace, files)
     asked = [None if at is None else instant(at) for at in (since, until)]
     with taken_in(workspace, say, now, files=files) as intake:
@@ -99,8 +100,20 @@ def tune(
     named = f"tuned_{folder_of(past, grid_of(files.plan, every), refit_months)}_{_asked(tuned)}"
     folder = _published(workspace, files, tuned, past, changed, diff, named)
     if apply and diff:
-        replace_text(path, changed)
+        _apply(path, text, changed, folder)
     return TuneResult(files.plan.plan, tuned, past, diff, folder, apply and bool(diff))
+
+
+def _apply(path: Path, before: str, changed: str, folder: Path) -> None:
+    """Let a policy's file hold the proposal, where nobody has changed it since the search began."""
+    now = path.read_bytes().decode("utf-8-sig") if path.is_file() else ""
+    if now != before:
+        raise UsageError(
+            f"the proposal was to be written to {path}",
+            found="the file has changed since the search began, and stays as it is",
+            do=f"Look at {folder / 'policy.diff'}, and change it by hand, or tune again",
+        )
+    replace_text(path.resolve(), changed)
 
 
 def _sound(files: PlanFiles, path: Path, text: str, present: Policy, tried: Policy) -> bool:

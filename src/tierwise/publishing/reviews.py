@@ -15,6 +15,7 @@ from tierwise.publishing.disk import disk, make_folder, remove_folder, sync_fold
 from tierwise.publishing.reading import STAGING
 
 REPLAY_VALUES = "replay.json"
+PROPOSAL_VALUES = "tune.json"
 TRAINING_PAGE, TRAINING_VALUES, TRAINING_POINTS = "training.html", "training.json", "points.csv"
 
 
@@ -52,12 +53,15 @@ def publish_replay(root: Path, plan: str, name: str, files: Mapping[str, bytes])
 def read_replays(root: Path, plan: str) -> list[tuple[str, dict[str, Any]]]:
     """The replays of a plan: each one's folder beside the others, and what its replay.json says; by folder.
 
+    Proposals of `policy tune`, which lie beside them, are none.
+
     Raises
     ------
     EnvironmentFault : one of them cannot be read, or is no such values.
     """
     home = Path(root) / plan / "replays"
-    folders = sorted(path.name for path in home.iterdir() if path.is_dir()) if home.is_dir() else []
+    found = [path for path in home.iterdir() if path.is_dir()] if home.is_dir() else []
+    folders = sorted(path.name for path in found if not (path / PROPOSAL_VALUES).is_file())
     return [(name, _read_replay(home / name / REPLAY_VALUES)) for name in folders if not name.startswith(STAGING)]
 
 

@@ -132,11 +132,15 @@ def worth(figures: Figures, aims: Aims) -> Worth:
 
 
 def _largest(figures: Figures, tiers: Sequence[str]) -> float:
-    """The share of the accounts in tiers, suppressed ones apart, that some tiers hold, where it is largest by month."""
+    """The share of the accounts in tiers, suppressed ones apart, that some tiers hold, where it is largest by month.
+
+    Months with less than half as many accounts as the median month are not asked.
+    """
     sizes = figures.by_tier.pivot_table(index="month", columns="tier", values="size").fillna(0.0)
     total = sizes.drop(columns="suppress", errors="ignore").sum(axis=1)
     held = sizes.reindex(columns=list(tiers), fill_value=0.0).sum(axis=1)
-    return float((held / total).where(total > 0, 0.0).max())
+    shares = (held / total)[total >= max(total.median() / 2, 1.0)]
+    return float(shares.max()) if len(shares) else 0.0
 
 
 def _known(rate: float) -> float:

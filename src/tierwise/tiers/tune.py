@@ -231,7 +231,7 @@ class _Search:
             bands = Bands(fit=fit, signal=SignalCuts(early=moderate / 2, moderate=moderate, high=high))
             return self._share(self.facts[shape], policy.model_copy(update={"bands": bands}), tier)
 
-        if any(map(by_score, policy.rows)):
+        if sum(map(by_score, policy.rows)) == 1:
             return self._scored(policy, settings, fit, top)
         least = _least_cut(lambda cut: share("tier_2", cut, TOP) <= top, 2 * STEP, TOP - STEP)
         moderate = _told(least + (1 - float(settings["moderate"])) * (TOP - STEP - least))
@@ -253,7 +253,7 @@ class _Search:
             early = min(max(_told(float(settings["early"]) * high), self.least_early), high - 2 * STEP)
             moderate = early + STEP + _told(float(settings["moderate"]) * (high - early - 2 * STEP))
             bands = Bands(fit=fit, signal=SignalCuts(early=early, moderate=moderate, high=high))
-            rows = asking(policy.rows, {"tier_1": max(leading, score), "tier_2": score})
+            rows = asking(policy.rows, max(leading, score), score)
             return policy.model_copy(update={"bands": bands, "rows": rows})
 
         def leads(cut: float) -> float:
@@ -263,8 +263,8 @@ class _Search:
 
         leading = _least_cut(lambda cut: leads(cut) <= self.aims.first_share, STEP, TOP)
         low = self.least_early + 2 * STEP
-        first = float(settings["first"]) * min(self._share(facts, made(low, TOP), "tier_1"), self.aims.first_share)
-        high = _least_cut(lambda cut: self._share(facts, made(cut, TOP), "tier_1") <= first, low, TOP)
+        first = float(settings["first"]) * min(self._share(facts, made(low, leading), "tier_1"), self.aims.first_share)
+        high = _least_cut(lambda cut: self._share(facts, made(cut, leading), "tier_1") <= first, low, TOP)
         score = _least_cut(lambda cut: self._share(facts, made(high, cut), "tier_2") <= top, STEP, TOP)
         return made(high, score)
 
