@@ -24,7 +24,7 @@ from tierwise.config.icp import IcpPoints
 from tierwise.config.policy import Segment, TierRow
 from tierwise.console import create_app
 from tierwise.console.shown import shown_of
-from tierwise.data import Warehouse, disputed_on, disputes_digest, join_disputes, join_own_history
+from tierwise.data import Warehouse, disputed_on, disputes_digest, join_disputes, join_own_history, value_digest
 from tierwise.data.identity.merges import apply_merges
 from tierwise.errors import UsageError
 from tierwise.explain import told_disputed
@@ -205,6 +205,41 @@ def test_our_own_history_restores_a_value_when_it_saw_it_change_and_not_when_it_
         join_disputes(warehouse, disputes)
         there = [set(disputed_on(warehouse, as_of)["fact_id"]) for as_of in GRID]
     assert there == [{one, two}, {one}, {one}]
+
+
+def test_a_history_that_only_now_tells_of_the_disputed_value_does_not_restore_it(tmp_path: Path) -> None:
+    """Our own history dates a change by the run that first saw it: after a dispute that was made in between."""
+    import pyarrow as pa
+
+    rows = export(3)
+    rows["account_history"] = []
+    one, two = (a["account_id"] for a in rows["accounts"][:2])
+    for account, value in zip(rows["accounts"], ("education", "education"), strict=False):
+        account["industry"] = value
+    made = GRID[1] - timedelta(days=1)
+
+    def run(at: datetime, *values: str) -> None:
+        seen = pa.table({"account_id": [one, two], "field": ["industry"] * 2, "value": list(values)})
+        remember(tmp_path, seen, at, at)
+
+    def disputed_after() -> list[set[str]]:
+        with Warehouse.open(as_tables(rows), threads=1) as warehouse:
+            join_own_history(warehouse, tmp_path, frozenset())
+            digests = {of: value_digest(warehouse, of, "industry") for of in (one, two)}
+            disputes = kept([(made, "dispute", ("accounts", of, "industry")) for of in digests])
+            join_disputes(warehouse, disputes.assign(value_digest=list(digests.values())))
+            return [set(disputed_on(warehouse, as_of)["fact_id"]) for as_of in GRID[1:]]
+
+    run(GRID[0], "software", "software")
+    run(GRID[1] - TICK, "education", "education")
+    assert disputed_after() == [{one, two}] * len(GRID[1:])
+    with Warehouse.open(as_tables(rows), threads=1) as warehouse:
+        wrong = value_digest(warehouse, one, "industry")
+        run(GRID[2] - TICK, "education", "retail")
+        join_own_history(warehouse, tmp_path, frozenset())
+        disputes = kept([(made, "dispute", ("accounts", of, "industry")) for of in (one, two)])
+        join_disputes(warehouse, disputes.assign(value_digest=wrong))
+        assert [set(disputed_on(warehouse, as_of)["fact_id"]) for as_of in GRID[1:]][:2] == [{one, two}, {one}]
 
 
 # --- who else reads attributes

@@ -185,7 +185,7 @@ def test_outcomes_of_the_rows_that_report_tell_the_judged_model_nothing() -> Non
 
 
 def test_where_the_slice_reaches_back_the_newer_part_alone_reports() -> None:
-    found, (rows, own) = kept(True, JULY), by_hand(anew(True), world(True))
+    found, (rows, own) = kept(False, JULY), by_hand(anew(False), world(False))
     newer = (rows["as_of"] >= JULY).to_numpy()
     assert 0 < newer.sum() < len(newer)
     assert found.unseen["propensity"].to_numpy() == pytest.approx(own[newer], abs=1e-9)
@@ -196,14 +196,32 @@ def test_where_the_slice_reaches_back_the_newer_part_alone_reports() -> None:
     assert (found.kept["from"], found.kept["whole"]) == (JULY, False)
     assert found.kept["slice_from"] == "2025-06-01T00:00:00" < found.evaluation.test["first_as_of"]
     live = Bundle(found.model, {"question": "q", "evaluation": found.evaluation.to_dict(), "fit_side": found.kept}, "v")
-    later = kept(True)
-    assert beside_live(live, "q", later, world(True), asked())["how"] == SETTINGS, "chosen before the whole slice"
+    later = kept(False)
+    assert beside_live(live, "q", later, world(False), asked())["how"] == SETTINGS, "chosen before the whole slice"
     untold = replace(live, meta={**live.meta, "fit_side": {}})
-    assert beside_live(untold, "q", later, world(True), asked())["why"] == CHOSEN_ON_THEM
+    assert beside_live(untold, "q", later, world(False), asked())["why"] == CHOSEN_ON_THEM
     assert "on the unseen months from 2025-07-02 on, new to it: log-loss" in kept_words(found.kept | SINCE)
 
 
 SINCE = {"trained_as_of": MARCH}
+
+
+def test_a_newer_part_on_which_no_usable_model_is_seen_leaves_it_to_the_gate_and_does_not_end_the_training() -> None:
+    made = world()
+    some = made.frame["account_id"].isin(sorted(set(made.frame["account_id"]))[:200])
+    few = replace(made, frame=made.frame[some].reset_index(drop=True))
+    free = train_model(few, asked(), threads=1)
+    found = train_model(few, asked(), threads=1, keep=side(JULY))
+    assert free.evaluation.verdict == "usable"
+    assert found.evaluation.to_dict() == free.evaluation.to_dict()
+    assert not found.kept["judged"]
+    assert re.match(
+        r"the months that it has not learned from hold 23 accounts with the outcome and 177 without, and on them it is "
+        r"not seen to be usable \(staged does not beat largest",
+        found.kept["why"],
+    )
+    meta = {"trained_as_of": "2025-12-01", "fit_side": SINCE | {"model_version": "f" * 64, **found.kept}}
+    assert not gate_of_fit_side(Gate(True, ("fine",)), None, found.model, meta, asked()).passed
 
 
 def test_where_no_enough_rows_are_newer_the_twin_is_judged_and_the_gate_refuses_in_words() -> None:

@@ -109,7 +109,7 @@ def all_disputed(rows: Rows) -> pd.DataFrame:
     for account in (a["account_id"] for a in rows["accounts"]):
         for field, early in fields.items():
             facts += [("accounts", account, field, *spell) for spell in early.get(account[-1], [(now, None)])]
-    found = pd.DataFrame(facts, columns=["table", "fact_id", "field", "made_at", "ended_at"])
+    found = pd.DataFrame(facts, columns=["table", "fact_id", "field", "made_at", "ended_at"]).assign(value_digest=None)
     return found.astype({"made_at": "datetime64[us]", "ended_at": "datetime64[us]"})
 
 

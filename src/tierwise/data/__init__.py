@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tierwise.data.as_of import IDENTITY, AsOfView, Rebuilt, as_of_view
 from tierwise.data.contract import OUTCOME_TABLES, TABLES, Column, Table
-from tierwise.data.disputes import disputed_on, disputes_digest, join_disputes
+from tierwise.data.disputes import disputed_on, disputes_digest, join_disputes, value_digest
 from tierwise.data.domains import bare_domain
 from tierwise.data.flat import flat_formats, read_flat
 from tierwise.data.freshness import Freshness, draft_expects, expects_lines, freshness
@@ -73,4 +73,5 @@ __all__ = [
     "resolve",
     "role_of",
     "survivors",
+    "value_digest",
 ]

@@ -9,12 +9,12 @@ from datetime import datetime
 import pandas as pd
 
 from tierwise.clock import naive
-from tierwise.data.own_history import own_fields
+from tierwise.data.own_history import attributes, own_fields, seen_sql
 from tierwise.data.warehouse import Query, Warehouse
 
-COLUMNS = ("table", "fact_id", "field", "made_at", "ended_at")
+COLUMNS = ("table", "fact_id", "field", "made_at", "ended_at", "value_digest")
 _OWN_CHANGES = """
-    SELECT account_id, field, changed_at FROM own_history
+    SELECT account_id, field, new_value, changed_at FROM own_history
     QUALIFY row_number() OVER (PARTITION BY account_id, field ORDER BY changed_at) > 1
 """
 """What our own history saw change: not what it saw first."""
@@ -26,10 +26,12 @@ def join_disputes(warehouse: Warehouse, disputes: pd.DataFrame) -> None:
     disputes : table (`activities` or `accounts`), fact_id, field ("" for a whole activity), made_at, ended_at (null:
         nobody ended it); those of one fact do not overlap. Call it once histories are joined: a value of an account is
         restored at its first change after the dispute too, as the sources' history or else our own tells it.
+        value_digest tells the value that was disputed (`value_digest`; null: not known, and any change restores): a
+        history that only now comes to tell of that one has seen no change since.
     """
     if disputes.empty:
         return
-    changes = "SELECT account_id, field, changed_at FROM account_history"
+    changes = "SELECT account_id, field, new_value, changed_at FROM account_history"
     if own_fields(warehouse):
         changes += f" WHERE field NOT IN (SELECT field FROM own_history) UNION ALL {_OWN_CHANGES}"
     warehouse.register("__disputes", disputes[list(COLUMNS)])
@@ -42,11 +44,19 @@ def join_disputes(warehouse: Warehouse, disputes: pd.DataFrame) -> None:
                 FROM __disputes d
                 LEFT JOIN ({changes}) h ON d."table" = 'accounts' AND h.account_id = d.fact_id
                      AND h.field = d.field AND h.changed_at > d.made_at::TIMESTAMP
+                     AND (d.value_digest IS NULL OR md5(coalesce(h.new_value, '')) <> d.value_digest)
                 GROUP BY d."table", d.fact_id, d.field, d.made_at, d.ended_at
             """)
         )
     finally:
         warehouse.unregister("__disputes")
+
+
+def value_digest(warehouse: Warehouse, account: str, attribute: str) -> str:
+    """MD5 of what an account's attribute holds today, as histories write it: tells values apart, and shows none."""
+    seen = seen_sql([(attribute, attributes(warehouse).get(attribute, "text"))])
+    query = f"SELECT md5(coalesce(value, '')) AS digest FROM ({seen.sql}) WHERE account_id = $account"
+    return str(warehouse.frame(Query(query, {**seen.params, "account": account}))["digest"].iloc[0])
 
 
 def disputed_on(warehouse: Warehouse, as_of: datetime) -> pd.DataFrame:

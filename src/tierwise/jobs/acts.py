@@ -10,7 +10,7 @@ import pandas as pd
 
 from tierwise.clock import instant
 from tierwise.config import STATUSES, TIERS, Workspace
-from tierwise.data import IDENTITY, Query, Warehouse, become, disputed_on
+from tierwise.data import IDENTITY, Query, Warehouse, become, disputed_on, value_digest
 from tierwise.errors import UsageError
 from tierwise.features import ruled_by
 from tierwise.jobs.intake import taken_in
@@ -138,6 +138,8 @@ def dispute(
             if len(standing) and len(_of_fact(disputed_on(intake.warehouse, made_at), fact)):
                 raise _disputed_already(asked, standing)
             source, of = _fact(intake.warehouse, asked, activity, str(account), str(attribute))
+            if not activity:
+                said |= {"value_digest": value_digest(intake.warehouse, str(account), str(attribute))}
         act = Act(EVERY_PLAN, "dispute", made_at, {**fact, "source": source, **said}, of)
         reads = {a.attribute for a in files.plan.features.fit} | {line.attribute for line in files.icp.rubric}
         reads |= set(ruled_by(files.plan.cohort))

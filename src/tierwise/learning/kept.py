@@ -11,7 +11,7 @@ import numpy as np
 from tierwise.clock import naive
 from tierwise.learning.calibration import row_log_loss
 from tierwise.learning.encoding import Floats
-from tierwise.learning.evaluation import USABLE
+from tierwise.learning.evaluation import USABLE, TestReport
 from tierwise.learning.frozen import FitSide, keep_fit
 from tierwise.learning.metrics import paired_difference
 from tierwise.learning.model import PropensityModel
@@ -104,12 +104,39 @@ def reported(
     )
 
 
+def report_on(
+    seen: Judging,
+    test: Rows,
+    on_test: Mapping[str, Floats],
+    kept: tuple[Rows, dict[str, Floats], dict[str, Any]],
+    report: Callable[[Rows, Mapping[str, Floats]], TestReport],
+) -> tuple[Rows, Mapping[str, Floats], dict[str, Any], TestReport]:
+    """The rows that report, each candidate's log-odds of them, what is said of a kept fit side, and the report.
+
+    Where a part of the slice reports, and no usable model is seen on it, small as it is, the whole slice does, by a fit
+    side learned anew: whether to publish the kept one then is the gate's, and a person's, to say.
+
+    kept: what `reported` gives. report: of rows and log-odds.
+    """
+    rows, shown, said = kept
+    found = report(rows, shown)
+    if seen.rows.all() or found.verdict == USABLE:
+        return rows, shown, said, found
+    counts = [rows.frame["account_id"][rows.y == value].nunique() for value in (1, 0)]
+    why = (
+        f"the months that it has not learned from hold {counts[0]} accounts with the outcome and {counts[1]} without, "
+        f"and on them it is not seen to be usable ({found.why})"
+    )
+    return test, on_test, {"judged": False, "why": why}, report(test, on_test)
+
+
 def kept_why(verdict: str, kept: Mapping[str, Any]) -> str:
-    """What of a verdict that there is no usable model is the kept fit side's, without a stop; "" where nothing is said.
+    """What of a verdict that there is no usable model is the kept fit side's, without a stop; "" where nothing is said,
+    as where one learned anew is no better beyond a standard error.
 
     kept: the third of `reported`.
     """
-    if verdict == USABLE or not kept.get("judged"):
+    if verdict == USABLE or not kept.get("judged") or kept["difference"] <= kept["standard_error"]:
         return ""
     return (
         f"it was judged with the fit side that the plan freezes, whose log-loss on the same {kept['rows']:,} rows is "

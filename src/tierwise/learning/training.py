@@ -19,11 +19,11 @@ from tierwise.learning.calibration import fit_curve
 from tierwise.learning.choice import admitted, beside, choose, yardstick
 from tierwise.learning.comparison import compare_calibrators
 from tierwise.learning.encoding import Floats
-from tierwise.learning.evaluation import Evaluation, test_report
+from tierwise.learning.evaluation import Evaluation, TestReport, test_report
 from tierwise.learning.fits import Fits
 from tierwise.learning.frozen import FitSide, check_enough, keep_fit
 from tierwise.learning.grouping import kept_apart
-from tierwise.learning.kept import judging, kept_why, reported
+from tierwise.learning.kept import judging, kept_why, report_on, reported
 from tierwise.learning.model import PropensityModel
 from tierwise.learning.parallel import one_blas_thread
 from tierwise.learning.prior import prior_said, provisional_words
@@ -139,14 +139,12 @@ def train_rows(
     curve = fit_curve(learning.calibration, trial.tried.affine(trial.tried.log_odds), out_of_time.y)
     fitted = fits.all(_usable(found), trial, level, curve, folds)
     model = fitted.model if keep is None else keep_fit(fitted.model, keep, rows.frame)
-    test, on_test, kept = reported(
-        seen, test, fitted.on_test, chosen, earlier, lambda: fits.before_test(trial, level, curve)
+    own = reported(seen, test, fitted.on_test, chosen, earlier, lambda: fits.before_test(trial, level, curve))
+    test, on_test, kept, report = report_on(
+        seen, test, fitted.on_test, own, _reporting(chosen, earlier, learning, rubric, capacity)
     )
     said = prior_said(prior, rows.features, model.estimator)
     few = provisional_words(rows.outcome_accounts, learning.scorecard_below, said) if provisional else ""
-    report = test_report(
-        test.frame, test.y, on_test, chosen, rows.features, _base(earlier.y), learning.seed, rubric, capacity
-    )
     evaluation = Evaluation(
         **vars(replace(report, why="; ".join(filter(None, (report.why, few, kept_why(report.verdict, kept)))))),
         chosen=chosen,
@@ -169,6 +167,18 @@ def train_rows(
     )
     unseen = test.frame[["account_id", "as_of", "family_id", "outcome"]].assign(propensity=expit(on_test[chosen]))
     return Trained(model, evaluation, unseen, kept)
+
+
+def _reporting(
+    chosen: str, earlier: Rows, learning: Learning, rubric: Sequence[IcpPoints], capacity: Mapping[str, int]
+) -> Callable[[Rows, Mapping[str, Floats]], TestReport]:
+    """The report of newer rows by each candidate's log-odds of them."""
+    base = _base(earlier.y)
+
+    def report(rows: Rows, log_odds: Mapping[str, Floats]) -> TestReport:
+        return test_report(rows.frame, rows.y, log_odds, chosen, rows.features, base, learning.seed, rubric, capacity)
+
+    return report
 
 
 def _calibrators(best: Tried, out_of_time: Rows) -> dict[str, Any]:

@@ -21,7 +21,19 @@ ActKind = Literal["override", "withdrawal", "dispute", "release", "promotion"]
 EVERY_PLAN = ""
 """The plan of an act on a fact: a fact that is wrong is wrong for all plans."""
 OVERRIDES = ("account_id", "tier", "reason", "author", "made_at", "expires_at")
-DISPUTES = ("act_id", "table", "fact_id", "field", "account_id", "source", "reason", "author", "made_at", "ended_at")
+DISPUTES = (
+    "act_id",
+    "table",
+    "fact_id",
+    "field",
+    "account_id",
+    "source",
+    "reason",
+    "author",
+    "made_at",
+    "ended_at",
+    "value_digest",
+)
 FACT = ("table", "fact_id", "field")
 """What names a fact: a whole activity (field ""), or a value of an account."""
 
@@ -132,6 +144,7 @@ def disputes_known(acts: pd.DataFrame, as_of: datetime | None) -> pd.DataFrame:
             standing.pop(fact)["ended_at"] = act["made_at"]
         if act["kind"] == "dispute":
             said = {name: act["payload"][name] for name in (*FACT, "source", "reason", "author")}
+            said |= {"value_digest": act["payload"].get("value_digest")}
             standing[fact] = said | {name: act[name] for name in ("act_id", "account_id", "made_at")}
             rows.append(standing[fact])
     return _typed([{"ended_at": None, **row} for row in rows], DISPUTES)
