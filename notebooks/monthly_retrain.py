@@ -191,7 +191,7 @@ print(f"rank agreement {agreement:.3f} of {len(scored):,} accounts; mean probabi
 # overrules it: name and reason are kept. What passes is the live model from now on.
 #
 # Nothing is published here before July, and a first run is held by nothing. Where tiers stand, accounts that the new
-# model alone lowers wait for a release, unless its promotion states limits for its first run: `promote(workspace,
+# model lowers wait for a release, unless its promotion states limits for its first run: `promote(workspace,
 # share=0.3, least=50)` lets it go as long as no more than 30 % of a tier, or fewer than 50 accounts of it, move.
 
 # %%

@@ -133,7 +133,7 @@ def test_a_changed_plan_is_trained_promoted_scored_and_rolled_back(workspace: Wo
     assert tierwise.rollback(changed).number == 1
     model.write_text(old)
     back = tierwise.load_workspace(workspace.folder)
-    with pytest.raises(RunHeld, match="the new model alone takes") as held:
+    with pytest.raises(RunHeld, match="under the new model ") as held:
         tierwise.score(back, as_of="2026-01-06")
     tierwise.release(back, held.value.run_id, reason="rolled back", by="Ada", made_at=datetime(2030, 1, 1, tzinfo=UTC))
     assert tierwise.score(back, as_of="2026-01-06").new

@@ -46,8 +46,19 @@ def moved(
 def test_one_account_that_the_new_model_lowers_holds_a_run_and_the_words_say_so() -> None:
     found = moved([("tier_1", "tier_2", "model"), ("tier_2", "tier_1", "model"), ("tier_1", "recycle", "data")])
     assert (found.held, found.waits, found.beyond) == (True, True, ())
-    assert found.why == "the new model alone takes 1 account to a lower tier, and this waits for a release"
+    assert found.why == "under the new model 1 account would come to a lower tier, and this waits for a release"
     assert not moved([("tier_2", "tier_1", "model"), ("tier_1", "tier_2", "data")]).held
+
+
+def test_accounts_that_a_stay_alone_keeps_from_a_new_model_s_demotion_wait_too() -> None:
+    standing = pd.DataFrame({"account_id": ["a"], "tier": ["tier_1"]}, dtype="str")
+    found = brake(standing, standing, {}, 1.0, 10_000, postponed=3)
+    assert found.held
+    assert found.why == (
+        "under the new model 0 accounts would come to a lower tier now and 3 once a stay ends, and this waits for a "
+        "release"
+    )
+    assert not brake(standing, standing, {}, 1.0, 10_000, postponed=3, stated=True).held
 
 
 def test_stated_limits_hold_a_model_s_demotions_like_all_movements() -> None:
@@ -59,7 +70,7 @@ def test_stated_limits_hold_a_model_s_demotions_like_all_movements() -> None:
         "it would move more than 12.5% of a tier and at least 30 accounts of it, as its promotion stated: "
         "tier_1 held 30 accounts: 30 would leave it, 0 come from other tiers; "
         "tier_2 held 0 accounts: 0 would leave it, 30 come from other tiers; "
-        "the new model alone takes 30 accounts to a lower tier"
+        "under the new model 30 accounts would come to a lower tier"
     )
     assert json.loads(json.dumps(beyond.to_dict()))["stated"] is True
 
@@ -132,7 +143,7 @@ def test_a_promotion_without_limits_waits_for_a_release_once(workspace: Workspac
     stopped = held(workspace)
     n = stopped.held.demoted_by_model
     assert n > 0
-    assert f"the new model alone takes {n} accounts to a lower tier, and this waits for a release" in str(stopped)
+    assert f"under the new model {n} accounts would come to a lower tier" in str(stopped)
     assert "Its promotion was seen to move on 2026-01-01: tier_" in str(stopped)
     assert "it would move more than" not in str(stopped)
     dry = tierwise.score(workspace, as_of=NEXT, dry_run=True)
@@ -215,13 +226,13 @@ def test_the_command_line_states_limits_and_says_what_they_do(workspace: Workspa
     assert refused.returncode == 2
     assert "Say a share from 0 to 1" in refused.stderr
     said = " ".join(verb("promote", *why).stdout.split())
-    assert "Such a run is held, and `tierwise score` will ask for a release: the new model alone takes" in said
+    assert "Such a run is held, and `tierwise score` will ask for a release: under the new model " in said
     stopped = verb("score", "--as-of", NEXT)
     assert stopped.returncode == 6
     assert "and this waits for a release" in stopped.stderr
     dry = verb("score", "--as-of", NEXT, "--dry-run")
     assert dry.returncode == 0
-    assert "wait for a release: the new model alone takes" in " ".join(dry.stdout.split())
+    assert "wait for a release: under the new model " in " ".join(dry.stdout.split())
     assert verb("rollback").returncode == 0
     stated = verb("--json", "promote", "--share", "0.9", "--least", "1000", *why)
     assert json.loads(stated.stdout)["limits"] == {"share": 0.9, "least": 1000}

@@ -147,7 +147,7 @@ def promote(
 ) -> None:
     """Make the challenger the live model, if the gate lets it pass. Exit 3: it refuses, and nothing changes.
 
-    Without --share and --least, accounts that it alone takes to a lower tier wait for a release.
+    Without --share and --least, accounts that its first run takes to a lower tier wait for a release.
     """
     from tierwise.jobs import promote as run_promote
 
@@ -162,7 +162,7 @@ def promote(
 def rollback() -> None:
     """Make the model before the live one live again.
 
-    Accounts that this alone takes to a lower tier wait for a release.
+    Accounts that the run after it takes to a lower tier wait for a release.
     """
     from tierwise.jobs import rollback as run_rollback
 

@@ -35,8 +35,8 @@ class Quarantine(Frozen):
 class Brake(Frozen):
     """How much a run may move before a person must release it; a first run, and a backfill, are never held.
 
-    What a new model alone lowers waits however little it is, unless the model's promotion stated limits for its first
-    run, which then stand in place of these.
+    What a new model lowers in its first run waits however little it is, unless the model's promotion stated limits for
+    that run, which then stand in place of these.
     """
 
     share: Annotated[float, Field(ge=0, le=1)] = 0.15

@@ -26,6 +26,7 @@ class Braking:
     tiers : a row a tier: tier, size (of what stands), into, out (accounts), held (whether one of both is beyond).
     share, least : the limits, as Settings.brake has them, or the promotion of the model.
     stated : whether the promotion of the model stated them: its demotions then wait no more than other movements.
+    postponed : accounts that stand lower by the rows under a new model, and that time in tier alone still keeps.
     """
 
     moves: pd.DataFrame
@@ -33,6 +34,7 @@ class Braking:
     share: float
     least: int
     stated: bool = False
+    postponed: int = 0
 
     @property
     def held(self) -> bool:
@@ -41,8 +43,8 @@ class Braking:
 
     @property
     def waits(self) -> bool:
-        """Whether demotions that only a new model causes wait for a release, however few they are."""
-        return not self.stated and self.demoted_by_model > 0
+        """Whether demotions that a new model causes, now or once a stay ends, wait for a release, however few."""
+        return not self.stated and self.demoted_by_model + self.postponed > 0
 
     @property
     def why(self) -> str:
@@ -54,8 +56,9 @@ class Braking:
             of = ", as its promotion stated" if self.stated else ""
             limits = f"more than {100 * self.share:.3g}% of a tier and at least {_accounts(self.least)} of it{of}"
             said.append(f"it would move {limits}: {'; '.join(self.beyond)}")
-        if self.demoted_by_model:
+        if self.demoted_by_model or self.postponed:
             takes = f"under the new model {_accounts(self.demoted_by_model)} would come to a lower tier"
+            takes += f" now and {self.postponed:,} once a stay ends" if self.postponed else ""
             said.append(f"{takes}, and this waits for a release" if self.waits else takes)
         if self.excluded:
             said.append(
@@ -98,6 +101,7 @@ class Braking:
             "stated": self.stated,
             "tiers": self.tiers,
             "demoted_by_model": self.demoted_by_model,
+            "postponed": self.postponed,
             "excluded": self.excluded,
         }
         return dict(plain(said | {"by_owner": self.counts("owner"), "by_cause": self.counts("cause")}))
@@ -114,6 +118,7 @@ def brake(
     least: int,
     *,
     stated: bool = False,
+    postponed: int = 0,
 ) -> Braking:
     """How much a run would move against what stands, and whether that is too much; pure.
 
@@ -122,7 +127,8 @@ def brake(
     those that the tables have lost. Where nothing stands, nothing is beyond.
 
     A demotion whose one cause is `model` waits for a release whatever the limits are, as people work the tiers that it
-    takes away and nothing happened to the accounts; unless whoever promoted the model stated limits of its own.
+    takes away; unless whoever promoted the model stated limits of its own. So do those that a stay only postpones: when
+    it ends, the model is no longer new, and nobody would be asked.
 
     Accounts that an exclusion suppresses count like all others: a wrong file of exclusions is the likeliest way to
     empty a tier. How many they are is said, so that a person who meant them can release the run at once.
@@ -133,6 +139,7 @@ def brake(
     decided : account_id, tier, and where known owner_id and row (which step decided), of every account of the run.
     causes : account_id -> the cause of its movement.
     stated : whether share and least are what the promotion of the model stated.
+    postponed : how many accounts time in tier alone keeps from being demoted by a new model.
     """
     was = standing.set_index("account_id")["tier"].astype(object)
     was = was[was.isin(TIERS)]
@@ -149,7 +156,7 @@ def brake(
             "excluded": was.index[moved].isin(_excluded(decided)),
         }
     ).sort_values("account_id", ignore_index=True)
-    return Braking(moves, _by_tier(was, moves, share, least), share, least, stated)
+    return Braking(moves, _by_tier(was, moves, share, least), share, least, stated, postponed)
 
 
 def _by_tier(was: pd.Series, moves: pd.DataFrame, share: float, least: int) -> pd.DataFrame:

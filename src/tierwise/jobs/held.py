@@ -34,7 +34,20 @@ def braking(inputs: Inputs, scored: Scored, store: Store, limits: Brake, stated:
     if stated is None and not (standing["model_version"] == inputs.judge.version).any():
         stated = stated_limits(store, inputs.plan, inputs.judge.version)
     use = limits if stated is None else stated
-    return brake(standing[["account_id", "tier"]], decided, causes, use.share, use.least, stated=stated is not None)
+    return brake(
+        standing[["account_id", "tier"]], decided, causes, use.share, use.least,
+        stated=stated is not None, postponed=_postponed(inputs, scored, standing),
+    )  # fmt: skip
+
+
+def _postponed(inputs: Inputs, scored: Scored, standing: pd.DataFrame) -> int:
+    """How many accounts a row named for their tier under another model, and time in tier alone keeps there now."""
+    tiers = {row.row: row.tier for row in inputs.files.policy.rows}
+    other = standing["model_version"].notna() & (standing["model_version"] != inputs.judge.version)
+    named = standing[other & (standing["row"].map(tiers) == standing["tier"])]
+    kept = scored.decisions[scored.decisions["decided_by"].isin(["minimum_stay", "calendar", "inputs_late"])]
+    both = named[["account_id", "tier"]].merge(kept[["account_id", "tier"]], on=["account_id", "tier"])
+    return len(both)
 
 
 def stated_limits(store: Store, plan: str, version: str) -> Brake | None:

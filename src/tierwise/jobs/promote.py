@@ -146,7 +146,7 @@ def _stated(workspace: Workspace, share: float | None, least: int | None) -> Bra
 def rollback(workspace: Workspace, plan: str | None = None) -> PromoteResult:
     """Make the model that the live one replaced live again, and the live one the challenger.
 
-    Where the live one replaced no model, but rules, rules are live again. Demotions that this alone causes wait for a
+    Where the live one replaced no model, but rules, rules are live again. Demotions in the run after it wait for a
     release, as those of a promotion without stated limits do.
 
     Raises
