@@ -6,6 +6,7 @@ import pytest
 
 from tierwise.config import parse_plan
 from tierwise.config.load import parse_policy
+from tierwise.config.plan import SCORED
 from tierwise.config.policy_check import DECIDED_ON
 from tierwise.errors import ConfigError
 from tierwise.features.matrix import OWN_COLUMNS
@@ -50,15 +51,22 @@ def test_what_is_no_attribute_is_refused_though_accounts_are_decided_on_it(name:
         assert told(text.replace("country", name)).startswith(f"{at}.where.{name}: {UNKNOWN}")
 
 
-@pytest.mark.parametrize("name", sorted(DECIDED_ON))
+@pytest.mark.parametrize("name", sorted(DECIDED_ON - SCORED))
 @pytest.mark.parametrize("kind", ["category", "number"])
 def test_an_attribute_that_would_be_read_as_something_else_is_refused(name: str, kind: str) -> None:
     model = f"{MODEL}    - {{attribute: {name}, kind: {kind}, clock: fixed}}\n"
     condition = "[FR]" if kind == "category" else "{at_least: 3}"
     for text, at in ((SEGMENT, "policy.yaml:3: segments[0]"), (VERTICAL, "policy.yaml:4: verticals[0]")):
         assert told(text.replace("country: [FR]", f"{name}: {condition}"), model) == f"{at}.where.{name}: {OTHER}"
-    if kind == "number" and name != "expected_value":
+    if kind == "number":
         assert told(LEAST.replace("size", name), model) == f"policy.yaml:2: rows[0].least.{name}: {OTHER}"
+
+
+@pytest.mark.parametrize("name", sorted(SCORED))
+def test_an_attribute_may_not_be_called_like_what_a_run_makes(name: str) -> None:
+    model = f"{MODEL}    - {{attribute: {name}, kind: number, clock: fixed}}\n"
+    with pytest.raises(ConfigError, match="what a run makes of an account is called so: give the column another name"):
+        parse_plan(model)
 
 
 def test_all_that_accounts_are_decided_on_is_known_on_load() -> None:

@@ -13,6 +13,7 @@ from tierwise.config import Policy, parse_policy
 from tierwise.config.policy import TierRow
 from tierwise.config.proposal import policy_diff, proposed_text
 from tierwise.config.yaml_splice import append, compose, drop_items, flow, set_keys, spliced
+from tierwise.errors import ConfigError
 
 FLOW = """\
 # Ours.
@@ -110,6 +111,7 @@ WRITTEN = {
     "sparse": SPARSE,
     "comments alone": COMMENTS,
     "nothing": "",
+    "the mark of a beginning alone": "# ours\n---\n",
     "no newline at the end": FLOW.rstrip("\n").removesuffix("\n# the end"),
 }
 SILENT = TierRow(row="wide", tier="tier_2", fit="moderate", signal="high")
@@ -188,6 +190,13 @@ def kept_lines(text: str, changed: str) -> set[str]:
 def test_without_a_change_not_a_character_changes(name: str) -> None:
     present = parse_policy(WRITTEN[name])
     assert proposed_text(WRITTEN[name], present, present) == WRITTEN[name]
+
+
+@pytest.mark.parametrize("text", ["null\n", "~", "---\n...\n"])
+def test_a_file_that_is_read_as_nothing_but_holds_something_is_refused_before_anything_is_searched(text: str) -> None:
+    present = parse_policy(text)
+    with pytest.raises(ConfigError, match=r"it holds no keys, but something that is read as nothing\. Empty the file"):
+        proposed_text(text, present, present)
 
 
 def changes(text: str, **update: object) -> list[str]:

@@ -51,6 +51,9 @@ def test_a_report_reads_the_newest_and_of_these_the_longest(small_demo: Path, tm
         folder.mkdir(parents=True)
         said = sample | {"policy_version": version, "first": first, "last": last}
         (folder / "replay.json").write_text(json.dumps(said))
+    proposal = workspace.published / PLAN / "replays" / "tuned_x"
+    proposal.mkdir()
+    (proposal / "tune.json").write_text("{}")
     found = _replay(workspace, workspace.plan())
     assert found is not None
-    assert found["folder"] == "a"
+    assert found["folder"] == "a", "a proposal beside them is no replay"

@@ -12,6 +12,8 @@ import pytest
 import nursery
 import tierwise
 import tuned_sample
+from tierwise.errors import UsageError
+from tierwise.jobs.tune import _apply
 from tierwise.report import tune_page
 
 PLAN = "new_business"
@@ -67,6 +69,16 @@ def test_for_machines_it_prints_the_proposal_and_changes_the_file_only_when_aske
     wide = [x for x in applied.stdout.splitlines() if len(x) > 80 and not x.startswith(("Proposal: ", "Policy: "))]
     assert not [x for x in wide if x[:1] not in "+- "], "but for the diff, which is the file's own"
     assert "Traceback" not in applied.stderr
+
+
+def test_a_file_that_changed_while_the_search_ran_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_bytes(b"policy: mine\r\n")
+    with pytest.raises(UsageError, match=r"the file has changed since the search began, and stays as it is\. Look at"):
+        _apply(file, "policy: mine\n", "policy: theirs\n", tmp_path)
+    assert file.read_bytes() == b"policy: mine\r\n"
+    _apply(file, "policy: mine\r\n", "policy: theirs\r\n", tmp_path)
+    assert file.read_bytes() == b"policy: theirs\r\n"
 
 
 def test_its_page_says_the_change_the_figures_and_the_diff() -> None:
