@@ -448,7 +448,7 @@ def test_from_the_date_on_and_without_a_live_model_the_fit_side_is_learned(chain
     said = fit_side_said(files, None, instant("2026-07-31"))["fit_side"]
     assert said == {"model_version": None, "trained_as_of": "2026-07-31", "frozen_until": UNTIL, "thawed": True}
     assert fit_side_words(said) == (
-        f"fit side of 2026-07-31, learned anew, as the date that it was to be frozen until, {UNTIL}, is past"
+        f"fit side of 2026-07-31, learned anew, as the date that it was to be frozen until, {UNTIL}, has come"
     )
     unset = replace(files, plan=plan())
     assert fit_side_said(unset, None, instant("2026-07-31")) == {}

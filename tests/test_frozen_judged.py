@@ -404,7 +404,7 @@ def test_a_date_that_is_past_freezes_nothing(tmp_path: Path) -> None:
     assert (first["thawed"], past["thawed"]) == (False, True)
     assert fit_side_words(first) == f"fit side of 2026-06-29, frozen until {UNTIL}"
     assert fit_side_words(past) == (
-        f"fit side of {UNTIL}, learned anew, as the date that it was to be frozen until, {UNTIL}, is past"
+        f"fit side of {UNTIL}, learned anew, as the date that it was to be frozen until, {UNTIL}, has come"
     )
 
 

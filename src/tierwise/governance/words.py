@@ -138,7 +138,7 @@ def fit_side_words(found: Mapping[str, Any] | None) -> str:
         return ""
     of, since, until = found.get("model_version"), found["trained_as_of"], found["frozen_until"]
     if found.get("thawed"):
-        return f"fit side of {since}, learned anew, as the date that it was to be frozen until, {until}, is past"
+        return f"fit side of {since}, learned anew, as the date that it was to be frozen until, {until}, has come"
     if not of:
         return f"fit side of {since}, frozen until {until}"
     told = kept_words(found)

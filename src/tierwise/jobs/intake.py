@@ -170,12 +170,14 @@ def fit_question(plan: Plan) -> dict[str, str]:
     """What a fit side answers, part by part: each part's words and the start of its SHA-256.
 
     Its parts are the outcome, the cohort, each fit attribute as it is read, and how log-odds may run along fit
-    features. The signal side is none of them, nor are words.
+    features. The signal side is none of them, nor are words. Settings left as they are by default are not told, so that
+    one that a later version adds asks nothing else.
     """
     fit = {f.name for f in catalogue(plan) if f.side == "fit"}
     monotone = {name: way for name, way in sorted(plan.features.monotone.items()) if name in fit}
-    parts = {"outcome": plan.outcome.model_dump_json(), "cohort": plan.cohort.model_dump_json()}
-    parts |= {f"fit attribute {a.attribute}": a.model_dump_json(exclude={"words"}) for a in plan.features.fit}
+    told = {"outcome": plan.outcome, "cohort": plan.cohort}
+    told |= {f"fit attribute {a.attribute}": a for a in plan.features.fit}
+    parts = {words: part.model_dump_json(exclude={"words"}, exclude_defaults=True) for words, part in told.items()}
     parts |= {"monotone of fit features": json.dumps(monotone)} if monotone else {}
     return {words: hashlib.sha256(part.encode()).hexdigest()[:16] for words, part in parts.items()}
 
