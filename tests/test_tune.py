@@ -13,7 +13,7 @@ from tierwise.config import Policy, parse_policy
 from tierwise.config.policy import Segment, TierRow, TimeInTier
 from tierwise.config.proposal import policy_changes, policy_diff, proposed_text, spoken_changes
 from tierwise.errors import UsageError
-from tierwise.tiers.aims import Aims, worth
+from tierwise.tiers.aims import Aims, kept, worth
 from tierwise.tiers.replay import Past, replay
 from tierwise.tiers.shapes import asking, shapes
 from tierwise.tiers.tune import Tuned, tune
@@ -88,6 +88,18 @@ def test_what_people_decide_stays_as_it_is(tuned: Tuned) -> None:
         assert asked == [r for r in Policy().rows if r.tier != "tier_2"]
         least = {r.row: r.least.get("account_score", 0.0) for r in policy.rows}
         assert least["focus"] >= least.get("growth_score", 0.0)
+
+
+def test_what_was_asked_for_is_held_against_the_dates_that_tuned_nothing(tuned: Tuned) -> None:
+    after = tuned.after
+    lines = {line["aim"]: line for line in tuned.aims_kept}
+    assert set(lines) == {"top_share", "ping_pong"}, "what was not asked for is not told"
+    assert lines["top_share"] == {
+        "aim": "top_share", "bound": "most", "asked": 0.25, "found": after.top_share, "met": after.top_share <= 0.25
+    }  # fmt: skip
+    asked = Aims(top_share=0.9, tier_1_share=1e-6, precision=1e-6, ping_pong=1.0)
+    met = {line["aim"]: line["met"] for line in kept(asked, after)}
+    assert met == {"top_share": True, "tier_1_share": False, "precision": True, "ping_pong": True}
 
 
 def test_the_front_holds_what_no_other_policy_beats(tuned: Tuned) -> None:

@@ -108,6 +108,14 @@ def _grid(every: str | None) -> Every | None:
     raise UsageError(f"--every {every} was asked for", do=f"Say {', '.join(GRIDS[:-1])} or {GRIDS[-1]}")
 
 
+AIMS = {
+    "top_share": "a share of tier_1 and tier_2",
+    "tier_1_share": "a share of tier_1",
+    "precision": "a share of tier_1 with the outcome",
+    "ping_pong": "a share of accounts back in a month",
+}
+
+
 def proposed(result: TuneResult) -> None:
     """What the present policy and the proposed one are worth on newer dates, and the diff."""
     tuned = result.tuned
@@ -126,6 +134,12 @@ def proposed(result: TuneResult) -> None:
     ]
     title = f"{tuned.judged_on} dates from {tuned.judged_from.date()} on, which tuned nothing"
     table(title, ("figure", "now", "proposed"), rows, right=(1, 2))
+    for aim in tuned.aims_kept:
+        asked, found = (percent(aim[name], 1) for name in ("asked", "found"))
+        met = "met" if aim["met"] else "not met"
+        line(f"Asked for {AIMS[aim['aim']]} of at {aim['bound']} {asked}: {found}, {met}.")
+    if tuned.after.value < tuned.before.value:
+        line("On these dates the proposal is worth less than the present policy: look twice before it is applied.")
     line(f"Tuned on {tuned.tuned_on} dates before, by {len(tuned.trials) - 1} policies tried.")
     print(result.diff or "No policy that was tried is worth more than the present one.")
 

@@ -167,6 +167,7 @@ def tune_values(name: str, tuned: Tuned, past: ScoredPast) -> dict[str, Any]:
     return {
         "plan": name,
         "aims": tuned.aims,
+        "aims_kept": tuned.aims_kept,
         "present": tuned.present.version(),
         "proposed": tuned.proposed.version(),
         "changes": spoken_changes(tuned.present, tuned.proposed),

@@ -52,8 +52,21 @@ def tune_dict(page: TunePage) -> Part:
         "changes": [{key: clean(str(value), 90) for key, value in change.items()} for change in v["changes"]],
         "diff": page.diff,
         "figures": figures(v, w),
+        "kept": [f"{_aim(aim, w)}: {'met' if aim['met'] else 'not met'}" for aim in v["aims_kept"]],
+        "worse": v["after"]["value"] < v["before"]["value"],
         "svg": drawn(front_chart(v, w)),
     }
+
+
+def _aim(aim: Mapping[str, Any], w: Words) -> str:
+    """What was asked for, and what the newer dates hold: `at most 20.0% of accounts in the top two tiers, 18.2%`."""
+    of = {
+        "top_share": f"of {w('accounts')} in the top two {w('tiers')}",
+        "tier_1_share": f"of {w('accounts')} in the top one",
+        "precision": "of the top one with the outcome",
+        "ping_pong": f"of {w('accounts')} back in a month",
+    }[aim["aim"]]
+    return f"at {aim['bound']} {percent(aim['asked'], 1)} {of}, {percent(aim['found'], 1)}"
 
 
 def figures(v: Mapping[str, Any], w: Words) -> list[Part]:

@@ -131,6 +131,22 @@ def worth(figures: Figures, aims: Aims) -> Worth:
     )
 
 
+def kept(aims: Aims, found: Worth) -> list[dict[str, Any]]:
+    """Whether dates that tuned nothing keep what was asked for, an aim a line: aim, bound (`most` or `least`), asked,
+    found (NaN where nothing could be counted), met."""
+    asked = [
+        ("top_share", "most", aims.top_share, found.top_share),
+        ("tier_1_share", "most", aims.tier_1_share, found.tier_1_share),
+        ("precision", "least", aims.precision, found.precision["tier_1"]),
+        ("ping_pong", "most", aims.ping_pong, found.ping_pong),
+    ]
+    return [
+        {"aim": aim, "bound": bound, "asked": of, "found": is_, "met": is_ <= of if bound == "most" else is_ >= of}
+        for aim, bound, of, is_ in asked
+        if of is not None
+    ]
+
+
 def _largest(figures: Figures, tiers: Sequence[str]) -> float:
     """The share of the accounts in tiers, suppressed ones apart, that some tiers hold, where it is largest by month.
 

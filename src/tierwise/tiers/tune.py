@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from tierwise.config.policy import Bands, FitCuts, Policy, SignalCuts, TierRow, 
 from tierwise.errors import UsageError
 from tierwise.learning.progress import Say, silent
 from tierwise.learning.tuning import Span, seek
-from tierwise.tiers.aims import Aims, Worth, worth
+from tierwise.tiers.aims import Aims, Worth, kept, worth
 from tierwise.tiers.bands import LEVELS, SCORE
 from tierwise.tiers.inputs import Facts, read_accounts
 from tierwise.tiers.replay import Past, replay
@@ -64,6 +65,11 @@ class Tuned:
     def present(self) -> Policy:
         """The policy there is."""
         return self.trials[0].policy
+
+    @property
+    def aims_kept(self) -> list[dict[str, Any]]:
+        """Whether the newest dates keep what was asked for, an aim a line (`aims.kept`)."""
+        return kept(self.aims, self.after)
 
     @cached_property
     def best(self) -> Trial:
