@@ -140,9 +140,8 @@ def train_rows(
     fitted = fits.all(_usable(found), trial, level, curve, folds)
     model = fitted.model if keep is None else keep_fit(fitted.model, keep, rows.frame)
     own = reported(seen, test, fitted.on_test, chosen, earlier, lambda: fits.before_test(trial, level, curve))
-    test, on_test, kept, report = report_on(
-        seen, test, fitted.on_test, own, _reporting(chosen, earlier, learning, rubric, capacity)
-    )
+    reporting = _reporting(chosen, earlier, learning, rubric, capacity)
+    test, on_test, kept, report = report_on(seen, test, fitted.on_test, own, reporting)
     said = prior_said(prior, rows.features, model.estimator)
     few = provisional_words(rows.outcome_accounts, learning.scorecard_below, said) if provisional else ""
     evaluation = Evaluation(
