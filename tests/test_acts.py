@@ -194,9 +194,8 @@ def matrix(rows: Rows, disputes: pd.DataFrame | None = None, as_ofs: tuple[datet
 def disputes_of(facts: list[tuple[str, str, str]], made_at: datetime) -> pd.DataFrame:
     frame = pd.DataFrame(facts, columns=["table", "fact_id", "field"], dtype="str")
     never = pd.Series([pd.NaT] * len(frame), dtype="datetime64[us]")
-    return frame.assign(
-        made_at=pd.Series([made_at.replace(tzinfo=None)] * len(frame), dtype="datetime64[us]"), ended_at=never
-    )
+    made = pd.Series([made_at.replace(tzinfo=None)] * len(frame), dtype="datetime64[us]")
+    return frame.assign(made_at=made, ended_at=never, value_digest=pd.Series([None] * len(frame), dtype="str"))
 
 
 def rows_at(made: Matrix, as_of: datetime) -> pd.DataFrame:
