@@ -31,7 +31,7 @@ NEVER = -1e9
 """What a policy that may not be proposed is worth to the search."""
 STEP = 0.5
 """How finely cuts are told."""
-SIZINGS, SNUG = 3, 0.96
+SIZINGS, SNUG = 6, 0.95
 """So often a trial's cuts are set anew, or until the top tiers hold so much of what they may."""
 WIDE: Mapping[str, Setting] = {"stay_margin": 25.0, "minimum_stay_days": 35, "promotion_window_days": 0, "surge": 1}
 """Time in tier that the search begins with."""
