@@ -107,7 +107,6 @@ def test_a_field_of_the_user_s_own_that_is_named_like_ours_is_judged_like_any_ot
     columns = {
         "tier": ["gold", "silver", "tier_1", None] * 100,
         "movement": ["up", "down"] * 200,
-        "propensity": np.arange(N) * 7919 % N / 7,
         "previous_tier": ["customer", "in_pipeline"] * 200,
     }
     got = found(world(columns), plan(*map(fit, columns)))
