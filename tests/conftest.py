@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import os
 from pathlib import Path
 
@@ -17,7 +18,8 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 @pytest.fixture(scope="session")
 def small_demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """The workspace of a small demo, made once for all workers; a test that changes something copies it."""
+    """The workspace of a small demo, made once for all workers, of which each has its own copy: no other process has
+    the store open while a test copies it. A test that changes something copies it."""
     base = tmp_path_factory.getbasetemp()
     home = (base if worker_id == "master" else base.parent) / "small_demo"
     home.mkdir(exist_ok=True)
@@ -28,7 +30,7 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path
 
             demo(home / "ws", accounts=700, seed=3)
             (home / "made").touch()
-    return home / "ws"
+        return Path(shutil.copytree(home / "ws", base / "own_small_demo"))
 
 
 @pytest.fixture(scope="session")
