@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import fcntl
-import shutil
 import os
+import shutil
 from pathlib import Path
 
 import pytest
