@@ -121,7 +121,8 @@ def _surge(policy: Policy) -> Iterator[str]:
         f" least {contacts} or through at least {channels}."
     )
     yield (
-        "A surge stands in for signal, never for fit or coverage, and no other begins within"
+        f"A surge stands in for signal{' and account score' * reads_score(policy)}, never for fit or coverage, and no"
+        " other begins within"
         f" {_days(surge.cool_down_days)} of its end."
     )
 

@@ -64,8 +64,9 @@ def surge_clock(facts: Facts, prior: Prior, surge: Surge | None, as_of: np.datet
 def lift(standing: Ints, fit: Ints, facts: Facts, policy: Policy) -> Ints:
     """The tier one above `standing`, where a surge may lift into it; else `standing`.
 
-    A surge stands in for signal, never for fit or coverage: into tier_1 only where a tier_1 row asks for no more fit
-    and coverage than there is. Into tier_2 and tier_3 wherever the policy has such a tier at all.
+    A surge stands in for signal, and so for the account score, never for fit or coverage: into tier_1 only where a
+    tier_1 row asks for no more fit and coverage than there is. Into tier_2 and tier_3 wherever the policy has such a
+    tier at all.
     """
     top = np.zeros(standing.shape, dtype=bool)
     for row, may in zip(policy.rows, facts.open_to, strict=True):

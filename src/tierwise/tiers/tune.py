@@ -113,9 +113,10 @@ def tune(
     surge is worth what it moves.
 
     The dates from `judge_from` on, by default the newest quarter of those with closed horizons, tune nothing and judge
-    both policies; the search sees only dates whose horizon had closed before them. The minimum fit, the rows of tiers
-    other than tier_2 and all other rules are people's, and stay. A trial's cuts are set so that the top tiers come
-    to hold as much as they may; TPE proposes (Bergstra et al. 2011), by `learning.tuning.seek`.
+    both policies; the search sees only dates whose horizon had closed before them. The rows of tier_2 may be others,
+    and those of tier_1 ask for an account score besides (`shapes`); the minimum fit, the rows of tier_3 and all other
+    rules are people's, and stay. A trial's cuts are set so that the top tiers come to hold as much as they may; TPE
+    proposes (Bergstra et al. 2011), by `learning.tuning.seek`.
 
     sound: whether a policy may be proposed at all; one that may not is no trial.
 
