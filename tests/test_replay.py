@@ -39,9 +39,13 @@ def decided(frames: list[Past], policy: Policy) -> list[tuple[Past, list[dict[st
         made = decide(one.accounts, state, policy, one.as_of, model_version=one.model_version)
         state = next_state(made)
         amount = np.full(len(one.outcome), np.nan) if one.amount is None else one.amount
-        came = {a: (y, v) for a, y, v in zip(one.accounts["account_id"], one.outcome, amount, strict=True)}
+        known = (one.outcome, amount, one.accounts["propensity"])
+        came = {
+            a: dict(zip(("y", "amount", "propensity"), of, strict=True))
+            for a, *of in zip(one.accounts["account_id"], *known, strict=True)
+        }
         rows: list[dict[str, Any]] = made.to_dict("records")
-        found.append((one, [r | {"y": came[r["account_id"]][0], "amount": came[r["account_id"]][1]} for r in rows]))
+        found.append((one, [r | came[r["account_id"]] for r in rows]))
     return found
 
 
@@ -102,6 +106,14 @@ def slow_moves(days: list[tuple[Past, list[dict[str, Any]]]]) -> tuple[dict[Any,
     return dict(counts), {m: (len(seen[m]), len(moved[m]), len(back[m])) for m in seen}
 
 
+def top_and_ranked(rows: list[dict[str, Any]]) -> tuple[float, float]:
+    """What the judged accounts of the top two tiers had, and as many of the minimum fit with the highest propensity."""
+    mine = [r for r in rows if judged(r) and r["tier"] in ("tier_1", "tier_2")]
+    fitting = [r for r in rows if judged(r) and r["row"] != "low_fit" and r["tier"] != "suppress"]
+    best = sorted(fitting, key=lambda r: (-r["propensity"], r["account_id"]))[: len(mine)]
+    return sum(r["y"] for r in mine), sum(r["y"] for r in best)
+
+
 def beside(rows: list[dict[str, Any]], mine: Any, rest: Any) -> tuple[int, float]:
     """Of a date's judged rows of a kind, how many have others in their tier, and their expected outcomes by those."""
     n, expected = 0, 0.0
@@ -121,6 +133,8 @@ def close(found: float, wanted: float) -> bool:
 def test_every_figure_is_what_a_slow_count_gives(seed: int, policy: Policy) -> None:
     frames = random_past(seed)
     figures, days = replay(frames, policy).figures, decided(frames, policy)
+    held = list(zip(figures.dates["top"], figures.dates["ranked"], strict=True))
+    assert held == [top_and_ranked(rows) for _, rows in days]
     months = sorted({f"{one.as_of:%Y-%m}" for one in frames})
     assert list(dict.fromkeys(figures.by_tier["month"])) == months
     for month in [*months, ""]:

@@ -77,6 +77,10 @@ def test_a_file_that_changed_while_the_search_ran_is_left_alone(tmp_path: Path) 
     with pytest.raises(UsageError, match=r"the file has changed since the search began, and stays as it is\. Look at"):
         _apply(file, "policy: mine\n", "policy: theirs\n", tmp_path)
     assert file.read_bytes() == b"policy: mine\r\n"
+    file.write_bytes(b"policy: m\xefne\n")
+    with pytest.raises(UsageError, match="the file has changed"):
+        _apply(file, "policy: mine\n", "policy: theirs\n", tmp_path)
+    file.write_bytes(b"policy: mine\r\n")
     _apply(file, "policy: mine\r\n", "policy: theirs\r\n", tmp_path)
     assert file.read_bytes() == b"policy: theirs\r\n"
 

@@ -106,7 +106,7 @@ def tune(
 
 def _apply(path: Path, before: str, changed: str, folder: Path) -> None:
     """Let a policy's file hold the proposal, where nobody has changed it since the search began."""
-    now = path.read_bytes().decode("utf-8-sig") if path.is_file() else ""
+    now = path.read_bytes().decode("utf-8-sig", errors="replace") if path.is_file() else ""
     if now != before:
         raise UsageError(
             f"the proposal was to be written to {path}",

@@ -18,6 +18,8 @@ _OF_THEM = 0.5
 """What an outcome in tier_1 counts besides its place in the top two tiers."""
 _ORDERLY = 1.15
 """A tier should convert so many times as often as the next one."""
+_NEARLY = 0.98
+"""The top tiers should hold so much of what as many accounts ranked by propensity do; time in tier costs the rest."""
 _WORK = 0.15
 """What an account that moves in a month costs, in shares of the outcomes held."""
 
@@ -59,8 +61,9 @@ class Worth:
     """A replay as it is judged: NaN where nothing could be counted.
 
     held: share of the outcomes that tier_1 and tier_2 hold; first: that tier_1 holds. top_share, tier_1_share: of the
-    accounts in tiers, each in the month in which it was largest. precision: of each tier. ping_pong, moved: shares of
-    accounts a month. value: what is made large.
+    accounts in tiers, each in the month in which it was largest. of_ranked: the outcomes that the top two hold, as a
+    share of those that as many accounts of the minimum fit, ranked by propensity alone on each date, would hold.
+    precision: of each tier. ping_pong, moved: shares of accounts a month. value: what is made large.
     within: by tier, and of `ping_pong`, n and the 95 % interval (low, high), by account.
     """
 
@@ -68,6 +71,7 @@ class Worth:
     first: float
     top_share: float
     tier_1_share: float
+    of_ranked: float
     precision: Mapping[str, float]
     ping_pong: float
     moved: float
@@ -81,7 +85,7 @@ class Worth:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
-        names = ("held", "first", "top_share", "tier_1_share", "ping_pong", "moved", "value")
+        names = ("held", "first", "top_share", "tier_1_share", "of_ranked", "ping_pong", "moved", "value")
         return {
             **{name: getattr(self, name) for name in names},
             "precision": dict(self.precision),
@@ -93,7 +97,8 @@ def worth(figures: Figures, aims: Aims) -> Worth:
     """Judge a replay by its aims.
 
     The value is the share of outcomes that the top two tiers hold, with a half more for those in tier_1, less 0.15
-    times the share of accounts that move in a month, less what each aim is missed by, as a share of the aim, times 3.
+    times the share of accounts that move in a month, less what they hold short of 0.98 times what the ranking by
+    propensity does, as a share of it, less what each aim is missed by, as a share of the aim, times 3.
     The ping-pong aim is met where the upper end of its interval is within it. Besides what is asked for, tier_1 and
     tier_2 are each to convert 1.15 times as often as the tier below.
     """
@@ -114,12 +119,16 @@ def worth(figures: Figures, aims: Aims) -> Worth:
     both = float(held[top].sum())
     moved = float(stable["moved_share"])
     value = both + _OF_THEM * float(held["tier_1"]) - _WORK * _known(moved)
+    ranked = float(figures.dates["ranked"].sum())
+    of_ranked = float(figures.dates["top"].sum()) / ranked if ranked else float("nan")
+    value -= max(_NEARLY - of_ranked, 0.0) if ranked else 0.0
     value -= _PENALTY * float(np.maximum(np.nan_to_num(missed), 0).sum())
     return Worth(
         held=both,
         first=float(held["tier_1"]),
         top_share=top_share,
         tier_1_share=first_share,
+        of_ranked=of_ranked,
         precision=rates,
         ping_pong=float(stable["ping_pong"]),
         moved=moved,

@@ -80,7 +80,8 @@ def replay(frames: Iterable[Past], policy: Policy, state: pd.DataFrame = NO_STAT
             )
         last = past.as_of
         decided = _decided(past, state, policy)
-        tally.add(past.as_of, decided, past.outcome, past.amount, past.model_version)
+        propensity = past.accounts["propensity"].to_numpy(dtype=np.float64)
+        tally.add(past.as_of, decided, propensity, past.outcome, past.amount, past.model_version)
         state = next_state(decided)
     if last is None:
         raise UsageError("a replay was asked for", found="there is no past date", do="Give one date or more")

@@ -22,6 +22,7 @@ STANDINGS = (*TIERS, *STATUSES)
 NEVER = np.int32(-1_000_000)
 """A day long before any other: a tier that was never left."""
 K = len(TIERS)
+TOP_TIERS, SUPPRESS, LOW_FIT = 2, TIERS.index("suppress"), "low_fit"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Figures:
     """What a policy came to, as tables; shares are in [0, 1], intervals 95 % and by account, NaN where n is 0.
 
     dates: as_of, model_version, accounts, in_tiers (had a tier), judged (of these, horizon closed), outcomes (of the
-    judged), elsewhere (outcomes of accounts that had a status).
+    judged), elsewhere (outcomes of accounts that had a status), top (outcomes of judged accounts in tier_1 and tier_2),
+    ranked (those of as many judged accounts with the highest propensity, of all that have the minimum fit).
     by_tier: month, tier, dates, size (mean of the dates), n (judged rows), accounts, outcomes, precision, low, high,
     base (the rate of all tiers), pipeline (the tier's share of the outcomes of all tiers), amounts (outcomes whose
     amount is known), amount, value (the tier's share of the amount of all tiers). overall: the same over all months.
@@ -76,6 +78,17 @@ class Day:
         """The rate of the outcome among the judged."""
         n = int(self.judged.sum())
         return float((self.judged & self.had).sum()) / n if n else float("nan")
+
+    @property
+    def top(self) -> Flags:
+        """Judged, and in tier_1 or tier_2."""
+        return np.asarray(self.judged & (self.tier < TOP_TIERS))
+
+    def ranked(self, row: pd.Series, propensity: Floats) -> int:
+        """The outcomes of as many judged accounts as the top tiers hold, of the minimum fit, by propensity alone."""
+        fitting = self.judged & (self.tier != SUPPRESS) & (row != LOW_FIT).to_numpy()
+        first = np.argsort(-np.nan_to_num(propensity[fitting]), kind="stable")[: int(self.top.sum())]
+        return int(self.had[fitting][first].sum())
 
     def beside(self, mask: Flags, rest: Flags) -> tuple[Floats, Floats]:
         """By tier, how many judged rows of a mask have judged ones of `rest` in their tier to stand beside, and how
@@ -139,9 +152,17 @@ class Tally:
     moves: list[pd.DataFrame] = field(default_factory=list)
 
     def add(
-        self, as_of: datetime, decided: pd.DataFrame, outcome: Floats, amount: Floats | None, model_version: str
+        self,
+        as_of: datetime,
+        decided: pd.DataFrame,
+        propensity: Floats,
+        outcome: Floats,
+        amount: Floats | None,
+        model_version: str,
     ) -> None:
-        """Count one date: what `decide` gave, and, row by row, what came of it (NaN where the horizon is open)."""
+        """Count one date: what `decide` gave, and, row by row, what it was given as propensity (NaN: none), and what
+        came of it (NaN where the horizon is open).
+        """
         tier = standings(decided["tier"])
         judged = ~np.isnan(outcome) & (tier < K)
         day = Day(
@@ -169,6 +190,8 @@ class Tally:
                 "judged": int(judged.sum()),
                 "outcomes": int((judged & day.had).sum()),
                 "elsewhere": int((day.had & (tier >= K)).sum()),
+                "top": int((day.top & day.had).sum()),
+                "ranked": day.ranked(decided["row"], propensity),
             }
         )
 

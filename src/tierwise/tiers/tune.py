@@ -33,8 +33,12 @@ STEP = 0.5
 """How finely cuts are told."""
 SIZINGS, SNUG = 6, 0.95
 """So often a trial's cuts are set anew, or until the top tiers hold so much of what they may."""
-WIDE: Mapping[str, Setting] = {"stay_margin": 25.0, "minimum_stay_days": 35, "promotion_window_days": 0, "surge": 1}
-"""Time in tier that the search begins with."""
+STARTS: tuple[Mapping[str, Setting], ...] = (
+    {"stay_margin": 20.0, "minimum_stay_days": 28, "promotion_window_days": 0, "early": 0.1, "surge": 0},
+    {"stay_margin": 12.0, "minimum_stay_days": 56, "promotion_window_days": 0, "early": 0.1, "surge": 1},
+)
+"""What the search begins with: a margin to stay with a short stay, and the other way round; an early cut so low that
+accounts seldom cross it, as whom tier_3 holds is worth little and its coming and going is ping-pong too."""
 
 
 @dataclass(frozen=True)
@@ -184,11 +188,11 @@ class _Search:
 
     @property
     def first(self) -> list[dict[str, Setting]]:
-        """The settings tried before any is proposed: each shape once, the last one first, under a wide margin, a short
-        stay and no promotion window, and all else in the middle."""
+        """The settings tried before any is proposed: each start with each shape, the last shape first, and all else in
+        the middle."""
         middle = {name: _middle(span) for name, span in self.space.items()}
-        known = {name: value for name, value in WIDE.items() if name in self.space}
-        return [{**middle, **known, "shape": shape} for shape in reversed(range(len(self.shapes)))]
+        starts = [{name: value for name, value in start.items() if name in self.space} for start in STARTS]
+        return [{**middle, **start, "shape": shape} for start in starts for shape in reversed(range(len(self.shapes)))]
 
     def worth(self, settings: Mapping[str, Setting]) -> float:
         try:
