@@ -1,0 +1,65 @@
+"""What every sink takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+Outcome = Literal["delivered", "later", "dead"]
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One action, or one account's new values, on its way to one sink.
+
+    letter_id: the same whenever it is sent again, so that a receiver knows a second copy; of an action, its action_id.
+    body: JSON values; of an action, its payload. attempt: from 1.
+    """
+
+    letter_id: str
+    plan: str
+    account_id: str
+    as_of: datetime
+    body: Mapping[str, Any]
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of a letter.
+
+    outcome: `delivered`: the receiver has it; `later`: it may have it or not, and is to be asked again; `dead`: it will
+    never take this letter. said: why, in words for a person, without secrets. wait_seconds: how long the receiver asked
+    to be left alone; None where it did not ask.
+    """
+
+    letter_id: str
+    outcome: Outcome
+    said: str = ""
+    wait_seconds: float | None = None
+
+
+class Sink(Protocol):
+    """A place that takes letters, at least once.
+
+    name: as tierwise.yaml calls it. most: so many letters at once, no two of one account.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def most(self) -> int: ...
+
+    def send(self, letters: Sequence[Letter], at: datetime) -> Sequence[Receipt]:
+        """Offer letters, and say what became of each, in their order; never raises for what a receiver does.
+
+        at: now, as the receiver is told it.
+        """
+        ...
+
+    def check(self) -> Sequence[str]:
+        """What is wrong with the settings, asked of the receiver without changing anything; empty: nothing."""
+        ...
