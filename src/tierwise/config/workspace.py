@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from tierwise.config.noise import NoiseRules
 from tierwise.config.plan import Frozen, Name
+from tierwise.config.sinks import AnySink
 
 
 def _three_letters(value: str) -> str:
@@ -152,6 +153,8 @@ class Settings(Frozen):
     noise: NoiseRules = NoiseRules()
     provisional_accounts: bool = True
     """Whether leads of a company that has no account yet make one, `lead:<domain>`, until it has."""
+    sinks: tuple[AnySink, ...] = ()
+    """Where `tierwise deliver` takes actions; those that need a network stand under an environment."""
     environments: dict[str, dict[str, object]] = Field(default_factory=dict)
     """Overlays by name, applied with `--env NAME`."""
 
@@ -160,6 +163,9 @@ class Settings(Frozen):
         names = [source.name for source in self.all_sources]
         if len(set(names)) < len(names):
             raise ValueError(f"two sources have one name: {', '.join(names)}")
+        sinks = [sink.name for sink in self.sinks]
+        if len(set(sinks)) < len(sinks):
+            raise ValueError(f"two sinks have one name: {', '.join(sinks)}")
         return self
 
     @property

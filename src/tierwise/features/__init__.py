@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tierwise.features.build import build_matrix, build_statuses, build_triggers, history_start, training_grid
+from tierwise.features.build import (
+    build_matrix,
+    build_statuses,
+    build_triggers,
+    history_start,
+    suppressed_at,
+    training_grid,
+)
 from tierwise.features.catalogue import catalogue
 from tierwise.features.counting import CohortCounts, cohort_counts, foreseen, make_touch
 from tierwise.features.feature import Feature
@@ -27,5 +34,6 @@ __all__ = [
     "outcome_events",
     "outcome_table",
     "ruled_by",
+    "suppressed_at",
     "training_grid",
 ]

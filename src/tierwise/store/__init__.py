@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tierwise.store.acts import DISPUTES, EVERY_PLAN, FACT, Act, HeldRun
+from tierwise.store.deliveries import Deliveries
 from tierwise.store.difference import movements_difference
 from tierwise.store.frames import state_hash
 from tierwise.store.ledger import Store
@@ -13,6 +14,7 @@ __all__ = [
     "EVERY_PLAN",
     "FACT",
     "Act",
+    "Deliveries",
     "HeldRun",
     "Kind",
     "RunRecord",
