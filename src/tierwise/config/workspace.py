@@ -44,6 +44,8 @@ class Brake(Frozen):
     """More than this share of a tier, in or out, of its size in the run before;"""
     least: Annotated[int, Field(ge=1)] = 20
     """and at least so many accounts of it. Accounts that enter the cohort do not count."""
+    actions: Annotated[int, Field(ge=1)] | None = None
+    """More actions than this, owed in one run; by default any number may be."""
 
 
 @cache
