@@ -86,6 +86,11 @@ def _owed(owed: list[Owed]) -> None:
     else:
         for one in owed:
             a = one.actions
+            if one.of_accounts:
+                show.line(f"{one.sink} ({one.kind}): {_count(len(a), 'account')} with something new to tell")
+                for said in one.preview:
+                    show.line(said, indent="    ")
+                continue
             told = f"{one.sink} ({one.kind}): {_count(len(a), 'action')} owed"
             stopped, later = int((a["stopped"] != "").sum()), int((~a["due"].astype(bool)).sum())
             told += f", {stopped:,} of them to accounts suppressed since" if stopped else ""

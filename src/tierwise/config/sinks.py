@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from tierwise.config.plan import Frozen, Name
+from tierwise.config.sinks_crm import HubspotSink, SalesforceCsvSink, SalesforceSink
 
 
 def _http(value: str) -> str:
@@ -116,15 +117,18 @@ def _kind(value: object) -> str | None:
     return f"[{kind}]" if kind in KINDS else None
 
 
-KINDS = ("files", "webhook", "slack", "mail", "sql")
-LOCAL = ("files",)
+KINDS = ("files", "webhook", "slack", "mail", "sql", "salesforce", "salesforce_csv", "hubspot")
+LOCAL = ("files", "salesforce_csv")
 """The kinds that need no network, and may stand outside an environment."""
 AnySink = Annotated[
     Annotated[FilesSink, Tag("[files]")]
     | Annotated[WebhookSink, Tag("[webhook]")]
     | Annotated[SlackSink, Tag("[slack]")]
     | Annotated[MailSink, Tag("[mail]")]
-    | Annotated[SqlSink, Tag("[sql]")],
+    | Annotated[SqlSink, Tag("[sql]")]
+    | Annotated[SalesforceSink, Tag("[salesforce]")]
+    | Annotated[SalesforceCsvSink, Tag("[salesforce_csv]")]
+    | Annotated[HubspotSink, Tag("[hubspot]")],
     Discriminator(
         _kind,
         custom_error_type="sink",

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime
 
 import pandas as pd
 
-from tierwise.clock import instant
 from tierwise.config import PlanFiles, Workspace
-from tierwise.config.sinks import AnySink
-from tierwise.errors import UsageError
 from tierwise.features import suppressed_at
 from tierwise.jobs.intake import taken_in
+from tierwise.jobs.queues import queue_of, sinks_of
 from tierwise.learning.progress import Say, silent
 from tierwise.publishing import DELIVERY, plan_lock
 from tierwise.routing.delivery import Tally
 from tierwise.routing.delivery import deliver as offer
+from tierwise.routing.sinks import Letter, Sink
+from tierwise.routing.sinks.crm_sink import CrmSink
 from tierwise.routing.sinks.made import made
-from tierwise.store import Deliveries, Store
+from tierwise.store import Deliveries, Store, ToldAccounts
+
+PREVIEWED = 10
+"""Of so many accounts a CRM is asked what would be written."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,10 @@ class Owed:
     since: datetime | None
     before: int
     actions: pd.DataFrame
+    of_accounts: bool = False
+    """Whether these are accounts with new values for a CRM, rather than actions;"""
+    preview: tuple[str, ...] = ()
+    """and what would be written of the first of them."""
 
 
 def deliver(
@@ -86,39 +93,42 @@ def deliver(
     UsageError : no sink is there, or none of a name. LockHeld : another delivery of the plan runs.
     """
     files = workspace.plan(plan)
-    name, sinks = files.plan.plan, sinks_of(workspace, files, only)
+    name, asked = files.plan.plan, sinks_of(workspace, files, only)
     with (
         plan_lock(workspace.published, name, name=DELIVERY),
         Store.open(workspace.store, create=False) as store,
+        ExitStack() as opened,
     ):
-        queues = {s.name: Deliveries(store, name, s.name) for s in sinks}
-        again = {s.name: queues[s.name].again() if dead else 0 for s in sinks}
-        since = {s.name: _since(queues[s.name], s, keep=True) for s in sinks}
-        waiting = [x for s in sinks for x in queues[s.name].open(s.plays, since[s.name])]
+        sinks = [opened.enter_context(closing(made(s, workspace.folder))) for s in asked]
+        queues = [queue_of(workspace, name, store, s, sink, keep=True) for s, sink in zip(asked, sinks, strict=True)]
+        again = [queue.again() if dead else 0 for queue in queues]
         now = clock()
-        due = any(x.next_at is None or x.next_at <= now for x in waiting)
+        due = any(x.next_at is None or x.next_at <= now for queue in queues for x in queue.open())
         stops = stopped(workspace, files, now, say) if due else {}
         found = []
-        for settings in sinks:
-            say(f"delivering to {settings.name}")
-            with closing(made(settings, workspace.folder)) as sink:
-                tally = offer(
-                    queues[sink.name], sink, plan=name, clock=clock, stops=stops,
-                    plays=settings.plays, since=since[sink.name],
-                )  # fmt: skip
-            found.append(SinkResult(settings.name, settings.kind, tally, again[settings.name]))
+        for settings, sink, queue, put_back in zip(asked, sinks, queues, again, strict=True):
+            say(f"delivering to {sink.name}")
+            tally = offer(queue, sink, plan=name, clock=clock, stops=stops)
+            found.append(SinkResult(sink.name, settings.kind, tally, put_back))
     return DeliverResult(name, tuple(found))
 
 
 def owed_to_sinks(
     workspace: Workspace, plan: str | None = None, *, now: datetime, only: Sequence[str] = (), say: Say = silent
 ) -> list[Owed]:
-    """What a delivery would offer each sink, and offer nothing."""
+    """What a delivery would offer each sink, and offer nothing; a CRM is asked what it holds of the first accounts."""
     files = workspace.plan(plan)
-    name, sinks = files.plan.plan, sinks_of(workspace, files, only)
+    name, found = files.plan.plan, []
     with Store.open(workspace.store, create=False) as store:
         stops = stopped(workspace, files, now, say)
-        return [_owed(Deliveries(store, name, s.name), s, stops, now) for s in sinks]
+        for settings in sinks_of(workspace, files, only):
+            with closing(made(settings, workspace.folder)) as sink:
+                queue = queue_of(workspace, name, store, settings, sink, keep=False)
+                if isinstance(queue, Deliveries):
+                    found.append(_owed(queue, settings.kind, stops, now))
+                else:
+                    found.append(_told(queue, settings.kind, sink, now))
+    return found
 
 
 def check_sinks(workspace: Workspace, plan: str | None = None, *, only: Sequence[str] = ()) -> dict[str, list[str]]:
@@ -131,25 +141,6 @@ def check_sinks(workspace: Workspace, plan: str | None = None, *, only: Sequence
     return found
 
 
-def sinks_of(workspace: Workspace, files: PlanFiles, only: Sequence[str]) -> list[AnySink]:
-    """The plan's sinks, of those asked for."""
-    name = files.plan.plan
-    there = [s for s in workspace.settings.sinks if not s.plans or name in s.plans]
-    asked = f"actions of plan '{name}' were to be delivered"
-    if not there:
-        raise UsageError(
-            asked,
-            found="tierwise.yaml names no sink for it here",
-            do="Add one to sinks: (those that need a network under environments:), and name that with --env",
-        )
-    lost = [one for one in only if one not in {s.name for s in there}]
-    if lost:
-        raise UsageError(
-            asked, found=f"there is no sink {', '.join(lost)}", do=f"Name one of {', '.join(s.name for s in there)}"
-        )
-    return [s for s in there if not only or s.name in only]
-
-
 def stopped(workspace: Workspace, files: PlanFiles, now: datetime, say: Say) -> Mapping[str, str]:
     """The accounts that the tables suppress by now, each with why, in words."""
     negative = {t.kind: t.days for t in files.policy.negative_triggers}
@@ -159,17 +150,8 @@ def stopped(workspace: Workspace, files: PlanFiles, now: datetime, say: Say) -> 
     return dict(zip(found["account_id"], "suppressed since: " + reasons, strict=True))
 
 
-def _since(queue: Deliveries, settings: AnySink, *, keep: bool) -> datetime | None:
-    """From which as_of on a sink is offered actions; None before the first run, when there is none to offer."""
-    if settings.since is not None:
-        return instant(settings.since)
-    newest = queue.store.newest_run(queue.plan)
-    return None if newest is None else queue.begins_at(newest.as_of, keep=keep)
-
-
-def _owed(queue: Deliveries, settings: AnySink, stops: Mapping[str, str], now: datetime) -> Owed:
-    since, every = _since(queue, settings, keep=False), queue.open(settings.plays)
-    waiting = [x for x in every if since is None or x.as_of >= since]
+def _owed(queue: Deliveries, kind: str, stops: Mapping[str, str], now: datetime) -> Owed:
+    waiting, every = queue.open(), Deliveries(queue.store, queue.plan, queue.sink, queue.plays).open()
     bodies = queue.bodies([x.action_id for x in waiting])
     rows = [
         {
@@ -185,4 +167,29 @@ def _owed(queue: Deliveries, settings: AnySink, stops: Mapping[str, str], now: d
         if x.action_id in bodies
     ]
     columns = ["action_id", "account_id", "as_of", "play", "attempts", "due", "stopped"]
-    return Owed(settings.name, settings.kind, since, len(every) - len(waiting), pd.DataFrame(rows, columns=columns))
+    return Owed(queue.sink, kind, queue.since, len(every) - len(waiting), pd.DataFrame(rows, columns=columns))
+
+
+def _told(queue: ToldAccounts, kind: str, sink: Sink, now: datetime) -> Owed:
+    """What a CRM would be told; `preview` reads it, and a folder of CSV has none."""
+    waiting = queue.open()
+    rows = [
+        {
+            "action_id": x.action_id,
+            "account_id": x.account_id,
+            "as_of": x.as_of,
+            "play": "",
+            "attempts": x.attempts,
+            "due": x.next_at is None or x.next_at <= now,
+            "stopped": "",
+        }
+        for x in waiting
+    ]
+    columns = ["action_id", "account_id", "as_of", "play", "attempts", "due", "stopped"]
+    lines: Sequence[str] = ()
+    if isinstance(sink, CrmSink) and waiting:
+        first = waiting[:PREVIEWED]
+        bodies = queue.seen([x.action_id for x in first])
+        letters = [Letter(x.action_id, queue.plan, x.account_id, x.as_of, bodies[x.action_id]) for x in first]
+        lines = sink.preview(letters, now)
+    return Owed(queue.sink, kind, None, 0, pd.DataFrame(rows, columns=columns), True, tuple(lines))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from tierwise.config import Workspace
 from tierwise.jobs.intake import freshness_of, taken_in
+from tierwise.jobs.queues import queue_of
 from tierwise.learning.progress import Say, silent
 from tierwise.plain import plain
-from tierwise.store import Deliveries, RunRecord, Store
+from tierwise.routing.sinks.made import made
+from tierwise.store import Deliveries, RunRecord, Store, ToldAccounts
 
 SHOWN = 10
 
@@ -57,16 +60,18 @@ def status(workspace: Workspace, plan: str | None = None, *, now: datetime, say:
         run = store.newest_run(name)
         published = set(store.runs(name)["run_id"])
         held = tuple(h.run_id for h in store.held_runs(name) if h.run_id not in published)
-        sinks = [s for s in workspace.settings.sinks if not s.plans or name in s.plans]
-        found = tuple(_sink(Deliveries(store, name, s.name), s.kind, s.plays) for s in sinks)
+        found = []
+        for settings in (s for s in workspace.settings.sinks if not s.plans or name in s.plans):
+            with closing(made(settings, workspace.folder)) as sink:
+                found.append(_sink(queue_of(workspace, name, store, settings, sink, keep=False), settings.kind))
         owed = len(store.outbox(name))
     days = None if run is None else (now - run.as_of).total_seconds() / 86_400
     late = tuple(f"source {source}: {said}" for source, said in wanting.items())
-    return StatusResult(name, run, days, late, held, owed, found)
+    return StatusResult(name, run, days, late, held, owed, tuple(found))
 
 
-def _sink(queue: Deliveries, kind: str, plays: tuple[str, ...]) -> SinkStatus:
-    counts, waiting, dead = queue.counts(), queue.open(plays), queue.dead()
+def _sink(queue: Deliveries | ToldAccounts, kind: str) -> SinkStatus:
+    counts, waiting, dead = queue.counts(), queue.open(), queue.dead()
     times = [x.next_at for x in waiting if x.next_at is not None]
     letters = dead[["action_id", "account_id", "said"]].head(SHOWN).itertuples(index=False, name=None)
     return SinkStatus(

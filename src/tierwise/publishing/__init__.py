@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tierwise.disk import disk, replace_text
+from tierwise.plain import safe_cell
 from tierwise.publishing.atomic import POINTS, Recovered, publish, recover
 from tierwise.publishing.attributes import ATTRIBUTE_POINTS, remember
 from tierwise.publishing.files import FILES, SCHEMAS, run_files
@@ -20,7 +21,7 @@ from tierwise.publishing.reviews import (
     read_replays,
     read_training,
 )
-from tierwise.publishing.spreadsheets import accounts_csv, points_csv, safe_cell
+from tierwise.publishing.spreadsheets import accounts_csv, points_csv
 from tierwise.publishing.tables import reasons_table, scores_table, sheet_table, tiers_table
 
 __all__ = [

@@ -32,9 +32,9 @@ PAUSE_SECONDS = 60.0
 
 
 class Queue(Protocol):
-    """What a sink is still owed; `store.Deliveries` is one."""
+    """What a sink is still owed: `store.Deliveries` of actions, `store.ToldAccounts` of accounts' newest values."""
 
-    def open(self, plays: Sequence[str] = (), since: datetime | None = None) -> list[Open]: ...
+    def open(self) -> list[Open]: ...
 
     def bodies(self, action_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]: ...
 
@@ -71,16 +71,14 @@ def deliver(
     plan: str,
     clock: Callable[[], datetime],
     stops: Mapping[str, str],
-    plays: Sequence[str] = (),
-    since: datetime | None = None,
-    approaches: Callable[[Mapping[str, Any]], bool] = lambda body: body.get("motion") != "none",
+    approaches: Callable[[Mapping[str, Any]], bool] = lambda body: body.get("motion", "none") != "none",
 ) -> Tally:
     """Offer a sink all that it is owed and whose time has come, and keep what becomes of it.
 
     clock: gives now; asked before each offer. stops: accounts that are to be left alone, each with why; of theirs only
-    actions that approach nobody are sent. approaches: whether an action does.
+    actions that approach nobody are sent. approaches: whether a letter does; values of an account approach nobody.
     """
-    tally, waiting = Tally(), _by_account(queue.open(plays, since))
+    tally, waiting = Tally(), _by_account(queue.open())
     run = _Run(queue, sink, plan, clock, stops, approaches, tally)
     blocked: set[str] = set()
     while not tally.said and (round_ := _heads(waiting, blocked, clock())):

@@ -8,6 +8,7 @@ from tierwise.store.difference import movements_difference
 from tierwise.store.frames import state_hash
 from tierwise.store.ledger import Store
 from tierwise.store.record import Kind, RunRecord
+from tierwise.store.told_accounts import ToldAccounts
 
 __all__ = [
     "DISPUTES",
@@ -19,6 +20,7 @@ __all__ = [
     "Kind",
     "RunRecord",
     "Store",
+    "ToldAccounts",
     "movements_difference",
     "state_hash",
 ]

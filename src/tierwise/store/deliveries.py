@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import pandas as pd
-from sqlalchemy import and_, delete, func, insert, or_, select
+from sqlalchemy import Select, and_, delete, func, insert, or_, select
 
 import tierwise.store.schema as schema
 from tierwise.clock import instant, naive
@@ -48,10 +48,15 @@ class Answer:
 
 
 class Deliveries:
-    """The outbox of one plan as one sink sees it; every method is one transaction."""
+    """The outbox of one plan as one sink sees it; every method is one transaction.
 
-    def __init__(self, store: Store, plan: str, sink: str) -> None:
-        self.store, self.plan, self.sink = store, plan, sink
+    plays: it is offered actions of these plays alone; empty: of all. since: of as-of dates from then on.
+    """
+
+    def __init__(
+        self, store: Store, plan: str, sink: str, plays: Sequence[str] = (), since: datetime | None = None
+    ) -> None:
+        self.store, self.plan, self.sink, self.plays, self.since = store, plan, sink, plays, since
 
     def begins_at(self, newest: datetime, *, keep: bool) -> datetime:
         """From which as_of on this sink is offered actions: `newest` where it was never delivered to, which is kept
@@ -66,24 +71,21 @@ class Deliveries:
                 connection.execute(insert(schema.sinks).values(**row))
         return instant(newest if known is None else known)
 
-    def open(self, plays: Sequence[str] = (), since: datetime | None = None) -> list[Open]:
-        """The actions owed that this sink has not answered for good, in the order in which each account gets them.
-
-        plays: of these plays alone; empty: all. since: of as-of dates from then on.
-        """
+    def open(self) -> list[Open]:
+        """The actions owed that this sink has not answered for good, in the order in which each account gets them."""
         o, d = schema.outbox.c, schema.deliveries.c
         query = (
-            select(o.action_id, o.account_id, o.as_of, o.payload if plays else o.plan, d.attempts, d.next_at)
+            select(o.action_id, o.account_id, o.as_of, o.payload if self.plays else o.plan, d.attempts, d.next_at)
             .select_from(schema.outbox.outerjoin(schema.deliveries, self._mine(d.action_id == o.action_id)))
             .where(o.plan == self.plan, o.status == "owed", or_(d.status.is_(None), d.status == "pending"))
             .order_by(o.as_of, o.action_id)
         )
-        if since is not None:
-            query = query.where(o.as_of >= naive(since))
+        if self.since is not None:
+            query = query.where(o.as_of >= naive(self.since))
         with self.store.reading("the outbox was read") as connection:
             rows = connection.execute(query).all()
-        if plays:
-            rows = [row for row in rows if json.loads(row[3]).get("play") in plays]
+        if self.plays:
+            rows = [row for row in rows if json.loads(row[3]).get("play") in self.plays]
         return [
             Open(row[0], row[1], instant(row[2]), row[4] or 0, None if row[5] is None else instant(row[5]))
             for row in rows
@@ -126,18 +128,15 @@ class Deliveries:
             )
 
     def dead(self) -> pd.DataFrame:
-        """Dead letters, oldest first: action_id, account_id, as_of, attempts, said, answered_at."""
+        """Dead letters, oldest first: action_id, account_id, attempts, said, answered_at."""
         o, d = schema.outbox.c, schema.deliveries.c
         query = (
-            select(o.action_id, o.account_id, o.as_of, d.attempts, d.said, d.answered_at)
+            select(o.action_id, o.account_id, d.attempts, d.said, d.answered_at)
             .select_from(schema.deliveries.join(schema.outbox, d.action_id == o.action_id))
             .where(self._mine(d.status == "dead"))
             .order_by(d.answered_at, o.action_id)
         )
-        with self.store.reading("the dead letters were read") as connection:
-            return pd.DataFrame(
-                connection.execute(query).mappings().all(), columns=[c.name for c in query.selected_columns]
-            )
+        return dead_letters(self.store, query)
 
     def counts(self) -> dict[Delivery, int]:
         """How many actions this sink has answered, by what became of them; what was never offered is not among them."""
@@ -149,6 +148,13 @@ class Deliveries:
     def _mine(self, further: Any) -> Any:
         d = schema.deliveries.c
         return and_(d.plan == self.plan, d.sink == self.sink, further)
+
+
+def dead_letters(store: Store, query: Select[Any]) -> pd.DataFrame:
+    """The rows of a query, with its columns also where there are none."""
+    with store.reading("the dead letters were read") as connection:
+        rows = connection.execute(query).mappings().all()
+    return pd.DataFrame(rows, columns=[column.name for column in query.selected_columns])
 
 
 def _chunks(ids: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tierwise.config.sinks import AnySink, FilesSink, MailSink, SlackSink, WebhookSink
+from tierwise.config.sinks import AnySink, FilesSink, MailSink, SlackSink, SqlSink, WebhookSink
+from tierwise.routing.sinks.crm import make
 from tierwise.routing.sinks.files import Files
 from tierwise.routing.sinks.mail import Mail
 from tierwise.routing.sinks.sink import Sink
@@ -24,5 +25,7 @@ def made(settings: AnySink, workspace: Path) -> Sink:
             return Slack(settings)
         case MailSink():
             return Mail(settings)
-        case _:
+        case SqlSink():
             return Sql(settings)
+        case _:
+            return make(settings, workspace)
