@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -13,10 +14,10 @@ from tierwise.config import Policy, parse_policy
 from tierwise.config.policy import Segment, TierRow, TimeInTier
 from tierwise.config.proposal import policy_changes, policy_diff, proposed_text, spoken_changes
 from tierwise.errors import UsageError
-from tierwise.tiers.aims import Aims, kept, worth
+from tierwise.tiers.aims import Aims, Worth, kept, worth
 from tierwise.tiers.replay import Past, replay
 from tierwise.tiers.shapes import asking, shapes
-from tierwise.tiers.tune import Tuned, tune
+from tierwise.tiers.tune import STARTS, Tuned, tune
 
 HORIZON = 12
 
@@ -52,6 +53,44 @@ def test_figures_of_a_trial_are_those_of_a_replay_of_its_policy(tuned: Tuned) ->
             for _, month in months.groupby("month")
         ]
         assert trial.worth.top_share == pytest.approx(max(shares))
+
+
+def test_what_the_ranking_would_hold_counts_against_a_policy_that_holds_less(tuned: Tuned) -> None:
+    figures = replay(dates()[: tuned.tuned_on], tuned.proposed).figures
+    top, ranked = figures.dates["top"].sum(), figures.dates["ranked"].sum()
+
+    def with_ranked(total: float) -> Worth:
+        changed = figures.dates.assign(ranked=figures.dates["ranked"] * total / ranked)
+        return worth(replace(figures, dates=changed), tuned.aims)
+
+    for total in (top / 0.98, top / 0.9, top / 0.5):
+        assert with_ranked(total).of_ranked == pytest.approx(top / total)
+    assert with_ranked(top / 0.98).value - with_ranked(top / 0.9).value == pytest.approx(0.08)
+    assert with_ranked(top).value == with_ranked(top / 1.1).value, "more than nearly all of it is worth no more"
+    none = with_ranked(0)
+    assert np.isnan(none.of_ranked)
+    assert none.value == with_ranked(top).value
+
+
+def test_no_policy_that_misses_a_stated_aim_goes_before_one_that_keeps_them(tuned: Tuned) -> None:
+    figures = replay(dates()[: tuned.tuned_on], tuned.proposed).figures
+    found = worth(figures, Aims(top_share=1.0, ping_pong=1.0))
+    for missed in (
+        Aims(top_share=found.top_share * 0.999, tier_1_share=found.top_share * 0.99, ping_pong=1.0),
+        Aims(top_share=1.0, ping_pong=found.within["ping_pong"]["high"] * 0.999),
+        Aims(top_share=1.0, ping_pong=1.0, precision=min(found.precision["tier_1"] * 1.001, 1.0)),
+    ):
+        assert found.value - worth(figures, missed).value > 9
+
+
+def test_the_search_begins_with_each_start_in_each_shape(tuned: Tuned) -> None:
+    given, found = shapes(Policy()), [t.policy for t in tuned.trials[1:]]
+    for n, start in enumerate(STARTS):
+        for k in range(len(given)):
+            tried = found[n * len(given) + k]
+            assert tried.time_in_tier.stay_margin == start["stay_margin"]
+            assert tried.time_in_tier.minimum_stay_days == start["minimum_stay_days"]
+            assert len(tried.rows) == len(given[len(given) - 1 - k])
 
 
 def test_it_is_judged_on_dates_that_lie_a_horizon_after_those_tuned_on(tuned: Tuned) -> None:

@@ -124,6 +124,7 @@ def proposed(result: TuneResult) -> None:
         for name, said, digits in (
             ("held", "outcomes held by tier_1 and tier_2", 1),
             ("of_ranked", "of what as many by propensity would hold", 1),
+            ("tier_3_share", "accounts in tier_3", 1),
             ("top_share", "accounts in tier_1 and tier_2, largest month", 1),
             ("ping_pong", "accounts that came back in a month", 2),
             ("moved", "accounts that moved in a month", 1),

@@ -16,9 +16,10 @@ Part = dict[str, object]
 Lines = Sequence[Mapping[str, Any]]
 FIGURES = (
     ("held", "outcomes held by the top two tiers", 1),
-    ("of_ranked", "of what as many ranked by propensity alone would hold", 1),
+    ("of_ranked", "of what as many of the minimum fit, ranked by propensity, would hold", 1),
     ("top_share", "accounts in the top two tiers, in their largest month", 1),
     ("tier_1_share", "accounts in the top tier, in its largest month", 1),
+    ("tier_3_share", "accounts in the third tier", 1),
     ("ping_pong", "accounts that came back in a month", 2),
     ("moved", "accounts that moved in a month", 1),
 )

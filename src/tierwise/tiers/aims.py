@@ -12,14 +12,15 @@ from tierwise.config.policy import TIERS
 from tierwise.errors import UsageError
 from tierwise.tiers.tally import Figures
 
-_PENALTY = 3.0
-"""What missing an aim by all of it costs, in shares of the outcomes held."""
+_PENALTY, _MISSED = 3.0, 10.0
+"""What missing an aim by all of it costs, in shares of the outcomes held; and what missing a stated one at all does, so
+that no policy that misses one is worth as much as one that keeps them."""
 _OF_THEM = 0.5
 """What an outcome in tier_1 counts besides its place in the top two tiers."""
 _ORDERLY = 1.15
 """A tier should convert so many times as often as the next one."""
 _NEARLY = 0.98
-"""The top tiers should hold so much of what as many accounts ranked by propensity do; time in tier costs the rest."""
+"""What the top tiers hold short of so much of what as many accounts ranked by propensity do counts against a policy."""
 _WORK = 0.15
 """What an account that moves in a month costs, in shares of the outcomes held."""
 
@@ -61,7 +62,8 @@ class Worth:
     """A replay as it is judged: NaN where nothing could be counted.
 
     held: share of the outcomes that tier_1 and tier_2 hold; first: that tier_1 holds. top_share, tier_1_share: of the
-    accounts in tiers, each in the month in which it was largest. of_ranked: the outcomes that the top two hold, as a
+    accounts in tiers, each in the month in which it was largest. tier_3_share: of the same, in the mean of all dates.
+    of_ranked: the outcomes that the top two hold, as a
     share of those that as many accounts of the minimum fit, ranked by propensity alone on each date, would hold.
     precision: of each tier. ping_pong, moved: shares of accounts a month. value: what is made large.
     within: by tier, and of `ping_pong`, n and the 95 % interval (low, high), by account.
@@ -71,6 +73,7 @@ class Worth:
     first: float
     top_share: float
     tier_1_share: float
+    tier_3_share: float
     of_ranked: float
     precision: Mapping[str, float]
     ping_pong: float
@@ -85,7 +88,17 @@ class Worth:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
-        names = ("held", "first", "top_share", "tier_1_share", "of_ranked", "ping_pong", "moved", "value")
+        names = (
+            "held",
+            "first",
+            "top_share",
+            "tier_1_share",
+            "tier_3_share",
+            "of_ranked",
+            "ping_pong",
+            "moved",
+            "value",
+        )
         return {
             **{name: getattr(self, name) for name in names},
             "precision": dict(self.precision),
@@ -98,36 +111,38 @@ def worth(figures: Figures, aims: Aims) -> Worth:
 
     The value is the share of outcomes that the top two tiers hold, with a half more for those in tier_1, less 0.15
     times the share of accounts that move in a month, less what they hold short of 0.98 times what the ranking by
-    propensity does, as a share of it, less what each aim is missed by, as a share of the aim, times 3.
-    The ping-pong aim is met where the upper end of its interval is within it. Besides what is asked for, tier_1 and
-    tier_2 are each to convert 1.15 times as often as the tier below.
+    propensity does, as a share of it, less what each aim is missed by, as a share of the aim, times 3, and less 10
+    where any that was stated is. The ping-pong aim is met where the upper end of its interval is within it. Besides
+    what is asked for, tier_1 and tier_2 are each to convert 1.15 times as often as the tier below.
     """
     lines = figures.overall.set_index("tier")
     held, precision, top = lines["pipeline"].fillna(0.0), lines["precision"], ["tier_1", "tier_2"]
     top_share, first_share = _largest(figures, top), _largest(figures, top[:1])
-    stable = figures.stable.iloc[0]
+    stable, sizes = figures.stable.iloc[0], lines["size"].drop("suppress")
     rates = {tier: float(precision[tier]) for tier in TIERS}
-    missed = [
+    stated = [
         top_share / aims.top_share - 1,
         first_share / aims.first_share - 1,
         float(stable["high"]) / aims.ping_pong - 1,
         0.0 if aims.precision is None else 1 - _known(rates["tier_1"]) / aims.precision,
     ]
+    orderly = []
     for above, below in (("tier_1", "tier_2"), ("tier_2", "tier_3")):
         least = _ORDERLY * _known(rates[below])
-        missed.append(1 - _known(rates[above]) / least if least else 0.0)
+        orderly.append(1 - _known(rates[above]) / least if least else 0.0)
     both = float(held[top].sum())
     moved = float(stable["moved_share"])
     value = both + _OF_THEM * float(held["tier_1"]) - _WORK * _known(moved)
-    ranked = float(figures.dates["ranked"].sum())
-    of_ranked = float(figures.dates["top"].sum()) / ranked if ranked else float("nan")
-    value -= max(_NEARLY - of_ranked, 0.0) if ranked else 0.0
-    value -= _PENALTY * float(np.maximum(np.nan_to_num(missed), 0).sum())
+    of_ranked = _of_ranked(figures)
+    value -= max(_NEARLY - of_ranked, 0.0) if of_ranked == of_ranked else 0.0
+    value -= _PENALTY * float(np.maximum(np.nan_to_num([*stated, *orderly]), 0).sum())
+    value -= _MISSED * (np.nan_to_num(stated) > 0).any()
     return Worth(
         held=both,
         first=float(held["tier_1"]),
         top_share=top_share,
         tier_1_share=first_share,
+        tier_3_share=float(sizes["tier_3"] / sizes.sum()) if sizes.sum() else 0.0,
         of_ranked=of_ranked,
         precision=rates,
         ping_pong=float(stable["ping_pong"]),
@@ -154,6 +169,11 @@ def kept(aims: Aims, found: Worth) -> list[dict[str, Any]]:
         for aim, bound, of, is_ in asked
         if of is not None
     ]
+
+
+def _of_ranked(figures: Figures) -> float:
+    ranked = float(figures.dates["ranked"].sum())
+    return float(figures.dates["top"].sum()) / ranked if ranked else float("nan")
 
 
 def _largest(figures: Figures, tiers: Sequence[str]) -> float:

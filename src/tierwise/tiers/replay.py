@@ -13,6 +13,7 @@ from tierwise.config.policy import Policy
 from tierwise.errors import UsageError
 from tierwise.tiers.bands import Floats
 from tierwise.tiers.decide import decide, next_state
+from tierwise.tiers.segments import numbers
 from tierwise.tiers.tally import Figures, Tally
 
 NO_STATE = pd.DataFrame()
@@ -80,7 +81,7 @@ def replay(frames: Iterable[Past], policy: Policy, state: pd.DataFrame = NO_STAT
             )
         last = past.as_of
         decided = _decided(past, state, policy)
-        propensity = past.accounts["propensity"].to_numpy(dtype=np.float64)
+        propensity = numbers(past.accounts["propensity"])
         tally.add(past.as_of, decided, propensity, past.outcome, past.amount, past.model_version)
         state = next_state(decided)
     if last is None:

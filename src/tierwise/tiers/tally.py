@@ -84,11 +84,14 @@ class Day:
         """Judged, and in tier_1 or tier_2."""
         return np.asarray(self.judged & (self.tier < TOP_TIERS))
 
-    def ranked(self, row: pd.Series, propensity: Floats) -> int:
-        """The outcomes of as many judged accounts as the top tiers hold, of the minimum fit, by propensity alone."""
+    def ranked(self, row: pd.Series, propensity: Floats) -> float:
+        """The outcomes of as many judged accounts as the top tiers hold, of the minimum fit, by propensity alone; NaN
+        where none is known."""
         fitting = self.judged & (self.tier != SUPPRESS) & (row != LOW_FIT).to_numpy()
+        if fitting.any() and np.isnan(propensity[fitting]).all():
+            return float("nan")
         first = np.argsort(-np.nan_to_num(propensity[fitting]), kind="stable")[: int(self.top.sum())]
-        return int(self.had[fitting][first].sum())
+        return float(self.had[fitting][first].sum())
 
     def beside(self, mask: Flags, rest: Flags) -> tuple[Floats, Floats]:
         """By tier, how many judged rows of a mask have judged ones of `rest` in their tier to stand beside, and how

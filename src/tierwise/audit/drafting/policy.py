@@ -28,10 +28,10 @@ rows:  # the first row whose bands are all reached names the tier
   - {{row: focus, tier: tier_1, fit: high, signal: high, coverage: reached}}
   - {{row: growth_signal, tier: tier_2, fit: high, signal: moderate}}
   - {{row: growth_coverage, tier: tier_2, fit: high, coverage: partial}}
+#  - {{row: both, tier: tier_2, fit: moderate, least: {{account_score: 85}}}}  # fit and signal together
   - {{row: scaled, tier: tier_3, fit: moderate, signal: early}}
   - {{row: scaled_unknown, tier: tier_3, fit: moderate, coverage: unknown}}
   - {{row: target, tier: tier_3, fit: high}}
-#   - {{row: both, tier: tier_2, fit: moderate, least: {{account_score: 85}}}}  # fit and signal together
 stale: {{after_days: 120, within_days: 365}}
 surge: {{ratio: 3, least_activities: 5, least_contacts: 2, least_channels: 2, days: 21, cool_down_days: 60}}
 time_in_tier: {{stay_margin: 15, minimum_stay_days: 56, promotion_window_days: 60}}
