@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 from datetime import date
-from functools import cache
 from typing import Annotated, Literal
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from tierwise.config.noise import NoiseRules
 from tierwise.config.plan import Frozen, Name
+from tierwise.config.zones import is_zone
 
 
 def _three_letters(value: str) -> str:
@@ -43,11 +42,6 @@ class Brake(Frozen):
     """More than this share of a tier, in or out, of its size in the run before;"""
     least: Annotated[int, Field(ge=1)] = 20
     """and at least so many accounts of it. Accounts that enter the cohort do not count."""
-
-
-@cache
-def _zones() -> set[str]:
-    return available_timezones()
 
 
 class Formats(Frozen):
@@ -83,7 +77,7 @@ class Formats(Frozen):
     @field_validator("time_zone")
     @classmethod
     def _is_a_zone(cls, value: str) -> str:
-        if value not in _zones():
+        if not is_zone(value):
             raise ValueError(f"'{value}' is no IANA time zone, as Europe/Berlin")
         return value
 

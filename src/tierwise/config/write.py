@@ -24,5 +24,5 @@ def plays_text(plays: Plays) -> str:
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.width = 110
     out = StringIO()
-    yaml.dump(plays.model_dump(mode="json", exclude_defaults=True), out)
+    yaml.dump(plays.model_dump(mode="json", exclude_defaults=True, by_alias=True), out)
     return HEAD + out.getvalue()

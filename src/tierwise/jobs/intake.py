@@ -138,7 +138,7 @@ def inputs_hash(intake: Intake, files: PlanFiles) -> str:
     plan = files.plan.model_dump_json(
         exclude={"features": _unset(files.plan.features), "model": unset_learning(files.plan.model)}
     )
-    said = [intake.fingerprint, plan, files.plays.model_dump_json()]
+    said = [intake.fingerprint, plan, files.plays.said()]
     said.append(json.dumps([files.icp.roles, files.icp.exceptions]))
     return hashlib.sha256("\0".join(said).encode()).hexdigest()
 

@@ -29,10 +29,10 @@ def rows_on(warehouse: Warehouse, files: PlanFiles, stand: datetime, only: Seque
 
 
 def owners_of(warehouse: Warehouse) -> pd.DataFrame:
-    """The owners with their capacities, as the policy reads them."""
+    """The owners with their capacities, as the policy reads them, and their time zones, as the plays do."""
     return warehouse.frame(
         Query(
-            "SELECT owner_id, territory, team, active_from, active_to, capacity_tier_1, capacity_tier_2"
+            "SELECT owner_id, territory, team, time_zone, active_from, active_to, capacity_tier_1, capacity_tier_2"
             " FROM owners ORDER BY owner_id"
         )
     )

@@ -226,7 +226,7 @@ def _matrix(inputs: Inputs) -> Matrix:
 
 
 def _actions(inputs: Inputs, decisions: pd.DataFrame, kind: Kind, moved: pd.DataFrame) -> pd.DataFrame:
-    owners = inputs.intake.warehouse.frame(Query("SELECT owner_id, active_from, active_to FROM owners"))
+    owners = owners_of(inputs.intake.warehouse)
     actions = owed(decisions, inputs.files.plays, owners, inputs.plan, inputs.stand, inputs.versions["run_id"])
     if kind == "backfill":
         return actions.head(0)

@@ -1,6 +1,17 @@
 """Routing: what a tier, a movement and a surge call for, as actions owed once."""
 
-from tierwise.routing.actions import ACTION_COLUMNS, action_id, due_at, owed, to_jsonl
+from tierwise.routing.actions import ACTION_COLUMNS, action_id, owed, to_jsonl
+from tierwise.routing.deadlines import due_at, unknown_zones
+from tierwise.routing.hours import due_in_hours
 from tierwise.routing.plays import default_plays
 
-__all__ = ["ACTION_COLUMNS", "action_id", "default_plays", "due_at", "owed", "to_jsonl"]
+__all__ = [
+    "ACTION_COLUMNS",
+    "action_id",
+    "default_plays",
+    "due_at",
+    "due_in_hours",
+    "owed",
+    "to_jsonl",
+    "unknown_zones",
+]

@@ -6,13 +6,13 @@ import hashlib
 import json
 from datetime import datetime
 
-import numpy as np
 import pandas as pd
 
 from tierwise.clock import instant, naive
 from tierwise.config.plays import Play, Plays
 from tierwise.errors import UsageError
 from tierwise.plain import plain
+from tierwise.routing.deadlines import Deadlines
 from tierwise.routing.plays import SUPPRESS, TIER_NAMES, owing
 from tierwise.tiers.words import safe_text
 
@@ -46,13 +46,15 @@ def owed(
     ----------
     decisions : what `tiers.decide` returns; a further column `name`, the account's own name (never a contact's), where
         it is known.
-    owners : owner_id, and active_from and active_to where known; empty means that every owner is taken to be active.
+    owners : owner_id, and active_from, active_to, time_zone, territory and team where known; empty means that every
+        owner is taken to be active.
     run_id : the run that owes them; it is no part of action_id, so that a second run of the same as_of owes the same.
 
     Returns
     -------
-    ACTION_COLUMNS; `due_at` (naive UTC) is as_of plus the play's whole business days, NaT without a service level
-    and, but for tier_1 and suppress, on an account's first scoring (no previous_tier): a starting list, not a deadline;
+    ACTION_COLUMNS; `due_at` (naive UTC) is as_of plus the play's business hours, by the clock of the owner where it is
+    the account's, or its whole business days; NaT without a service level and, but for tier_1 and suppress, on an
+    account's first scoring (no previous_tier): a starting list, not a deadline;
     `name` is cleaned, and the account_id where there is none; `cause` of a first suppression, no movement, is data;
     `owner` is an owner_id where the play names the account owner (else revops), otherwise the function's name.
 
@@ -69,8 +71,9 @@ def owed(
         )
     decisions = decisions.assign(name=_names(decisions), cause=_causes(decisions))
     owner_ids = _active_owners(decisions["owner_id"], owners, naive(instant(as_of)))
+    deadlines = Deadlines(plays.hours, owners, instant(as_of))
     parts = [
-        _actions(decisions[due], play, owner_ids[due], plan, instant(as_of), run_id).assign(_order=order)
+        _actions(decisions[due], play, owner_ids[due], plan, deadlines, run_id).assign(_order=order)
         for order, play in enumerate(plays.plays)
         if (due := owing(decisions, play)).any()
     ]
@@ -84,22 +87,6 @@ def action_id(plan: str, account_id: str, as_of: datetime, play: str) -> str:
     """The first 16 hex digits of the SHA-256 of plan, account, as_of and play: the same whenever it is owed again."""
     text = json.dumps([plan, account_id, instant(as_of).isoformat(), play])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def due_at(as_of: datetime, sla_days: int | None) -> datetime | None:
-    """as_of plus so many whole business days (Monday to Friday, UTC); a weekend counts from Monday 00:00.
-
-    >>> due_at(instant("2026-02-27"), 1).isoformat()   # Friday: due once Friday is over, which is Monday 00:00
-    '2026-03-02T00:00:00+00:00'
-    """
-    if sla_days is None:
-        return None
-    start = instant(as_of)
-    day = np.datetime64(start.date(), "D")
-    midnight = instant(str(np.busday_offset(day, sla_days, roll="forward")))
-    if start.weekday() >= 5:
-        return midnight
-    return midnight.replace(hour=start.hour, minute=start.minute, second=start.second, microsecond=start.microsecond)
 
 
 def to_jsonl(actions: pd.DataFrame) -> bytes:
@@ -140,19 +127,19 @@ def _active_owners(owner_ids: pd.Series, owners: pd.DataFrame, at: datetime) -> 
 
 
 def _actions(
-    due: pd.DataFrame, play: Play, owner_ids: pd.Series, plan: str, as_of: datetime, run_id: str
+    due: pd.DataFrame, play: Play, owner_ids: pd.Series, plan: str, deadlines: Deadlines, run_id: str
 ) -> pd.DataFrame:
-    until = due_at(as_of, play.sla_days)
     dated = (due["previous_tier"] != "") | due["tier"].isin(DATED_AT_FIRST)
-    when = pd.Series(pd.NaT if until is None else naive(until), index=due.index, dtype="datetime64[us]")
+    mine = play.owner == "account_owner"
+    when = deadlines.of(play, owner_ids if mine else pd.Series("", index=due.index))
     said = due[["account_id", "name", "tier", "why"]].assign(tier_words=due["tier"].map(TIER_NAMES))
     return pd.DataFrame(
         {
-            "action_id": [action_id(plan, account, as_of, play.play) for account in due["account_id"]],
+            "action_id": [action_id(plan, account, deadlines.as_of, play.play) for account in due["account_id"]],
             "account_id": due["account_id"].to_numpy(dtype=object),
             "play": play.play,
             "motion": play.motion,
-            "owner": owner_ids.to_numpy(dtype=object) if play.owner == "account_owner" else play.owner,
+            "owner": owner_ids.to_numpy(dtype=object) if mine else play.owner,
             "tier": due["tier"].to_numpy(dtype=object),
             "message": [play.message.format(**words) for words in said.to_dict("records")],
             "kpi": play.kpi,
