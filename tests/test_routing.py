@@ -142,6 +142,9 @@ def test_an_action_in_full() -> None:
         "cause": "data",
         "run_id": "run1",
         "name": "a",
+        "channel": "",
+        "messages": {},
+        "signal": "",
     }
 
 

@@ -46,6 +46,8 @@ class Reading:
     """The plan beside the policy; None: its names are not checked."""
     rows: tuple[str, ...] | None = None
     """What the policy's rows are called, for plays.yaml; None: not checked."""
+    personas: tuple[str, ...] | None = None
+    """The roles that icp.yaml and the plan's buying group name, for plays.yaml; None: not checked."""
     broken: frozenset[str] = frozenset()
     """The keys that have faults of their own: nothing is said that would need them whole."""
 

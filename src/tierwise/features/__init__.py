@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tierwise.features.build import build_matrix, build_statuses, build_triggers, history_start, training_grid
-from tierwise.features.catalogue import catalogue
+from tierwise.features.catalogue import TRIGGER_WINDOWS, catalogue, slug, spoken
 from tierwise.features.counting import CohortCounts, cohort_counts, foreseen, make_touch
 from tierwise.features.feature import Feature
 from tierwise.features.matrix import Matrix
@@ -12,6 +12,7 @@ from tierwise.features.sql.deals import events as outcome_events
 from tierwise.features.sql.spine import ruled_by
 
 __all__ = [
+    "TRIGGER_WINDOWS",
     "CohortCounts",
     "Feature",
     "Matrix",
@@ -27,5 +28,7 @@ __all__ = [
     "outcome_events",
     "outcome_table",
     "ruled_by",
+    "slug",
+    "spoken",
     "training_grid",
 ]

@@ -47,6 +47,24 @@ def merged_into(warehouse: Warehouse, stand: datetime) -> pd.DataFrame:
     return warehouse.frame(Query(query, {"stand": stand}))
 
 
+def stages_on(warehouse: Warehouse, stand: datetime) -> pd.DataFrame:
+    """The stages that each open opportunity had entered before a date, and when it left each: `STAGE_COLUMNS`.
+
+    An opportunity is open as the features have it: created before the date, and neither closed nor deleted before it.
+    Today's stage of an opportunity is today's: one without rows in opportunity_stages has none here.
+    """
+    query = """
+        SELECT o.account_id, g.opportunity_id, g.stage, g.entered_at,
+               lead(g.entered_at) OVER (PARTITION BY g.opportunity_id ORDER BY g.entered_at, g.stage) AS left_at
+        FROM (SELECT DISTINCT opportunity_id, stage, entered_at FROM opportunity_stages WHERE entered_at < $stand) g
+        JOIN opportunities o ON o.opportunity_id = g.opportunity_id
+        WHERE o.created_at < $stand AND (o.deleted_at IS NULL OR o.deleted_at >= $stand)
+              AND NOT coalesce(o.is_closed AND o.closed_at < $stand, FALSE)
+        ORDER BY ALL
+    """
+    return warehouse.frame(Query(query, {"stand": stand}))
+
+
 def disputes_of_today(warehouse: Warehouse, disputes: pd.DataFrame) -> pd.DataFrame:
     """Disputes (as `Store.disputed` gives them) with the account_id that each is of by today's tables, after a matrix.
 

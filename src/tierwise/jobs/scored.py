@@ -17,7 +17,7 @@ from tierwise.errors import UsageError
 from tierwise.explain import Evidence, Observed, reasons, rule_reasons, tell, top_reasons, top_rules
 from tierwise.features import Matrix
 from tierwise.jobs.intake import in_words, inputs_hash, tracked_by
-from tierwise.jobs.rows import disputed_facts, merged_into, owners_of, rows_on
+from tierwise.jobs.rows import disputed_facts, merged_into, owners_of, rows_on, stages_on
 from tierwise.jobs.rules import Rules, readable, rule_notes
 from tierwise.learning import BEFORE_AMOUNTS, VALUES, rule_scores
 from tierwise.learning.progress import Say
@@ -25,7 +25,7 @@ from tierwise.plain import plain
 from tierwise.publishing import reasons_table, run_files, run_id, scores_table, sheet_table, tiers_table
 from tierwise.registry import Bundle
 from tierwise.report import RunPage, run_page
-from tierwise.routing import owed, to_jsonl
+from tierwise.routing import Before, dynamic_signals, owed, to_jsonl
 from tierwise.store import Kind, RunRecord, Store, movements_difference, state_hash
 from tierwise.tiers import decide, movements
 from tierwise.tiers.spoken import spoken
@@ -135,7 +135,8 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
         moved = movements_difference(store.state_at(inputs.plan, inputs.stand), decisions)
         moved["why"] = [f"Revised: {b} to {t}, as {c} changed." for b, t, c in _steps(moved)]
     names = inputs.intake.warehouse.frame(Query("SELECT account_id, name FROM accounts ORDER BY account_id"))
-    actions = _actions(inputs, decisions.merge(names, on="account_id", how="left", validate="1:1"), kind, moved)
+    known = decisions.merge(names, on="account_id", how="left", validate="1:1")
+    actions = _actions(inputs, known, kind, moved, said)
     return Scored(
         inputs.versions, kind, scores, said, decisions, tiers, moved, actions, names, judged.notes,
         disputed=_disputed(inputs, store),
@@ -225,9 +226,18 @@ def _matrix(inputs: Inputs) -> Matrix:
     return matrix
 
 
-def _actions(inputs: Inputs, decisions: pd.DataFrame, kind: Kind, moved: pd.DataFrame) -> pd.DataFrame:
-    owners = owners_of(inputs.intake.warehouse)
-    actions = owed(decisions, inputs.files.plays, owners, inputs.plan, inputs.stand, inputs.versions["run_id"])
+def _actions(
+    inputs: Inputs, decisions: pd.DataFrame, kind: Kind, moved: pd.DataFrame, said: pd.DataFrame
+) -> pd.DataFrame:
+    plays, warehouse = inputs.files.plays, inputs.intake.warehouse
+    staged = any(play.stages for play in plays.plays)
+    named = any(play.says("signal") for play in plays.plays) and not isinstance(inputs.judge, Rules)
+    actions = owed(
+        decisions, plays, owners_of(warehouse), inputs.plan, inputs.stand, inputs.versions["run_id"],
+        before=Before(inputs.prior[["account_id", "as_of"]], stages_on(warehouse, inputs.stand) if staged else None),
+        icp=inputs.files.icp,
+        signals=dynamic_signals(decisions, said, inputs.files.plan) if named else {},
+    )  # fmt: skip
     if kind == "backfill":
         return actions.head(0)
     if kind == "revision":
@@ -279,7 +289,7 @@ def _page(inputs: Inputs, scored: Scored) -> RunPage:
         outcome=in_words(files),
         labels=files.plan.labels,
         names=dict(scored.names.dropna().itertuples(index=False, name=None)),
-        motions={tier: play.motion for play in reversed(files.plays.plays) for tier in play.tiers},
+        motions=files.plays.motions,
         data_through=inputs.data_through,
         reasons=scored.reasons,
         evaluation=meta["evaluation"],

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 import pandas as pd
 
 from tierwise.clock import instant, naive
-from tierwise.config.plays import Play, Plays
+from tierwise.config.icp import Icp
+from tierwise.config.plays import Plays
 from tierwise.errors import UsageError
 from tierwise.plain import plain
 from tierwise.routing.deadlines import Deadlines
+from tierwise.routing.messages import Messages
 from tierwise.routing.plays import SUPPRESS, TIER_NAMES, owing
+from tierwise.routing.standing import Before
 from tierwise.tiers.words import safe_text
 
 ACTION_COLUMNS = (
@@ -29,6 +34,9 @@ ACTION_COLUMNS = (
     "cause",
     "run_id",
     "name",
+    "channel",
+    "messages",
+    "signal",
 )
 UNASSIGNED = "revops"
 """Who gets what an account's owner should do, where the account has none, or one who is not active."""
@@ -37,8 +45,21 @@ DATED_AT_FIRST = ("tier_1", SUPPRESS)
 _NEEDED = ("account_id", "tier", "previous_tier", "movement", "cause", "row", "why", "owner_id", "surge_began")
 
 
+NOTHING_BEFORE = Before()
+NO_PROFILE = Icp()
+
+
 def owed(
-    decisions: pd.DataFrame, plays: Plays, owners: pd.DataFrame, plan: str, as_of: datetime, run_id: str
+    decisions: pd.DataFrame,
+    plays: Plays,
+    owners: pd.DataFrame,
+    plan: str,
+    as_of: datetime,
+    run_id: str,
+    *,
+    before: Before = NOTHING_BEFORE,
+    icp: Icp = NO_PROFILE,
+    signals: Mapping[str, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """The actions that a run's decisions owe, sorted by account_id and then in the order of the plays.
 
@@ -49,6 +70,8 @@ def owed(
     owners : owner_id, and active_from, active_to, time_zone, territory and team where known; empty means that every
         owner is taken to be active.
     run_id : the run that owes them; it is no part of action_id, so that a second run of the same as_of owes the same.
+    before : the runs before and the stages of open opportunities, for plays by time and by stage.
+    icp : whose pains and jobs the messages say. signals : account_id -> the dynamic signal that moved it, in words.
 
     Returns
     -------
@@ -56,26 +79,30 @@ def owed(
     the account's, or its whole business days; NaT without a service level and, but for tier_1 and suppress, on an
     account's first scoring (no previous_tier): a starting list, not a deadline;
     `name` is cleaned, and the account_id where there is none; `cause` of a first suppression, no movement, is data;
-    `owner` is an owner_id where the play names the account owner (else revops), otherwise the function's name.
+    `owner` is an owner_id where the play names the account owner (else revops), otherwise the function's name;
+    `messages` is persona -> text, in the play's order; `channel` and `signal` are `""` where there is none.
 
     Raises
     ------
-    UsageError : the decisions lack a column.
+    UsageError : the decisions lack a column, or `before` what a play by time or by stage is owed from.
     """
-    missing = [c for c in _NEEDED if c not in decisions.columns]
+    before.check(plays)
+    needed = (*_NEEDED, "tier_since") if any(p.every_days for p in plays.plays) else _NEEDED
+    missing = [c for c in needed if c not in decisions.columns]
     if missing:
         raise UsageError(
             f"actions were asked for, and the decisions have no column {', '.join(missing)}",
             found=f"they have {', '.join(map(str, decisions.columns)) or 'none'}",
             do="Give what decide returns",
         )
-    decisions = decisions.assign(name=_names(decisions), cause=_causes(decisions))
+    moved_by = [signals.get(str(account), "") for account in decisions["account_id"]]
+    decisions = decisions.assign(name=_names(decisions), cause=_causes(decisions), signal=moved_by)
     owner_ids = _active_owners(decisions["owner_id"], owners, naive(instant(as_of)))
     deadlines = Deadlines(plays.hours, owners, instant(as_of))
     parts = [
-        _actions(decisions[due], play, owner_ids[due], plan, deadlines, run_id).assign(_order=order)
+        _actions(decisions[due], Messages(play, icp), owner_ids[due], plan, deadlines, run_id).assign(_order=order)
         for order, play in enumerate(plays.plays)
-        if (due := owing(decisions, play)).any()
+        if (due := owing(decisions, play, instant(as_of), before)).any()
     ]
     if not parts:
         return _typed(pd.DataFrame({c: pd.Series(dtype=object) for c in ACTION_COLUMNS}))
@@ -127,12 +154,14 @@ def _active_owners(owner_ids: pd.Series, owners: pd.DataFrame, at: datetime) -> 
 
 
 def _actions(
-    due: pd.DataFrame, play: Play, owner_ids: pd.Series, plan: str, deadlines: Deadlines, run_id: str
+    due: pd.DataFrame, messages: Messages, owner_ids: pd.Series, plan: str, deadlines: Deadlines, run_id: str
 ) -> pd.DataFrame:
+    play = messages.play
     dated = (due["previous_tier"] != "") | due["tier"].isin(DATED_AT_FIRST)
     mine = play.owner == "account_owner"
     when = deadlines.of(play, owner_ids if mine else pd.Series("", index=due.index))
-    said = due[["account_id", "name", "tier", "why"]].assign(tier_words=due["tier"].map(TIER_NAMES))
+    said = due[["account_id", "name", "tier", "why", "signal"]].assign(tier_words=due["tier"].map(TIER_NAMES))
+    words = said.to_dict("records")
     return pd.DataFrame(
         {
             "action_id": [action_id(plan, account, deadlines.as_of, play.play) for account in due["account_id"]],
@@ -141,15 +170,19 @@ def _actions(
             "motion": play.motion,
             "owner": owner_ids.to_numpy(dtype=object) if mine else play.owner,
             "tier": due["tier"].to_numpy(dtype=object),
-            "message": [play.message.format(**words) for words in said.to_dict("records")],
+            "message": [messages.message(one) for one in words],
             "kpi": play.kpi,
             "due_at": when.where(dated).to_numpy(),
             "cause": due["cause"].to_numpy(dtype=object),
             "run_id": run_id,
             "name": due["name"].to_numpy(dtype=object),
+            "channel": play.channel or "",
+            "messages": [messages.by_persona(one) for one in words],
+            "signal": due["signal"].to_numpy(dtype=object),
         }
     )
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.astype({c: "datetime64[us]" if c == "due_at" else "str" for c in ACTION_COLUMNS})
+    kinds = {"due_at": "datetime64[us]", "messages": "object"}
+    return frame.astype({c: kinds.get(c, "str") for c in ACTION_COLUMNS})

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pandas as pd
 
 from tierwise.config.plays import Play, Plays
+from tierwise.config.policy import STATUSES
+from tierwise.routing.standing import Before, come_round
 
 SUPPRESS = "suppress"
 NO_OUTREACH = "none"
@@ -96,30 +100,52 @@ def default_plays() -> Plays:
     return Plays(plays=_MATRIX)
 
 
-def owing(decisions: pd.DataFrame, play: Play) -> pd.Series:
+def owing(decisions: pd.DataFrame, play: Play, as_of: datetime, before: Before) -> pd.Series:
     """Whether each decision owes this play.
 
-    `entered`: a movement (entered, up or down) into one of its tiers; `left`: a movement out of its tiers, to another
-    tier or to a status; `surge`: a surge began, and the account stands in one of its tiers. A suppressed account owes
-    only plays that approach nobody.
+    `entered`: a movement (entered, up or down) into one of its tiers, or from elsewhere into one of its statuses;
+    `left`: a movement out of its tiers or statuses; `stayed`: a further `every_days` in one of them; `surge`: a surge
+    began, and the account stands in one of its tiers. A suppressed account owes only plays that approach nobody.
 
     An account's first scoring is a movement only into tier_1, tier_2 or tier_3. Suppression is owed its play all the
     same, whenever the account did not stand in suppress before: it may stand in sequences that tierwise never saw. An
-    account that is new and lands in recycle owes nothing: it was approached by nobody on this plan's account.
+    account that is new and lands in recycle or in a status owes nothing: it was approached by nobody on this plan's
+    account.
+
+    A play with stages is owed where an open opportunity stands in one of them: entered, once the account comes into the
+    status, or the opportunity into the stages, since the account was decided on before; stayed, counted from then.
     """
-    moved = decisions["movement"] != ""
-    stands, stood = decisions["tier"].isin(play.tiers), decisions["previous_tier"].isin(play.tiers)
+    moved = (decisions["movement"] != "") | _between_statuses(decisions)
+    stands, stood = decisions["tier"].isin(play.places), decisions["previous_tier"].isin(play.places)
     due = pd.Series(False, index=decisions.index)
+    since = decisions["tier_since"] if "tier_since" in decisions.columns else None
+    staged, came = None, None
+    if play.stages:
+        in_stage, came = before.in_stages(decisions, play)
+        staged = in_stage.notna()
+        since = in_stage if since is None else since.where(since > in_stage, in_stage)
     if "entered" in play.movements:
         newly_suppressed = (decisions["tier"] == SUPPRESS) & (decisions["previous_tier"] != SUPPRESS)
         due |= (moved | newly_suppressed) & stands
+        if came is not None:
+            due |= stands & stood & came
     if "left" in play.movements:
         due |= moved & stood & ~stands
+    if "stayed" in play.movements and play.every_days is not None and since is not None:
+        due |= stands & come_round(since, before.last_run(decisions), as_of, play.every_days)
     if "surge" in play.movements:
-        due |= decisions["surge_began"] & stands
+        due |= decisions["surge_began"] & decisions["tier"].isin(play.tiers)
+    if staged is not None:
+        due &= staged
     if play.rows:
         due &= decisions["row"].isin(play.rows)
     due &= ~decisions["row"].isin(play.except_rows)
     if play.motion != NO_OUTREACH:
         due &= decisions["tier"] != SUPPRESS
     return due
+
+
+def _between_statuses(decisions: pd.DataFrame) -> pd.Series:
+    """Whether an account went from one status to another, which is no movement of tiers."""
+    out = decisions["tier"].isin(STATUSES) & decisions["previous_tier"].isin(STATUSES)
+    return out & (decisions["tier"] != decisions["previous_tier"])
