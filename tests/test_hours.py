@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tierwise.audit import unknown_zones
 from tierwise.clock import instant
 from tierwise.config.hours import Hours, WorkingHours
 from tierwise.config.load import parse_file
 from tierwise.config.plays import Play, Plays
 from tierwise.errors import ConfigError
-from tierwise.routing import due_at, due_in_hours, owed, unknown_zones
+from tierwise.routing import due_at, due_in_hours, owed
 
 BERLIN, NEW_YORK, KOLKATA = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York"), ZoneInfo("Asia/Kolkata")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")  # its clock is shifted by half an hour

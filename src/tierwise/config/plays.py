@@ -10,6 +10,7 @@ from pydantic import Field, FiniteFloat, ValidationInfo, field_validator, model_
 from tierwise.config.hours import Hours
 from tierwise.config.messages import MESSAGE_FIELDS, PERSONA_FIELDS, message_fault
 from tierwise.config.plan import Days, Frozen, Name
+from tierwise.config.plays_check import plays_faults
 from tierwise.config.policy import Tier
 from tierwise.config.policy_check import Found, Reading, strange, twice
 from tierwise.config.yaml_lines import Faults
@@ -163,7 +164,7 @@ class Plays(Frozen):
             for role in play.personas:
                 odd = strange((), [role], reading.personas, "the roles of icp.yaml and the buying group are")
                 found += [(("plays", i, "personas", role), says) for _, says in odd]
-        found += _spent(self)
+        found += [*_spent(self), *plays_faults(self, reading)]
         if found:
             raise Faults(found)
         return self

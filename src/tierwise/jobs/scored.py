@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from tierwise.audit import by_the_owners_clock, unknown_zones, zones_in_words
 from tierwise.config import PlanFiles
 from tierwise.data import Freshness, Intake, Query, own_fields
 from tierwise.errors import UsageError
@@ -296,7 +297,7 @@ def _page(inputs: Inputs, scored: Scored) -> RunPage:
         intake=inputs.intake.counts,
         quarantine=inputs.intake.quarantine,
         refused=[(name, why) for name, why in meta["refused"]],
-        notes=[*inputs.intake.notes, *meta["notes"]],
+        notes=[*inputs.intake.notes, *meta["notes"], *_zone_notes(inputs)],
         late=list(inputs.fresh.wanting.values()),
         rules=meta["why"] if isinstance(inputs.judge, Rules) else "",
         rule_notes=scored.notes,
@@ -304,6 +305,14 @@ def _page(inputs: Inputs, scored: Scored) -> RunPage:
         no_value=_of_values(inputs)["why"],
         policy=spoken(files.policy),
     )
+
+
+def _zone_notes(inputs: Inputs) -> list[str]:
+    """What is said of owners' time zones that are none, where plays are due by them."""
+    if not by_the_owners_clock(inputs.files.plays):
+        return []
+    zones = unknown_zones(owners_of(inputs.intake.warehouse))
+    return [f"{zones_in_words(zones)}: their actions are due by the clock of plays.yaml"] if zones else []
 
 
 def run_record(inputs: Inputs, scored: Scored) -> RunRecord:

@@ -1,9 +1,9 @@
 """Routing: what a tier, a movement, a status and a surge call for, as actions owed once."""
 
 from tierwise.routing.actions import ACTION_COLUMNS, action_id, owed, to_jsonl
-from tierwise.routing.deadlines import due_at, unknown_zones
+from tierwise.routing.deadlines import due_at
 from tierwise.routing.hours import due_in_hours
-from tierwise.routing.plays import default_plays
+from tierwise.routing.matrix import default_plays
 from tierwise.routing.signals import dynamic_signals
 from tierwise.routing.standing import Before
 
@@ -17,5 +17,4 @@ __all__ = [
     "dynamic_signals",
     "owed",
     "to_jsonl",
-    "unknown_zones",
 ]

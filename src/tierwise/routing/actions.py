@@ -70,7 +70,7 @@ def owed(
     owners : owner_id, and active_from, active_to, time_zone, territory and team where known; empty means that every
         owner is taken to be active.
     run_id : the run that owes them; it is no part of action_id, so that a second run of the same as_of owes the same.
-    before : the runs before and the stages of open opportunities, for plays by time and by stage.
+    before : the runs before and the stages of open opportunities, for plays by time and by stage; by default none.
     icp : whose pains and jobs the messages say. signals : account_id -> the dynamic signal that moved it, in words.
 
     Returns
@@ -84,10 +84,11 @@ def owed(
 
     Raises
     ------
-    UsageError : the decisions lack a column, or `before` what a play by time or by stage is owed from.
+    UsageError : the decisions lack a column, or `before` the stages that a play asks for.
     """
     before.check(plays)
-    needed = (*_NEEDED, "tier_since") if any(p.every_days for p in plays.plays) else _NEEDED
+    timed = before.runs is not None and any(play.every_days for play in plays.plays)
+    needed = (*_NEEDED, "tier_since") if timed else _NEEDED
     missing = [c for c in needed if c not in decisions.columns]
     if missing:
         raise UsageError(

@@ -43,7 +43,7 @@ class Deadlines:
     """The due times of a run's plays.
 
     An owner's calendar is that of its territory or team, its zone its own `time_zone`, else the calendar's. A zone that
-    is none of IANA's (`unknown_zones`) counts as if there were none.
+    is none of IANA's (`audit.unknown_zones`) counts as if there were none.
     """
 
     hours: Hours
@@ -79,15 +79,3 @@ class Deadlines:
             own = zone if zone and is_zone(zone) else calendar.time_zone
             works[str(owner)] = (calendar, ZoneInfo(own))
         return works
-
-
-def unknown_zones(owners: pd.DataFrame) -> dict[str, int]:
-    """The time zones of owners that are none of IANA's, each with how many owners have it; in name order.
-
-    >>> unknown_zones(pd.DataFrame({"owner_id": ["o1", "o2"], "time_zone": ["Europe/Berlin", "CET/Berlin"]}))
-    {'CET/Berlin': 1}
-    """
-    if "time_zone" not in owners.columns:
-        return {}
-    counts = owners["time_zone"].dropna().astype(str).value_counts()
-    return {zone: int(n) for zone, n in sorted(counts.items()) if zone and not is_zone(zone)}

@@ -1,4 +1,4 @@
-"""Plays: what entering or leaving a tier, or a surge, calls for; and the default operating matrix."""
+"""Which plays a decision owes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from tierwise.config.plays import Play, Plays
+from tierwise.config.plays import Play
 from tierwise.config.policy import STATUSES
 from tierwise.routing.standing import Before, come_round
 
@@ -24,80 +24,6 @@ TIER_NAMES = {
     "not_eligible": "Not eligible",
 }
 """What a message calls a tier or status: {tier_words}."""
-
-_MATRIX = (
-    Play(
-        play="focus",
-        tiers=("tier_1",),
-        motion="1:1 ABM, executive alignment",
-        owner="account_owner",
-        sla_days=2,
-        message="{name} ({tier_words}): plan its 1:1 programme and align its executives with ours. {why}",
-        kpi="pipeline created, win rate, ACV",
-    ),
-    Play(
-        play="growth",
-        tiers=("tier_2",),
-        motion="1:few ABM, coordinated outbound",
-        owner="sales_development",
-        sla_days=5,
-        message="{name} ({tier_words}): add it to a 1:few programme and to outbound. {why}",
-        kpi="meetings set, pipeline velocity",
-    ),
-    Play(
-        play="scaled",
-        tiers=("tier_3",),
-        except_rows=("target",),
-        motion="scaled nurture, self-serve",
-        owner="marketing_operations",
-        sla_days=10,
-        message="{name} ({tier_words}): start its nurture. {why}",
-        kpi="MQL to SAL, engagement lift",
-    ),
-    Play(
-        play="target",
-        tiers=("tier_3",),
-        rows=("target",),
-        motion="awareness and outbound",
-        owner="marketing_operations",
-        sla_days=10,
-        message="{name} ({tier_words}): put it on the outbound list. {why}",
-        kpi="MQL to SAL, engagement lift",
-    ),
-    Play(
-        play="surge",
-        tiers=("tier_1", "tier_2", "tier_3"),
-        movements=("surge",),
-        motion="reach out while the surge lasts",
-        owner="account_owner",
-        sla_days=1,
-        message="{name} ({tier_words}): reach out while its surge lasts. {why}",
-        kpi="meetings set",
-    ),
-    Play(
-        play="recycle",
-        tiers=("recycle",),
-        motion="recycle path, enrichment, partner route",
-        owner="revops",
-        sla_days=20,
-        message="{name} ({tier_words}): enrich it, or pass it to a partner. {why}",
-        kpi="false positives, cost per pipeline",
-    ),
-    Play(
-        play="stop",
-        tiers=("suppress",),
-        motion=NO_OUTREACH,
-        owner="revops",
-        sla_days=1,
-        message="Take {name} out of every sequence and audience. {why}",
-        kpi="zero outreach",
-    ),
-)
-
-
-def default_plays() -> Plays:
-    """The operating matrix of the default tiers."""
-    return Plays(plays=_MATRIX)
 
 
 def owing(decisions: pd.DataFrame, play: Play, as_of: datetime, before: Before) -> pd.Series:
@@ -131,7 +57,7 @@ def owing(decisions: pd.DataFrame, play: Play, as_of: datetime, before: Before) 
             due |= stands & stood & came
     if "left" in play.movements:
         due |= moved & stood & ~stands
-    if "stayed" in play.movements and play.every_days is not None and since is not None:
+    if play.every_days is not None and since is not None:
         due |= stands & come_round(since, before.last_run(decisions), as_of, play.every_days)
     if "surge" in play.movements:
         due |= decisions["surge_began"] & decisions["tier"].isin(play.tiers)

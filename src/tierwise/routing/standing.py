@@ -20,35 +20,28 @@ DAY = np.timedelta64(1, "D")
 class Before:
     """What plays by time and by stage are owed from, besides a run's decisions.
 
-    runs : account_id and as_of, when each account was decided on before; an account without a row was not.
+    runs : account_id and as_of, when each account was decided on before; an account without a row was not. None: no
+        account was.
     stages : STAGE_COLUMNS of the opportunities that are open as of the run: every stage that each had entered before
-        it, and when it entered the next (null: it stands there).
+        it, and when it entered the next (null: it stands there). None: they were not looked for.
     """
 
     runs: pd.DataFrame | None = None
     stages: pd.DataFrame | None = None
 
     def check(self, plays: Plays) -> None:
-        """Refuse plays that would need what is not there.
+        """Refuse plays by stage where nobody looked for stages.
 
         Raises
         ------
-        UsageError : a play is by time or by stage, and there are no runs, or no stages.
+        UsageError : a play is by stage, and there are no stages.
         """
         for play in plays.plays:
-            lacks = [
-                name
-                for name, asked, there in (
-                    ("the dates of the runs before", bool(play.every_days or play.stages), self.runs),
-                    ("the stages of open opportunities", bool(play.stages), self.stages),
-                )
-                if asked and there is None
-            ]
-            if lacks:
+            if play.stages and self.stages is None:
                 raise UsageError(
                     f"play '{play.play}' was asked for",
-                    found=f"{lacks[0]} were not given",
-                    do="Give Before(runs, stages) to owed",
+                    found="the stages of open opportunities were not given",
+                    do="Give owed a Before with stages",
                 )
 
     def last_run(self, decisions: pd.DataFrame) -> pd.Series:
