@@ -412,6 +412,13 @@ def test_the_default_plays_name_everything_for_the_policies_that_come_along() ->
     assert sum(p.budget_share or 0 for p in default_plays().plays) == pytest.approx(1)
 
 
+def test_the_plays_that_the_readme_shows_load() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    part = readme.split("## What follows from a tier")[1].split("\n## ")[0]
+    shown = parse_file(Plays, "\n".join(line[4:] for line in part.splitlines() if line.startswith("    ")), "README.md")
+    assert (shown.plays[0].sla_hours, shown.hours.holidays[0].year, shown.none[0].movements) == (8, 2026, ("left",))
+
+
 def test_the_schema_knows_what_plays_may_say() -> None:
     said = json_schema("plays")
     assert {"complete", "hours", "none", "plays"} <= set(said["properties"])

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tierwise.config.plays import Plays
 
 LISTED = 4
+OWNER_RULES = ("account_owner", "territory", "capacity")
+"""The owner rules of plays that name an owner."""
 
 
 def of_plays(files: PlanFiles, owners: pd.DataFrame, stages: Collection[str]) -> list[Finding]:
@@ -44,8 +46,8 @@ def of_plays(files: PlanFiles, owners: pd.DataFrame, stages: Collection[str]) ->
 
 
 def by_the_owners_clock(plays: Plays) -> bool:
-    """Whether some play is due in business hours of the account's owner."""
-    return any(play.sla_hours is not None and play.owner == "account_owner" for play in plays.plays)
+    """Whether some play is due in business hours of an owner."""
+    return any(play.sla_hours is not None and play.owner in OWNER_RULES for play in plays.plays)
 
 
 def unknown_zones(owners: pd.DataFrame) -> dict[str, int]:

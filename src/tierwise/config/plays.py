@@ -44,8 +44,10 @@ class Play(Frozen):
     """Not where one of these rows of the policy matched."""
     motion: str
     """`none` where nobody is to be approached; the only motion that suppressed accounts may have."""
-    owner: Literal["account_owner", "marketing_operations", "sales_development", "revops"]
-    """Who acts; revops where it is the account's owner and there is none that is active."""
+    owner: Literal["account_owner", "territory", "capacity", "marketing_operations", "sales_development", "revops"]
+    """Who acts. account_owner: the account's, or revops where none is active. territory: where none is, the active
+    owner of its territory and team with fewest accounts in the tier. capacity: the same also where the owner has more
+    accounts in the tier than its capacity, and only who has room. Any other is a function."""
     sla_days: Annotated[int, Field(ge=1)] | None = None
     """Whole business days (days of `hours:`, Monday to Friday by default, UTC) from as_of until it is due; on an
     account's first scoring only plays for tier_1 and suppress are due by a date."""

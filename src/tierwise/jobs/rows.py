@@ -32,8 +32,8 @@ def owners_of(warehouse: Warehouse) -> pd.DataFrame:
     """The owners with their capacities, as the policy reads them, and their time zones, as the plays do."""
     return warehouse.frame(
         Query(
-            "SELECT owner_id, territory, team, time_zone, active_from, active_to, capacity_tier_1, capacity_tier_2"
-            " FROM owners ORDER BY owner_id"
+            "SELECT owner_id, territory, team, time_zone, active_from, active_to, capacity_tier_1, capacity_tier_2,"
+            " capacity_tier_3 FROM owners ORDER BY owner_id"
         )
     )
 

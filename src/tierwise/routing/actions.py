@@ -10,13 +10,14 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from tierwise.clock import instant, naive
+from tierwise.clock import instant
 from tierwise.config.icp import Icp
 from tierwise.config.plays import Plays
 from tierwise.errors import UsageError
 from tierwise.plain import plain
 from tierwise.routing.deadlines import Deadlines
 from tierwise.routing.messages import Messages
+from tierwise.routing.owners import RULES, Desks
 from tierwise.routing.plays import SUPPRESS, TIER_NAMES, owing
 from tierwise.routing.standing import Before
 from tierwise.tiers.words import safe_text
@@ -38,8 +39,6 @@ ACTION_COLUMNS = (
     "messages",
     "signal",
 )
-UNASSIGNED = "revops"
-"""Who gets what an account's owner should do, where the account has none, or one who is not active."""
 DATED_AT_FIRST = ("tier_1", SUPPRESS)
 """The tiers whose plays have a due date on an account's first scoring; what the others owe then is a starting list."""
 _NEEDED = ("account_id", "tier", "previous_tier", "movement", "cause", "row", "why", "owner_id", "surge_began")
@@ -67,8 +66,8 @@ def owed(
     ----------
     decisions : what `tiers.decide` returns; a further column `name`, the account's own name (never a contact's), where
         it is known.
-    owners : owner_id, and active_from, active_to, time_zone, territory and team where known; empty means that every
-        owner is taken to be active.
+    owners : owner_id, and active_from, active_to, time_zone, territory, team and capacity_tier_1 to 3 where known;
+        empty means that every owner is taken to be active.
     run_id : the run that owes them; it is no part of action_id, so that a second run of the same as_of owes the same.
     before : the runs before and the stages of open opportunities, for plays by time and by stage; by default none.
     icp : whose pains and jobs the messages say. signals : account_id -> the dynamic signal that moved it, in words.
@@ -79,7 +78,7 @@ def owed(
     the account's, or its whole business days; NaT without a service level and, but for tier_1 and suppress, on an
     account's first scoring (no previous_tier): a starting list, not a deadline;
     `name` is cleaned, and the account_id where there is none; `cause` of a first suppression, no movement, is data;
-    `owner` is an owner_id where the play names the account owner (else revops), otherwise the function's name;
+    `owner` is an owner_id by the play's owner rule (else revops), or a function's name;
     `messages` is persona -> text, in the play's order; `channel` and `signal` are `""` where there is none.
 
     Raises
@@ -98,10 +97,12 @@ def owed(
         )
     moved_by = [signals.get(str(account), "") for account in decisions["account_id"]]
     decisions = decisions.assign(name=_names(decisions), cause=_causes(decisions), signal=moved_by)
-    owner_ids = _active_owners(decisions["owner_id"], owners, naive(instant(as_of)))
+    desks = Desks(decisions, owners, instant(as_of))
     deadlines = Deadlines(plays.hours, owners, instant(as_of))
     parts = [
-        _actions(decisions[due], Messages(play, icp), owner_ids[due], plan, deadlines, run_id).assign(_order=order)
+        _actions(decisions[due], Messages(play, icp), desks.of(play.owner, due), plan, deadlines, run_id).assign(
+            _order=order
+        )
         for order, play in enumerate(plays.plays)
         if (due := owing(decisions, play, instant(as_of), before)).any()
     ]
@@ -140,26 +141,12 @@ def _causes(decisions: pd.DataFrame) -> pd.Series:
     return decisions["cause"].mask(new, "data")
 
 
-def _active_owners(owner_ids: pd.Series, owners: pd.DataFrame, at: datetime) -> pd.Series:
-    ids = owner_ids.astype(object).where(owner_ids.notna() & (owner_ids != ""), UNASSIGNED)
-    if len(owners) == 0:
-        return ids
-    active = pd.Series(True, index=owners.index)
-    if "active_from" in owners.columns:
-        begins = pd.to_datetime(owners["active_from"])
-        active &= begins.isna() | (begins <= at)
-    if "active_to" in owners.columns:
-        ends = pd.to_datetime(owners["active_to"])
-        active &= ends.isna() | (ends > at)
-    return ids.where(ids.isin(owners.loc[active, "owner_id"]), UNASSIGNED)
-
-
 def _actions(
     due: pd.DataFrame, messages: Messages, owner_ids: pd.Series, plan: str, deadlines: Deadlines, run_id: str
 ) -> pd.DataFrame:
     play = messages.play
     dated = (due["previous_tier"] != "") | due["tier"].isin(DATED_AT_FIRST)
-    mine = play.owner == "account_owner"
+    mine = play.owner in RULES
     when = deadlines.of(play, owner_ids if mine else pd.Series("", index=due.index))
     said = due[["account_id", "name", "tier", "why", "signal"]].assign(tier_words=due["tier"].map(TIER_NAMES))
     words = said.to_dict("records")
