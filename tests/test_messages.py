@@ -79,6 +79,10 @@ def test_a_sentence_with_nothing_to_say_is_left_out_whole() -> None:
     assert action("")["messages"] == {"exec_buyer": "Ask for a meeting.", "champion": ""}
 
 
+def test_braces_that_are_to_be_read_are_no_fields() -> None:
+    assert fill("Say {{signal}}. Use {signal}.", {"signal": ""}) == "Say {signal}."
+
+
 @given(
     parts=st.lists(st.sampled_from(["{name} rose", "use {signal}", "say {pain}", "now"]), min_size=1, max_size=6),
     ends=st.lists(st.sampled_from([". ", "! ", "? "]), min_size=6, max_size=6),

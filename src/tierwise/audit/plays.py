@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tierwise.audit.finding import Finding
+from tierwise.config.messages import fields_of
 from tierwise.config.plays_check import dead, gaps, idle
 from tierwise.config.zones import is_zone
 
@@ -100,7 +101,7 @@ def _unsaid(plays: Plays, icp: Icp) -> list[Finding]:
         for play in plays.plays
         for role, text in play.personas.items()
         for field in ("pain", "job")
-        if f"{{{field}}}" in text and not _has(icp, role, field)
+        if field in fields_of(text) and not _has(icp, role, field)
     }
     if not lacks:
         return []

@@ -11,6 +11,15 @@ MAY_BE_EMPTY = ("signal", "pain", "job")
 """A sentence that says one of these is left out where there is none."""
 
 
+def fields_of(template: str) -> frozenset[str]:
+    """The fields that a sound template says.
+
+    >>> sorted(fields_of("{name} has {{no}} {signal}"))
+    ['name', 'signal']
+    """
+    return frozenset(field for _, field, _, _ in Formatter().parse(template) if field is not None)
+
+
 def message_fault(template: str, fields: Sequence[str]) -> str:
     """What is wrong with a template that may say some fields; `""` where nothing is.
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, FiniteFloat, ValidationInfo, field_validator, model_validator
 
 from tierwise.config.hours import Hours
-from tierwise.config.messages import MESSAGE_FIELDS, PERSONA_FIELDS, message_fault
+from tierwise.config.messages import MESSAGE_FIELDS, PERSONA_FIELDS, fields_of, message_fault
 from tierwise.config.plan import Days, Frozen, Name
 from tierwise.config.plays_check import plays_faults
 from tierwise.config.policy import Tier
@@ -107,7 +107,7 @@ class Play(Frozen):
 
     def says(self, field: str) -> bool:
         """Whether one of its messages says a field."""
-        return any(f"{{{field}}}" in text for text in (self.message, *self.personas.values()))
+        return any(field in fields_of(text) for text in (self.message, *self.personas.values()))
 
 
 def _senseless(play: Play) -> list[Found]:

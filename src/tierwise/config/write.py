@@ -12,7 +12,10 @@ HEAD = """\
 # movements: entered (the default), left, surge; stayed, with every_days: owed each time so many further days are over.
 # statuses: in_pipeline, customer, not_eligible; with stages: [Proposal], where an open opportunity stands in one of
 #   them; owed once the account comes into the status, or the opportunity into the stages.
-# sla_hours: business hours of hours:, by the clock of the account's owner (owners.time_zone) where it is to act.
+# owner: account_owner (revops where none is active); territory (where none is, who has fewest accounts of its territory
+#   and team); capacity (the same also where the owner has more accounts in the tier than it can work); or a function:
+#   marketing_operations, sales_development, revops.
+# sla_hours: business hours of hours:, by the clock (owners.time_zone) of the owner who is to act.
 # sla_days: business days, Monday to Friday, from as_of. On an account's first scoring (it has no tier yet) only
 #   actions in tier_1 and suppress have a due date; what the other tiers owe then is a starting list, without one.
 # hours: {time_zone: Europe/Berlin, days: [monday, tuesday, wednesday, thursday, friday], from: "09:00", to: "17:00",

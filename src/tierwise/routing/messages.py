@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from tierwise.config.icp import Icp
-from tierwise.config.messages import MAY_BE_EMPTY
+from tierwise.config.messages import MAY_BE_EMPTY, fields_of
 from tierwise.config.plays import Play
 from tierwise.tiers.words import safe_text
 
@@ -53,10 +53,17 @@ def fill(template: str, words: Mapping[str, str]) -> str:
     >>> fill("{name} moved. Open with its {signal}. {why}", {"name": "Acme", "signal": "", "why": "Fit is high."})
     'Acme moved. Fit is high.'
     """
-    empty = [f"{{{field}}}" for field in MAY_BE_EMPTY if not words.get(field)]
-    if not any(field in template for field in empty):
+    sentences = _sentences(template)
+    empty = {field for field in MAY_BE_EMPTY if not words.get(field)}
+    if not any(fields & empty for _, _, fields in sentences):
         return template.format(**words)
-    pieces = _SENTENCE_ENDS.split(template)
-    kept = [i for i in range(0, len(pieces), 2) if not any(field in pieces[i] for field in empty)]
-    text = "".join((pieces[i - 1] if n else "") + pieces[i] for n, i in enumerate(kept))
+    kept = [(gap, sentence) for gap, sentence, fields in sentences if not fields & empty]
+    text = "".join((gap if n else "") + sentence for n, (gap, sentence) in enumerate(kept))
     return text.format(**words)
+
+
+@lru_cache(maxsize=1024)
+def _sentences(template: str) -> tuple[tuple[str, str, frozenset[str]], ...]:
+    """Each sentence: the space before it, its text, and the fields that it says."""
+    pieces = ["", *_SENTENCE_ENDS.split(template)]
+    return tuple((gap, sentence, fields_of(sentence)) for gap, sentence in zip(pieces[::2], pieces[1::2], strict=True))
