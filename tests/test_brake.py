@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -110,6 +111,16 @@ def test_the_brake_keeps_its_word_on_any_two_runs(was: dict[int, str], now: dict
         beyond |= any(len(moved) >= least and len(moved) / max(len(held), 1e-9) > 0.15 for moved in (out, into))
     assert found.held is beyond
     assert found.counts("owner")["n"].sum() == found.counts("cause")["n"].sum() == len(found.moves)
+
+
+@pytest.mark.parametrize(("owed", "held"), [(50, False), (51, True)])
+def test_more_actions_than_stated_hold_a_run_that_follows_another(owed: int, held: bool) -> None:
+    was = some("tier_1", 100)
+    found = brake(frame(was), frame(was), {}, 0.15, 20, owed=owed, most_owed=50)
+    assert found.held is held
+    assert ("it would owe 51 actions, more than 50" in found.why) is held
+    assert not brake(frame({}), frame(was), {}, 0.15, 20, owed=owed, most_owed=50).held, "a first run"
+    assert not brake(frame(was), frame(was), {}, 0.15, 20, owed=owed).held, "no number is stated"
 
 
 def test_limits_are_settings() -> None:
@@ -269,6 +280,18 @@ def test_limits_in_tierwise_yaml_let_more_pass(workspace: Workspace) -> None:
     path = workspace.folder / "tierwise.yaml"
     path.write_text(path.read_text().replace("least: 100", "least: 100000"))
     assert tierwise.score(tierwise.load_workspace(workspace.folder), as_of="2026-01-05").new
+
+
+def test_a_run_that_owes_too_many_actions_is_held_and_released(workspace: Workspace) -> None:
+    exclude(workspace, outreach(workspace)[:15])
+    limits = Brake(share=1.0, least=10_000, actions=1)
+    strict = replace(workspace, settings=workspace.settings.model_copy(update={"brake": limits}))
+    with pytest.raises(RunHeld, match=r"it would owe [\d,]+ actions, more than 1\b") as held:
+        tierwise.score(strict, as_of="2026-01-05")
+    with Store.open(strict.store) as store:
+        assert not [r for r in store.outbox(PLAN)["run_id"] if r == held.value.run_id]
+    tierwise.release(strict, held.value.run_id, reason="meant", by="Ada", made_at=datetime.now(UTC))
+    assert tierwise.score(strict, as_of="2026-01-05").actions > 1
 
 
 def test_the_first_run_by_a_promoted_model_says_what_its_promotion_was_seen_to_move(

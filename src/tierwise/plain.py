@@ -1,9 +1,10 @@
-"""Values as plain JSON: the one way in which what is kept, published or printed becomes text."""
+"""Values as plain JSON, and texts as no formula: the one way in which what leaves becomes text."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
@@ -15,6 +16,9 @@ import numpy as np
 import pandas as pd
 
 from tierwise.clock import naive
+
+FORMULA = re.compile(r"\A(?=[\t\r\n]|\s*[=+\-@＝＋－＠])|(?<=[;\t\r\n])(?=[\s\x22]*[=+\-@＝＋－＠])")
+"""Where a spreadsheet may begin to read a formula: at the start of a cell, and after what some locales split at."""
 
 
 def utc(moment: datetime) -> str:
@@ -63,6 +67,15 @@ def json_file(value: Any) -> bytes:
     b'{\\n "a": null,\\n "b": 1\\n}\\n'
     """
     return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def safe_cell(text: str) -> str:
+    """A text that no spreadsheet reads as a formula: a quote stands before `=`, `+`, `-`, `@`, a tab or a return.
+
+    >>> safe_cell('=HYPERLINK("x")'), safe_cell("Acme = Sons"), safe_cell("a;=1")
+    ('\\'=HYPERLINK("x")', 'Acme = Sons', "a;'=1")
+    """
+    return FORMULA.sub("'", text)
 
 
 def _float(value: float, digits: int | None) -> float | None:

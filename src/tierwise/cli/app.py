@@ -13,6 +13,7 @@ import typer
 from tierwise.cli import acts, show
 from tierwise.cli.acts import dispute, held, override, release
 from tierwise.cli.context import context
+from tierwise.cli.deliver import deliver, status
 from tierwise.cli.movements import report
 from tierwise.cli.policy import app as policy
 from tierwise.cli.workspace import check, init
@@ -350,7 +351,7 @@ def _check_port(host: str, port: int) -> None:
 
 for verb in (
     demo, init, check, train, promote, rollback, score, release, override, dispute, explain, report, govern,
-    doctor, schema, recipe, serve,
+    deliver, status, doctor, schema, recipe, serve,
 ):  # fmt: skip
     app.command()(verb)
 app.add_typer(policy)

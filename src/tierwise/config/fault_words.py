@@ -41,8 +41,8 @@ _BOUNDS = {
     "string_too_long": "text of at most {max_length} characters is wanted",
 }
 """What is wanted of a value of the right kind, by pydantic's error type and in its numbers."""
-_NOT_IN_THE_FILE = ("[key]", "[stretch]", "[values]")
-"""Parts of a path that pydantic, or the tag of a union, adds."""
+_NOT_IN_THE_FILE = re.compile(r"\[\w+\]")
+"""A part of a path that pydantic, or the tag of a union, adds."""
 
 
 def faults_of(
@@ -60,7 +60,7 @@ def faults_of(
 
 def _faults(model: type[BaseModel], document: Document, error: ErrorDetails, prefix: Path) -> list[Fault]:
     """One pydantic error as faults; a message never repeats the value, which may come from a secret."""
-    loc = tuple(part for part in error["loc"] if part not in _NOT_IN_THE_FILE)
+    loc = tuple(p for p in error["loc"] if isinstance(p, int) or not _NOT_IN_THE_FILE.fullmatch(p))
     raised = error.get("ctx", {}).get("error")
     found = raised.found if isinstance(raised, Faults) else [((), _words(model, error, loc))]
     places = [((*prefix, *loc, *below), says) for below, says in found]

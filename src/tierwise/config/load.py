@@ -20,6 +20,7 @@ from tierwise.config.plays import Plays
 from tierwise.config.plays_check import reading_of
 from tierwise.config.policy import Policy
 from tierwise.config.policy_check import Reading
+from tierwise.config.sinks import KINDS, LOCAL
 from tierwise.config.workspace import Settings
 from tierwise.config.yaml_lines import Document, Fault, dotted, read_yaml
 from tierwise.config.yaml_lines import Path as At
@@ -229,9 +230,25 @@ def _settings(folder: Path, env: str | None, environ: Mapping[str, str], faults:
     for name, overlay in overlays.items():
         if isinstance(overlay, dict) and name != env:
             document.faults += _overlay_faults(document, str(name), overlay)
+    document.faults += _network_faults(document)
     if env is not None and isinstance(overlays[env], dict):
         document = _overlaid(document, env)
     return _model(Settings, document, SETTINGS_FILE, environ, faults)
+
+
+def _network_faults(document: Document) -> list[Fault]:
+    """Sinks outside the environments that need a network."""
+    sinks = document.value.get("sinks") if isinstance(document.value, dict) else None
+    listed = sinks if isinstance(sinks, list) else []
+    kinds = [sink.get("kind") if isinstance(sink, dict) else None for sink in listed]
+    says = (
+        "a sink of kind {} needs a network: it stands under an environment, as environments: {{live: {{sinks: ...}}}}"
+    )
+    return [
+        Fault(document.line(("sinks", place)), ("sinks", place), says.format(kind))
+        for place, kind in enumerate(kinds)
+        if kind in KINDS and kind not in LOCAL
+    ]
 
 
 def _overlay_faults(document: Document, name: str, overlay: dict[str, Any]) -> list[Fault]:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from tierwise.config.noise import NoiseRules
 from tierwise.config.plan import Frozen, Name
+from tierwise.config.sinks import AnySink
 from tierwise.config.zones import is_zone
 
 
@@ -42,6 +43,8 @@ class Brake(Frozen):
     """More than this share of a tier, in or out, of its size in the run before;"""
     least: Annotated[int, Field(ge=1)] = 20
     """and at least so many accounts of it. Accounts that enter the cohort do not count."""
+    actions: Annotated[int, Field(ge=1)] | None = None
+    """More actions than this, owed in one run; by default any number may be."""
 
 
 class Formats(Frozen):
@@ -146,6 +149,8 @@ class Settings(Frozen):
     noise: NoiseRules = NoiseRules()
     provisional_accounts: bool = True
     """Whether leads of a company that has no account yet make one, `lead:<domain>`, until it has."""
+    sinks: tuple[AnySink, ...] = ()
+    """Where `tierwise deliver` takes actions; those that need a network stand under an environment."""
     environments: dict[str, dict[str, object]] = Field(default_factory=dict)
     """Overlays by name, applied with `--env NAME`."""
 
@@ -154,6 +159,9 @@ class Settings(Frozen):
         names = [source.name for source in self.all_sources]
         if len(set(names)) < len(names):
             raise ValueError(f"two sources have one name: {', '.join(names)}")
+        sinks = [sink.name for sink in self.sinks]
+        if len(set(sinks)) < len(sinks):
+            raise ValueError(f"two sinks have one name: {', '.join(sinks)}")
         return self
 
     @property

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tierwise.features.build import build_matrix, build_statuses, build_triggers, history_start, training_grid
+from tierwise.features.build import (
+    build_matrix,
+    build_statuses,
+    build_triggers,
+    history_start,
+    suppressed_at,
+    training_grid,
+)
 from tierwise.features.catalogue import TRIGGER_WINDOWS, catalogue, slug, spoken
 from tierwise.features.counting import CohortCounts, cohort_counts, foreseen, make_touch
 from tierwise.features.feature import Feature
@@ -30,5 +37,6 @@ __all__ = [
     "ruled_by",
     "slug",
     "spoken",
+    "suppressed_at",
     "training_grid",
 ]

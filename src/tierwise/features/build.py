@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tierwise.clock import grid, instant
+from tierwise.config.plan import Grid
 from tierwise.data import TABLES, Query, quoted
 from tierwise.errors import ContractError, UsageError
 from tierwise.features.catalogue import (
@@ -140,6 +141,20 @@ def build_triggers(warehouse: Warehouse, negative_triggers: Mapping[str, int]) -
     """Of the rows of the matrix that was built last in the warehouse, those with other negative triggers in force:
     account_id, as_of, kind."""
     return warehouse.frame(facts.negative_triggers(negative_triggers)[1])
+
+
+def suppressed_at(warehouse: Warehouse, plan: Plan, negative: Mapping[str, int], at: datetime) -> pd.DataFrame:
+    """The accounts that an exclusion or a negative trigger suppresses at an instant: account_id, reason."""
+    day_by_day = plan.model_copy(update={"cohort": plan.cohort.model_copy(update={"grid": Grid(every="day")})})
+    steps = [*_standing(day_by_day, (at,)), facts.excluded(plan.cohort.exclusion_reasons)]
+    for table, query in [*steps, facts.negative_triggers(negative)]:
+        warehouse.run(Query(f"CREATE OR REPLACE TEMP TABLE {table} AS {query.sql}", query.params))
+    return warehouse.frame(
+        Query(
+            "SELECT account_id, min(reason) AS reason FROM (SELECT account_id, reason FROM excluded "
+            "UNION ALL SELECT account_id, kind FROM negative) GROUP BY account_id ORDER BY account_id"
+        )
+    )
 
 
 def matrix_steps(

@@ -27,6 +27,7 @@ class Braking:
     share, least : the limits, as Settings.brake has them, or the promotion of the model.
     stated : whether the promotion of the model stated them: its demotions then wait no more than other movements.
     postponed : accounts that stand lower by the rows under a new model, and that time in tier alone still keeps.
+    owed : the actions that the run owes. most_owed : the limit on them, None: there is none.
     """
 
     moves: pd.DataFrame
@@ -35,11 +36,18 @@ class Braking:
     least: int
     stated: bool = False
     postponed: int = 0
+    owed: int = 0
+    most_owed: int | None = None
 
     @property
     def held(self) -> bool:
         """Whether the run must wait for a release."""
-        return self.waits or bool(self.tiers["held"].any())
+        return self.waits or self.floods or bool(self.tiers["held"].any())
+
+    @property
+    def floods(self) -> bool:
+        """Whether the run owes more actions than it may."""
+        return self.most_owed is not None and self.owed > self.most_owed
 
     @property
     def waits(self) -> bool:
@@ -56,6 +64,8 @@ class Braking:
             of = ", as its promotion stated" if self.stated else ""
             limits = f"more than {100 * self.share:.3g}% of a tier and at least {_accounts(self.least)} of it{of}"
             said.append(f"it would move {limits}: {'; '.join(self.beyond)}")
+        if self.floods:
+            said.append(f"it would owe {self.owed:,} actions, more than {self.most_owed:,}")
         if self.demoted_by_model or self.postponed:
             takes = f"under the new model {_accounts(self.demoted_by_model)} would come to a lower tier"
             takes += f" now and {self.postponed:,} once a stay ends" if self.postponed else ""
@@ -103,6 +113,8 @@ class Braking:
             "demoted_by_model": self.demoted_by_model,
             "postponed": self.postponed,
             "excluded": self.excluded,
+            "owed": self.owed,
+            "most_owed": self.most_owed,
         }
         return dict(plain(said | {"by_owner": self.counts("owner"), "by_cause": self.counts("cause")}))
 
@@ -119,6 +131,8 @@ def brake(
     *,
     stated: bool = False,
     postponed: int = 0,
+    owed: int = 0,
+    most_owed: int | None = None,
 ) -> Braking:
     """How much a run would move against what stands, and whether that is too much; pure.
 
@@ -140,6 +154,7 @@ def brake(
     causes : account_id -> the cause of its movement.
     stated : whether share and least are what the promotion of the model stated.
     postponed : how many accounts time in tier alone keeps from being demoted by a new model.
+    owed, most_owed : the actions that the run owes, and how many it may; where nothing stands, any number.
     """
     was = standing.set_index("account_id")["tier"].astype(object)
     was = was[was.isin(TIERS)]
@@ -156,7 +171,8 @@ def brake(
             "excluded": was.index[moved].isin(_excluded(decided)),
         }
     ).sort_values("account_id", ignore_index=True)
-    return Braking(moves, _by_tier(was, moves, share, least), share, least, stated, postponed)
+    most = most_owed if len(was) else None
+    return Braking(moves, _by_tier(was, moves, share, least), share, least, stated, postponed, owed, most)
 
 
 def _by_tier(was: pd.Series, moves: pd.DataFrame, share: float, least: int) -> pd.DataFrame:

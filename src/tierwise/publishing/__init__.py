@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from tierwise.disk import disk, replace_text
+from tierwise.plain import safe_cell
 from tierwise.publishing.atomic import POINTS, Recovered, publish, recover
 from tierwise.publishing.attributes import ATTRIBUTE_POINTS, remember
-from tierwise.publishing.disk import disk, replace_text
 from tierwise.publishing.files import FILES, SCHEMAS, run_files
 from tierwise.publishing.identity import run_id
-from tierwise.publishing.lock import plan_lock
+from tierwise.publishing.lock import DELIVERY, plan_lock
 from tierwise.publishing.reading import PublishedRun, read_current, read_run, verify_run
 from tierwise.publishing.reviews import (
     TRAINING_PAGE,
@@ -20,11 +21,12 @@ from tierwise.publishing.reviews import (
     read_replays,
     read_training,
 )
-from tierwise.publishing.spreadsheets import accounts_csv, points_csv, safe_cell
+from tierwise.publishing.spreadsheets import accounts_csv, points_csv
 from tierwise.publishing.tables import reasons_table, scores_table, sheet_table, tiers_table
 
 __all__ = [
     "ATTRIBUTE_POINTS",
+    "DELIVERY",
     "FILES",
     "POINTS",
     "SCHEMAS",

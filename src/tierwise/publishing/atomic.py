@@ -26,8 +26,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tierwise.disk import disk, make_folder, point, remove_folder, sync_folder, write_synced
 from tierwise.errors import EnvironmentFault, UsageError
-from tierwise.publishing.disk import disk, make_folder, point, remove_folder, sync_folder, write_synced
 from tierwise.publishing.identity import RUN_ID, check_run_id
 from tierwise.publishing.reading import CURRENT, META, STAGING, current_id, verify_run
 from tierwise.store import Store

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from tierwise.clock import naive
 from tierwise.data import changes, list_parts, part_name, read_parts
-from tierwise.publishing.disk import disk, make_folder, sync_folder, write_synced
+from tierwise.disk import disk, make_folder, sync_folder, write_synced
 from tierwise.publishing.files import parquet
 
 LOCK = ".lock"

@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tierwise.disk import disk, make_folder
 from tierwise.errors import LockHeld
-from tierwise.publishing.disk import disk, make_folder
 
 LOCK = ".lock"
+DELIVERY = ".delivery.lock"
+"""The lock of those who deliver, who need not wait for those who score."""
 
 
 @contextmanager
-def plan_lock(root: Path, plan: str, patience_seconds: int = 0) -> Iterator[None]:
+def plan_lock(root: Path, plan: str, patience_seconds: int = 0, name: str = LOCK) -> Iterator[None]:
     """Hold the lock of a plan: the operating system's own, so it is released whenever its holder ends or is killed.
 
     patience_seconds : how long to wait for another holder to end, asking once a second.
@@ -31,7 +33,7 @@ def plan_lock(root: Path, plan: str, patience_seconds: int = 0) -> Iterator[None
     folder = Path(root) / plan
     with disk(f"the lock of plan {plan} was asked for"):
         make_folder(folder)
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        handle = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         for _ in range(patience_seconds):
             if _free(handle):

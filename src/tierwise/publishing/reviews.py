@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tierwise.disk import disk, make_folder, remove_folder, sync_folder, write_synced
 from tierwise.errors import EnvironmentFault
-from tierwise.publishing.disk import disk, make_folder, remove_folder, sync_folder, write_synced
 from tierwise.publishing.reading import STAGING
 
 REPLAY_VALUES = "replay.json"

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from tierwise.store.acts import DISPUTES, EVERY_PLAN, FACT, Act, HeldRun
+from tierwise.store.deliveries import Deliveries
 from tierwise.store.difference import movements_difference
 from tierwise.store.frames import state_hash
 from tierwise.store.ledger import Store
 from tierwise.store.record import Kind, RunRecord
+from tierwise.store.told_accounts import ToldAccounts
 
 __all__ = [
     "DISPUTES",
     "EVERY_PLAN",
     "FACT",
     "Act",
+    "Deliveries",
     "HeldRun",
     "Kind",
     "RunRecord",
     "Store",
+    "ToldAccounts",
     "movements_difference",
     "state_hash",
 ]

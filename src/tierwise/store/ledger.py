@@ -133,7 +133,7 @@ class Store:
 
     def newest_run(self, plan: str) -> RunRecord | None:
         """The run that CURRENT must name: the last in order that is no backfill; None before the first run."""
-        with self._read("the run ledger was read") as connection:
+        with self.reading("the run ledger was read") as connection:
             return _newest(connection, plan)
 
     def runs(self, plan: str) -> pd.DataFrame:
@@ -227,17 +227,17 @@ class Store:
 
     def add_act(self, act: Act) -> bool:
         """Keep an act, for good; False if it is kept already."""
-        with self._write("an act was kept") as connection:
+        with self.writing("an act was kept") as connection:
             return write_act(connection, act)
 
     def hold(self, record: RunRecord, moves: Mapping[str, Any]) -> None:
         """Keep a run as held, with what it would have moved; neither state nor ledger nor outbox changes."""
-        with self._write(f"run {record.run_id} was held") as connection:
+        with self.writing(f"run {record.run_id} was held") as connection:
             write_held(connection, record, moves)
 
     def promote(self, plan: str, version: str, alias: str, as_of: datetime) -> int:
         """Note that `alias` names `version` from `as_of` on; returns its place in the plan's order, from 1."""
-        with self._write("a promotion was noted") as connection:
+        with self.writing("a promotion was noted") as connection:
             p = schema.promotions.c
             last = connection.scalar(select(func.max(p.sequence)).where(p.plan == plan))
             row = {"plan": plan, "sequence": (last or 0) + 1, "version": version, "alias": alias, "as_of": naive(as_of)}
@@ -270,7 +270,7 @@ class Store:
         need(state, ("account_id", "tier"), "tier states", "account_id")
         need(movements, ("account_id", "previous_tier", "tier", "movement", "cause"), "movements", "account_id")
         need(actions, ("action_id", "account_id"), "actions", "action_id")
-        with self._write(f"run {record.run_id} was committed") as connection:
+        with self.writing(f"run {record.run_id} was committed") as connection:
             if connection.scalar(select(schema.runs.c.run_id).where(schema.runs.c.run_id == record.run_id)):
                 return False
             newest = _newest(connection, record.plan)
@@ -287,16 +287,16 @@ class Store:
     # -- inside
 
     def _rows(self, query: Any, asked: str) -> list[dict[str, Any]]:
-        with self._read(asked) as connection:
+        with self.reading(asked) as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     @contextmanager
-    def _read(self, asked: str) -> Iterator[Connection]:
+    def reading(self, asked: str) -> Iterator[Connection]:
         with faults(self._url, asked), self._engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
-    def _write(self, asked: str) -> Iterator[Connection]:
+    def writing(self, asked: str) -> Iterator[Connection]:
         with faults(self._url, asked), self._engine.connect() as connection:
             connection = connection.execution_options(writes=True)
             with connection.begin():

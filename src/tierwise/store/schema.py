@@ -88,6 +88,48 @@ outbox = Table(
     Index("outbox_by_status", "plan", "status"),
 )
 
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("plan", String(60), primary_key=True),
+    Column("sink", String(60), primary_key=True),
+    Column("action_id", String(80), primary_key=True),
+    Column("status", String(20), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("said", Text, nullable=False),
+    Column("answered_at", DateTime, nullable=False),
+    Column("next_at", DateTime, nullable=True),
+    Index("deliveries_by_status", "plan", "sink", "status"),
+)
+"""What became of each action at each sink that was asked; one that was never offered has no row."""
+
+told_accounts = Table(
+    "told_accounts",
+    metadata,
+    Column("plan", String(60), primary_key=True),
+    Column("sink", String(60), primary_key=True),
+    Column("account_id", Text, primary_key=True),
+    Column("told", Text, nullable=True),
+    Column("tried", Text, nullable=False),
+    Column("offered", String(80), nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("said", Text, nullable=False),
+    Column("answered_at", DateTime, nullable=False),
+    Column("next_at", DateTime, nullable=True),
+)
+"""What a CRM was last told of each account (null: nothing yet), what it was offered since without a known answer (a
+JSON list), and what became of the newest offer."""
+
+sinks = Table(
+    "sinks",
+    metadata,
+    Column("plan", String(60), primary_key=True),
+    Column("sink", String(60), primary_key=True),
+    Column("begins_at", DateTime, nullable=False),
+)
+"""From which as_of on a sink is offered actions: that of the newest run when it was first delivered to."""
+
 promotions = Table(
     "promotions",
     metadata,

@@ -32,13 +32,16 @@ class Receipt:
 
     outcome: `delivered`: the receiver has it; `later`: it may have it or not, and is to be asked again; `dead`: it will
     never take this letter. said: why, in words for a person, without secrets. wait_seconds: how long the receiver asked
-    to be left alone; None where it did not ask.
+    to be left alone; None where it did not ask. of_receiver: whether it says something of the receiver and nothing of
+    this letter (it is down, full, gone, or refuses our credentials): nothing more is offered to it for now, and the
+    letter does not count as tried.
     """
 
     letter_id: str
     outcome: Outcome
     said: str = ""
     wait_seconds: float | None = None
+    of_receiver: bool = False
 
 
 class Sink(Protocol):
@@ -62,4 +65,8 @@ class Sink(Protocol):
 
     def check(self) -> Sequence[str]:
         """What is wrong with the settings, asked of the receiver without changing anything; empty: nothing."""
+        ...
+
+    def close(self) -> None:
+        """Let go of its connections."""
         ...

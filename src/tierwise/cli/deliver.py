@@ -1,0 +1,161 @@
+"""The verbs of what is owed to people: deliver, status."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tierwise.cli import show
+from tierwise.cli.context import context
+from tierwise.errors import UsageError
+
+if TYPE_CHECKING:
+    from tierwise.jobs import DeliverResult, Owed, StatusResult
+
+SHOWN = 10
+"""So many dead letters, or plays, are shown."""
+
+
+def deliver(
+    to: Annotated[list[str] | None, typer.Option("--to", help="This sink alone; may be said again.")] = None,
+    dead: Annotated[
+        bool, typer.Option("--dead", help="Put dead letters back first, so that they are sent again.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Ask each receiver whether it is ready; send nothing.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")] = False,
+) -> None:
+    """Send what the outbox owes to the sinks of tierwise.yaml, at least once.
+
+    Exit 3: letters died, and a person must look. Exit 5: a receiver takes nothing for now, or is not ready.
+    """
+    from tierwise import jobs
+
+    if check + dry_run + dead > 1:
+        raise UsageError(
+            "a delivery was asked for", found="--check, --dry-run and --dead exclude each other", do="Say one"
+        )
+    workspace, only = context.workspace(), tuple(to or ())
+    if check:
+        _checked(jobs.check_sinks(workspace, context.plan, only=only))
+        return
+    if dry_run:
+        _owed(jobs.owed_to_sinks(workspace, context.plan, now=context.now, only=only, say=context.say))
+        return
+    result = jobs.deliver(
+        workspace, context.plan, clock=lambda: datetime.now(UTC), dead=dead, only=only, say=context.say
+    )
+    _delivered(result)
+    if result.dead:
+        context.close(3, following=context.command("status"))
+        raise typer.Exit(3)
+    if any(s.tally.said for s in result.sinks):
+        context.close(5, following=f"{context.command('deliver')} in a few minutes")
+        raise typer.Exit(5)
+    context.close(0, following=context.command("deliver") if result.left else "")
+
+
+def status() -> None:
+    """Show the newest run, how late the sources are, and what the outbox owes."""
+    from tierwise.jobs import status as run_status
+
+    result = run_status(context.workspace(), context.plan, now=context.now, say=context.say)
+    _status(result)
+    context.close(0)
+
+
+def _checked(faults: dict[str, list[str]]) -> None:
+    if context.as_json:
+        show.emit({"sinks": faults})
+    else:
+        for name, found in faults.items():
+            show.line(f"{name}: {'; '.join(found) if found else 'ready'}", indent="  ")
+    code = 5 if any(faults.values()) else 0
+    context.close(code, following="" if code else context.command("deliver --dry-run"))
+    if code:
+        raise typer.Exit(code)
+
+
+def _owed(owed: list[Owed]) -> None:
+    if context.as_json:
+        show.emit({"sinks": {o.sink: {"since": o.since, "before": o.before, "actions": o.actions} for o in owed}})
+    else:
+        for one in owed:
+            a = one.actions
+            if one.of_accounts:
+                show.line(f"{one.sink} ({one.kind}): {_count(len(a), 'account')} with something new to tell")
+                for said in one.preview:
+                    show.line(said, indent="    ")
+                continue
+            told = f"{one.sink} ({one.kind}): {_count(len(a), 'action')} owed"
+            stopped, later = int((a["stopped"] != "").sum()), int((~a["due"].astype(bool)).sum())
+            told += f", {stopped:,} of them to accounts suppressed since" if stopped else ""
+            told += f", {later:,} not before their time" if later else ""
+            rows = Counter(zip(a["play"], (f"{d:%Y-%m-%d}" for d in a["as_of"]), strict=True)).most_common(SHOWN)
+            if one.before and one.since:
+                show.line(
+                    f"{one.sink}: {_count(one.before, 'action')} of dates before {one.since.date()} are owed, and "
+                    "not sent to it; `since:` says otherwise.",
+                    indent="  ",
+                )
+            show.table(told, ("play", "as of", "actions"), [(*key, f"{n:,}") for key, n in rows], right=(2,))
+        show.line("Nothing was sent.")
+    context.close(0, following=context.command("deliver"))
+
+
+def _delivered(result: DeliverResult) -> None:
+    if context.as_json:
+        show.emit({"plan": result.plan, "sinks": result.sinks})
+        return
+    rows = [
+        (
+            s.sink,
+            *(
+                f"{n:,}"
+                for n in (s.tally.delivered, s.tally.stopped, s.tally.later, s.tally.waiting, len(s.tally.dead))
+            ),
+        )
+        for s in result.sinks
+    ]
+    names = ("sink", "delivered", "stopped", "again later", "waiting", "dead")
+    show.table(f"Actions of {result.plan}", names, rows, right=(1, 2, 3, 4, 5))
+    for s in result.sinks:
+        if s.again:
+            show.line(f"{s.sink}: {_count(s.again, 'dead letter')} put back.")
+        if s.tally.said:
+            show.line(f"{s.sink} was left alone: {s.tally.said}.", indent="  ")
+        for action_id, said in list(s.tally.dead.items())[:SHOWN]:
+            show.line(f"dead: {action_id} at {s.sink}: {said}", indent="  ")
+
+
+def _status(result: StatusResult) -> None:
+    if context.as_json:
+        show.emit(result.to_dict())
+        return
+    run = result.run
+    if run is None:
+        show.line(f"{result.plan}: no run was published yet.")
+    else:
+        age = f"{result.days:,.1f} days ago" if result.days is not None else ""
+        show.line(f"{result.plan}: newest run {run.run_id}, as of {run.as_of.date()}, {age}.")
+    for line in result.sources:
+        show.line(line, indent="  ")
+    for held in result.held:
+        show.line(f"held: run {held}; look at it with `{context.command('score --as-of DATE --dry-run')}`", indent="  ")
+    show.line(f"The outbox owes {_count(result.owed, 'action')}.")
+    rows = [(s.sink, s.kind, *(f"{n:,}" for n in (s.delivered, s.waiting, s.dead)), s.next_at) for s in result.sinks]
+    if rows:
+        show.table("Sinks", ("sink", "kind", "delivered", "waiting", "dead", "next at"), rows, right=(2, 3, 4))
+    for sink in result.sinks:
+        for action_id, account, said in sink.letters[:SHOWN]:
+            show.line(f"dead at {sink.sink}: {action_id} ({account}): {said}", indent="  ")
+    if any(s.dead for s in result.sinks):
+        show.line(f"`{context.command('deliver --dead')}` sends dead letters again.")
+
+
+def _count(n: int, what: str) -> str:
+    return f"1 {what}" if n == 1 else f"{n:,} {what}s"

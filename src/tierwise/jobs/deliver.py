@@ -1,0 +1,195 @@
+"""The delivery job: what the outbox owes, offered to each sink once more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+
+from tierwise.config import PlanFiles, Workspace
+from tierwise.features import suppressed_at
+from tierwise.jobs.intake import taken_in
+from tierwise.jobs.queues import queue_of, sinks_of
+from tierwise.learning.progress import Say, silent
+from tierwise.publishing import DELIVERY, plan_lock
+from tierwise.routing.delivery import Tally
+from tierwise.routing.delivery import deliver as offer
+from tierwise.routing.sinks import Letter, Sink
+from tierwise.routing.sinks.crm_sink import CrmSink
+from tierwise.routing.sinks.made import made
+from tierwise.store import Deliveries, Store, ToldAccounts
+
+PREVIEWED = 10
+"""Of so many accounts a CRM is asked what would be written."""
+
+
+@dataclass(frozen=True)
+class SinkResult:
+    """What became of a plan's actions at one sink. again: dead letters that were put back first."""
+
+    sink: str
+    kind: str
+    tally: Tally
+    again: int = 0
+
+
+@dataclass(frozen=True)
+class DeliverResult:
+    """A delivery, sink by sink."""
+
+    plan: str
+    sinks: tuple[SinkResult, ...]
+
+    @property
+    def dead(self) -> int:
+        """Letters that died in this delivery."""
+        return sum(len(s.tally.dead) for s in self.sinks)
+
+    @property
+    def left(self) -> int:
+        """Letters that are still to be taken, now or later."""
+        return sum(s.tally.later + s.tally.waiting for s in self.sinks)
+
+
+@dataclass(frozen=True)
+class Owed:
+    """What a sink would be offered, and nothing is.
+
+    since: from which as_of on; before: so many actions of earlier ones are owed, and not offered to it. actions: a row
+    an action: action_id, account_id, as_of, play, attempts, due (whether its time has come), stopped (why its account
+    is to be left alone; "": it is not).
+    """
+
+    sink: str
+    kind: str
+    since: datetime | None
+    before: int
+    actions: pd.DataFrame
+    of_accounts: bool = False
+    """Whether these are accounts with new values for a CRM, rather than actions;"""
+    preview: tuple[str, ...] = ()
+    """and what would be written of the first of them."""
+
+
+def deliver(
+    workspace: Workspace,
+    plan: str | None = None,
+    *,
+    clock: Callable[[], datetime],
+    dead: bool = False,
+    only: Sequence[str] = (),
+    say: Say = silent,
+) -> DeliverResult:
+    """Offer each sink of the workspace what the outbox owes it and whose time has come (`routing.delivery`).
+
+    Accounts that the tables suppress by now get no approach, whatever was owed before; the tables are read for it where
+    anything is due. clock: gives now. dead: put dead letters back first. only: these sinks alone.
+
+    Raises
+    ------
+    UsageError : no sink is there, or none of a name. LockHeld : another delivery of the plan runs.
+    """
+    files = workspace.plan(plan)
+    name, asked = files.plan.plan, sinks_of(workspace, files, only)
+    with (
+        plan_lock(workspace.published, name, name=DELIVERY),
+        Store.open(workspace.store, create=False) as store,
+        ExitStack() as opened,
+    ):
+        sinks = [opened.enter_context(closing(made(s, workspace.folder))) for s in asked]
+        queues = [queue_of(workspace, name, store, s, sink, keep=True) for s, sink in zip(asked, sinks, strict=True)]
+        again = [queue.again() if dead else 0 for queue in queues]
+        now = clock()
+        due = any(x.next_at is None or x.next_at <= now for queue in queues for x in queue.open())
+        stops = stopped(workspace, files, now, say) if due else {}
+        found = []
+        for settings, sink, queue, put_back in zip(asked, sinks, queues, again, strict=True):
+            say(f"delivering to {sink.name}")
+            tally = offer(queue, sink, plan=name, clock=clock, stops=stops)
+            found.append(SinkResult(sink.name, settings.kind, tally, put_back))
+    return DeliverResult(name, tuple(found))
+
+
+def owed_to_sinks(
+    workspace: Workspace, plan: str | None = None, *, now: datetime, only: Sequence[str] = (), say: Say = silent
+) -> list[Owed]:
+    """What a delivery would offer each sink, and offer nothing; a CRM is asked what it holds of the first accounts."""
+    files = workspace.plan(plan)
+    name, found = files.plan.plan, []
+    with Store.open(workspace.store, create=False) as store:
+        stops = stopped(workspace, files, now, say)
+        for settings in sinks_of(workspace, files, only):
+            with closing(made(settings, workspace.folder)) as sink:
+                queue = queue_of(workspace, name, store, settings, sink, keep=False)
+                if isinstance(queue, Deliveries):
+                    found.append(_owed(queue, settings.kind, stops, now))
+                else:
+                    found.append(_told(queue, settings.kind, sink, now))
+    return found
+
+
+def check_sinks(workspace: Workspace, plan: str | None = None, *, only: Sequence[str] = ()) -> dict[str, list[str]]:
+    """What is wrong with each sink, asked of its receiver without changing anything; an empty list: nothing."""
+    sinks = sinks_of(workspace, workspace.plan(plan), only)
+    found = {}
+    for settings in sinks:
+        with closing(made(settings, workspace.folder)) as sink:
+            found[settings.name] = list(sink.check())
+    return found
+
+
+def stopped(workspace: Workspace, files: PlanFiles, now: datetime, say: Say) -> Mapping[str, str]:
+    """The accounts that the tables suppress by now, each with why, in words."""
+    negative = {t.kind: t.days for t in files.policy.negative_triggers}
+    with taken_in(workspace, say, now, files=files) as intake:
+        found = suppressed_at(intake.warehouse, files.plan, negative, now)
+    reasons = found["reason"].str.replace("_", " ")
+    return dict(zip(found["account_id"], "suppressed since: " + reasons, strict=True))
+
+
+def _owed(queue: Deliveries, kind: str, stops: Mapping[str, str], now: datetime) -> Owed:
+    waiting, every = queue.open(), Deliveries(queue.store, queue.plan, queue.sink, queue.plays).open()
+    bodies = queue.bodies([x.action_id for x in waiting])
+    rows = [
+        {
+            "action_id": x.action_id,
+            "account_id": x.account_id,
+            "as_of": x.as_of,
+            "play": bodies[x.action_id].get("play", ""),
+            "attempts": x.attempts,
+            "due": x.next_at is None or x.next_at <= now,
+            "stopped": stops.get(x.account_id, "") if bodies[x.action_id].get("motion") != "none" else "",
+        }
+        for x in waiting
+        if x.action_id in bodies
+    ]
+    columns = ["action_id", "account_id", "as_of", "play", "attempts", "due", "stopped"]
+    return Owed(queue.sink, kind, queue.since, len(every) - len(waiting), pd.DataFrame(rows, columns=columns))
+
+
+def _told(queue: ToldAccounts, kind: str, sink: Sink, now: datetime) -> Owed:
+    """What a CRM would be told; `preview` reads it, and a folder of CSV has none."""
+    waiting = queue.open()
+    rows = [
+        {
+            "action_id": x.action_id,
+            "account_id": x.account_id,
+            "as_of": x.as_of,
+            "play": "",
+            "attempts": x.attempts,
+            "due": x.next_at is None or x.next_at <= now,
+            "stopped": "",
+        }
+        for x in waiting
+    ]
+    columns = ["action_id", "account_id", "as_of", "play", "attempts", "due", "stopped"]
+    lines: Sequence[str] = ()
+    if isinstance(sink, CrmSink) and waiting:
+        first = waiting[:PREVIEWED]
+        bodies = queue.seen([x.action_id for x in first])
+        letters = [Letter(x.action_id, queue.plan, x.account_id, x.as_of, bodies[x.action_id]) for x in first]
+        lines = sink.preview(letters, now)
+    return Owed(queue.sink, kind, None, 0, pd.DataFrame(rows, columns=columns), True, tuple(lines))

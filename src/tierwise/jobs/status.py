@@ -1,0 +1,80 @@
+"""How a plan stands: its newest run, how late its sources are, and what it owes."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tierwise.config import Workspace
+from tierwise.jobs.intake import freshness_of, taken_in
+from tierwise.jobs.queues import queue_of
+from tierwise.learning.progress import Say, silent
+from tierwise.plain import plain
+from tierwise.routing.sinks.made import made
+from tierwise.store import Deliveries, RunRecord, Store, ToldAccounts
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class SinkStatus:
+    """What a sink has had, and what waits for it. letters: dead ones, oldest first: action_id, account_id, why."""
+
+    sink: str
+    kind: str
+    delivered: int
+    waiting: int
+    dead: int
+    next_at: str
+    letters: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
+class StatusResult:
+    """How a plan stands. days: since its newest run's as_of. sources: what is said of each that is late or short."""
+
+    plan: str
+    run: RunRecord | None
+    days: float | None
+    sources: tuple[str, ...]
+    held: tuple[str, ...]
+    owed: int
+    sinks: tuple[SinkStatus, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        run = None if self.run is None else {"run_id": self.run.run_id, "as_of": self.run.as_of, "kind": self.run.kind}
+        named = ("plan", "days", "sources", "held", "owed", "sinks")
+        return {"run": run, **{name: plain(getattr(self, name)) for name in named}}
+
+
+def status(workspace: Workspace, plan: str | None = None, *, now: datetime, say: Say = silent) -> StatusResult:
+    """Read how a plan stands; nothing changes, and nothing is asked of a network that is not a source."""
+    files = workspace.plan(plan)
+    name = files.plan.plan
+    with taken_in(workspace, say, now, files=files) as intake:
+        wanting = freshness_of(intake, workspace.settings, now).wanting
+    with Store.open(workspace.store, create=False) as store:
+        run = store.newest_run(name)
+        published = set(store.runs(name)["run_id"])
+        held = tuple(h.run_id for h in store.held_runs(name) if h.run_id not in published)
+        found = []
+        for settings in (s for s in workspace.settings.sinks if not s.plans or name in s.plans):
+            with closing(made(settings, workspace.folder)) as sink:
+                found.append(_sink(queue_of(workspace, name, store, settings, sink, keep=False), settings.kind))
+        owed = len(store.outbox(name))
+    days = None if run is None else (now - run.as_of).total_seconds() / 86_400
+    late = tuple(f"source {source}: {said}" for source, said in wanting.items())
+    return StatusResult(name, run, days, late, held, owed, tuple(found))
+
+
+def _sink(queue: Deliveries | ToldAccounts, kind: str) -> SinkStatus:
+    counts, waiting, dead = queue.counts(), queue.open(), queue.dead()
+    times = [x.next_at for x in waiting if x.next_at is not None]
+    letters = dead[["action_id", "account_id", "said"]].head(SHOWN).itertuples(index=False, name=None)
+    return SinkStatus(
+        queue.sink, kind, counts.get("delivered", 0), len(waiting), len(dead),
+        f"{min(times):%Y-%m-%d %H:%M} UTC" if times else "", tuple(letters),
+    )  # fmt: skip

@@ -1,0 +1,161 @@
+"""What of the outbox each sink has, and what it is still owed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import pandas as pd
+from sqlalchemy import Select, and_, delete, func, insert, or_, select
+
+import tierwise.store.schema as schema
+from tierwise.clock import instant, naive
+from tierwise.store.ledger import Store
+
+Delivery = Literal["delivered", "pending", "dead", "stopped"]
+CHUNK = 500
+"""So many ids in one statement."""
+
+
+@dataclass(frozen=True)
+class Open:
+    """An action that a sink has not answered for good.
+
+    attempts: how often it was offered and counted. next_at: before then it is not offered again; None: at any time.
+    """
+
+    action_id: str
+    account_id: str
+    as_of: datetime
+    attempts: int
+    next_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is kept of an offer: `delivered`, `pending` (again from next_at on), `dead`, or `stopped` (not offered, as
+    its account is to be left alone)."""
+
+    action_id: str
+    status: Delivery
+    attempts: int
+    said: str
+    answered_at: datetime
+    next_at: datetime | None = None
+
+
+class Deliveries:
+    """The outbox of one plan as one sink sees it; every method is one transaction.
+
+    plays: it is offered actions of these plays alone; empty: of all. since: of as-of dates from then on.
+    """
+
+    def __init__(
+        self, store: Store, plan: str, sink: str, plays: Sequence[str] = (), since: datetime | None = None
+    ) -> None:
+        self.store, self.plan, self.sink, self.plays, self.since = store, plan, sink, plays, since
+
+    def begins_at(self, newest: datetime, *, keep: bool) -> datetime:
+        """From which as_of on this sink is offered actions: `newest` where it was never delivered to, which is kept
+        then if asked."""
+        s = schema.sinks.c
+        query = select(s.begins_at).where(s.plan == self.plan, s.sink == self.sink)
+        with self.store.reading("a sink was looked up") as connection:
+            known = connection.scalar(query)
+        if known is None and keep:
+            with self.store.writing(f"the first delivery to {self.sink} was noted") as connection:
+                row = {"plan": self.plan, "sink": self.sink, "begins_at": naive(newest)}
+                connection.execute(insert(schema.sinks).values(**row))
+        return instant(newest if known is None else known)
+
+    def open(self) -> list[Open]:
+        """The actions owed that this sink has not answered for good, in the order in which each account gets them."""
+        o, d = schema.outbox.c, schema.deliveries.c
+        query = (
+            select(o.action_id, o.account_id, o.as_of, o.payload if self.plays else o.plan, d.attempts, d.next_at)
+            .select_from(schema.outbox.outerjoin(schema.deliveries, self._mine(d.action_id == o.action_id)))
+            .where(o.plan == self.plan, o.status == "owed", or_(d.status.is_(None), d.status == "pending"))
+            .order_by(o.as_of, o.action_id)
+        )
+        if self.since is not None:
+            query = query.where(o.as_of >= naive(self.since))
+        with self.store.reading("the outbox was read") as connection:
+            rows = connection.execute(query).all()
+        if self.plays:
+            rows = [row for row in rows if json.loads(row[3]).get("play") in self.plays]
+        return [
+            Open(row[0], row[1], instant(row[2]), row[4] or 0, None if row[5] is None else instant(row[5]))
+            for row in rows
+        ]
+
+    def bodies(self, action_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """The payloads of actions that are owed still; one that was withdrawn meanwhile is not there."""
+        o, found = schema.outbox.c, {}
+        with self.store.reading("the outbox was read") as connection:
+            for ids in _chunks(action_ids):
+                query = select(o.action_id, o.payload).where(o.action_id.in_(ids), o.status == "owed")
+                found.update({row[0]: json.loads(row[1]) for row in connection.execute(query)})
+        return found
+
+    def keep(self, answers: Sequence[Answer]) -> None:
+        """Keep what became of some offers, in one transaction."""
+        d = schema.deliveries.c
+        rows = [
+            {"plan": self.plan, "sink": self.sink, "action_id": a.action_id, "status": a.status, "said": a.said}
+            | {"attempts": a.attempts, "answered_at": naive(a.answered_at)}
+            | {"next_at": None if a.next_at is None else naive(a.next_at)}
+            for a in answers
+        ]
+        with self.store.writing(f"what {self.sink} answered was kept") as connection:
+            for ids in _chunks([a.action_id for a in answers]):
+                connection.execute(delete(schema.deliveries).where(self._mine(d.action_id.in_(ids))))
+            if rows:
+                connection.execute(insert(schema.deliveries), rows)
+
+    def again(self, action_ids: Sequence[str] = ()) -> int:
+        """Let dead letters be offered again, all or some; how many there were."""
+        d = schema.deliveries.c
+        dead = self._mine(d.status == "dead")
+        with self.store.writing(f"dead letters of {self.sink} were put back") as connection:
+            if not action_ids:
+                return connection.execute(delete(schema.deliveries).where(dead)).rowcount
+            return sum(
+                connection.execute(delete(schema.deliveries).where(and_(dead, d.action_id.in_(ids)))).rowcount
+                for ids in _chunks(action_ids)
+            )
+
+    def dead(self) -> pd.DataFrame:
+        """Dead letters, oldest first: action_id, account_id, attempts, said, answered_at."""
+        o, d = schema.outbox.c, schema.deliveries.c
+        query = (
+            select(o.action_id, o.account_id, d.attempts, d.said, d.answered_at)
+            .select_from(schema.deliveries.join(schema.outbox, d.action_id == o.action_id))
+            .where(self._mine(d.status == "dead"))
+            .order_by(d.answered_at, o.action_id)
+        )
+        return dead_letters(self.store, query)
+
+    def counts(self) -> dict[Delivery, int]:
+        """How many actions this sink has answered, by what became of them; what was never offered is not among them."""
+        d = schema.deliveries.c
+        query = select(d.status, func.count()).where(self._mine(d.status.is_not(None))).group_by(d.status)
+        with self.store.reading("the deliveries were counted") as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def _mine(self, further: Any) -> Any:
+        d = schema.deliveries.c
+        return and_(d.plan == self.plan, d.sink == self.sink, further)
+
+
+def dead_letters(store: Store, query: Select[Any]) -> pd.DataFrame:
+    """The rows of a query, with its columns also where there are none."""
+    with store.reading("the dead letters were read") as connection:
+        rows = connection.execute(query).mappings().all()
+    return pd.DataFrame(rows, columns=[column.name for column in query.selected_columns])
+
+
+def _chunks(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))

@@ -1,0 +1,55 @@
+"""An outbox of a few accounts in a real store, as a scoring run leaves it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+
+from tierwise.clock import naive
+from tierwise.routing.actions import action_id
+from tierwise.store import RunRecord, Store
+
+FIRST = datetime(2026, 1, 5, tzinfo=UTC)
+PLAN = "new_business"
+
+
+def run_of(day: int, sequence: str = "a") -> RunRecord:
+    as_of = FIRST + timedelta(days=day)
+    return RunRecord(
+        run_id=f"{as_of:%Y%m%d}-{sequence}", plan=PLAN, as_of=as_of, kind="scheduled",
+        model_version="m", policy_version="p", inputs="i", prior_state="s", counts={},
+    )  # fmt: skip
+
+
+def states(tiers: dict[str, str]) -> pd.DataFrame:
+    return pd.DataFrame({"account_id": list(tiers), "tier": list(tiers.values())})
+
+
+def actions(accounts: Sequence[str], day: int, play: str = "focus", motion: str = "1:1 ABM") -> pd.DataFrame:
+    as_of = FIRST + timedelta(days=day)
+    return pd.DataFrame(
+        [
+            {
+                "action_id": action_id(PLAN, account, as_of, play),
+                "account_id": account,
+                "play": play,
+                "motion": motion,
+                "owner": "revops",
+                "tier": "tier_1",
+                "message": f"{account}: do {play}",
+                "due_at": pd.Timestamp(naive(as_of)) + pd.Timedelta(days=2),
+                "name": account,
+            }
+            for account in accounts
+        ]
+    )
+
+
+def commit(store: Store, day: int, owed: pd.DataFrame, tiers: dict[str, str] | None = None) -> None:
+    """A scheduled run that owes these actions; every account of theirs stands in tier_1 if nothing else is said."""
+    standing = tiers or dict.fromkeys(owed["account_id"].unique(), "tier_1")
+    moved = pd.DataFrame({"account_id": owed["account_id"].unique(), "previous_tier": "", "tier": "tier_1"})
+    moved = moved.assign(movement="entered", cause="data")
+    assert store.commit_run(run_of(day), states(standing), moved, owed)

@@ -1,0 +1,205 @@
+"""The verbs deliver and status on a real workspace: nothing is sent unasked, nothing is lost by a kill -9."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import nursery
+from letters import PLAN, actions, commit
+from receiver import Asked, Receiver, Told
+from tierwise.clock import instant
+from tierwise.config import Workspace, load_workspace
+from tierwise.errors import LockHeld, UsageError
+from tierwise.jobs import deliver, owed_to_sinks
+from tierwise.publishing import DELIVERY, plan_lock
+from tierwise.store import Deliveries, Store
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+ENV = {"SEQUENCER_SECRET": SECRET}
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as opened:
+        yield opened
+
+
+@pytest.fixture
+def folder(small_demo: Path, tmp_path: Path, receiver: Receiver) -> Path:
+    """A demo workspace with a folder for everybody, and with a webhook in the environment `live`."""
+    folder = Path(shutil.copytree(small_demo, tmp_path / "ws"))
+    with (folder / "tierwise.yaml").open("a", encoding="utf-8") as file:
+        file.write(
+            "sinks: [{name: archive, kind: files, at: outgoing}]\n"
+            "environments:\n  live:\n    sinks:\n"
+            f"      - {{name: sequencer, kind: webhook, url: '{receiver.url}', secret: '${{SEQUENCER_SECRET}}',"
+            " since: 2025-01-01}\n"
+            f"      - {{name: sales, kind: slack, url: '{receiver.url}/slack', plays: [focus, surge],"
+            " since: 2025-01-01}\n"
+        )
+    return folder
+
+
+def workspace(folder: Path) -> Workspace:
+    return load_workspace(folder, "live", ENV)
+
+
+def owed(folder: Path) -> pd.DataFrame:
+    with Store.open(workspace(folder).store) as store:
+        return store.outbox(PLAN)
+
+
+def test_what_is_sent_is_what_is_owed_and_only_once(folder: Path, receiver: Receiver) -> None:
+    plain = load_workspace(folder)
+    before = owed_to_sinks(plain, now=NOW)
+    assert [o.sink for o in before] == ["archive"], "a network is asked for by an environment alone"
+    newest = owed(folder)["as_of"].max()
+    assert set(before[0].actions["as_of"].map(lambda at: at.replace(tzinfo=None))) == {newest}
+    assert before[0].before == (owed(folder)["as_of"] < newest).sum(), "of dates before its first delivery"
+
+    result = deliver(workspace(folder), clock=lambda: NOW)
+    by_sink = {s.sink: s.tally for s in result.sinks}
+    assert by_sink["sequencer"].delivered == len(owed(folder))
+    hooks = [json.loads(a.body)["data"] for a in receiver.taken if a.path == "/in"]
+    assert {h["action_id"] for h in hooks} == set(owed(folder)["action_id"])
+    assert hooks[0] == owed(folder).set_index("action_id").loc[hooks[0]["action_id"], "payload"]
+    said = "\n".join(json.loads(a.body)["text"] for a in receiver.taken if a.path == "/in/slack")
+    plays = owed(folder)["payload"].map(lambda p: p["play"])
+    assert by_sink["sales"].delivered == plays.isin(["focus", "surge"]).sum() == len(said.splitlines()) > 0
+    receiver.taken.clear()
+    again = deliver(workspace(folder), clock=lambda: NOW)
+    assert not receiver.taken
+    assert sum(s.tally.delivered for s in again.sinks) == 0
+
+
+def test_what_was_suppressed_since_gets_no_approach(folder: Path, receiver: Receiver) -> None:
+    rows = owed(folder)
+    approached = rows[rows["payload"].map(lambda p: p["motion"] != "none")]
+    chosen = approached["account_id"].drop_duplicates().head(40)
+    path = folder / "tables" / "exclusions.parquet"
+    there = pd.read_parquet(path)
+    more = pd.DataFrame({"account_id": chosen, "reason": "opt_out", "recorded_at": pd.Timestamp("2026-01-01 08:00")})
+    pd.concat([there, more.reindex(columns=there.columns)], ignore_index=True).to_parquet(path)
+    result = deliver(workspace(folder), clock=lambda: NOW, only=("sequencer",))
+    tally = result.sinks[0].tally
+    assert tally.stopped == approached["account_id"].isin(chosen).sum()
+    hooks = [json.loads(a.body)["data"] for a in receiver.taken]
+    assert len(hooks) == tally.delivered == len(rows) - tally.stopped
+    assert not [h for h in hooks if h["account_id"] in set(chosen) and h["motion"] != "none"]
+
+
+def test_a_thousand_suppressed_accounts_get_nothing(folder: Path, receiver: Receiver) -> None:
+    """Their run withdraws what was owed; were it not for that run, the tables' word would do (the test above)."""
+    accounts = [f"x{k:04d}" for k in range(1000)]
+    with Store.open(workspace(folder).store) as store:
+        last = store.newest_run(PLAN)
+        assert last is not None
+        day = (last.as_of - instant("2026-01-05")).days
+        commit(store, day + 7, actions(accounts, day + 7))
+        none = actions([], day + 14).reindex(columns=["action_id", "account_id"])
+        commit(store, day + 14, none, dict.fromkeys(accounts, "suppress"))
+    deliver(workspace(folder), clock=lambda: NOW + timedelta(days=60), only=("sequencer",))
+    sent = {json.loads(a.body)["data"]["account_id"] for a in receiver.taken}
+    assert sent
+    assert not sent & set(accounts)
+
+
+def test_a_kill_in_the_middle_loses_nothing(folder: Path, receiver: Receiver) -> None:
+    """kill -9, for real, after some hundred were taken: the next delivery sends the rest, and few a second time."""
+    enough = threading.Event()
+
+    def slow(asked: Asked) -> Told:
+        if len(receiver.taken) > 150:
+            enough.set()
+            time.sleep(0.05)
+        return Told(204)
+
+    receiver.answer = slow
+    command = [sys.executable, "-m", "tierwise.cli", "-C", str(folder), "--env", "live", "deliver", "--to", "sequencer"]
+    process = subprocess.Popen(command, env=os.environ | ENV, stderr=subprocess.PIPE)
+    assert enough.wait(120)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    receiver.answer = lambda asked: Told(204)
+    deliver(workspace(folder), clock=lambda: NOW, only=("sequencer",))
+    ids = [a.headers["webhook-id"] for a in receiver.taken]
+    assert set(ids) == set(owed(folder)["action_id"])
+    assert 0 < len(ids) - len(set(ids)) <= 101
+
+
+def test_deliveries_of_a_plan_do_not_overlap_and_scoring_need_not_wait(folder: Path) -> None:
+    given = workspace(folder)
+    with plan_lock(given.published, PLAN, name=DELIVERY):
+        with pytest.raises(LockHeld):
+            deliver(given, clock=lambda: NOW)
+        with plan_lock(given.published, PLAN):
+            pass
+
+
+def test_the_verbs_say_what_is_owed_what_went_and_what_died(folder: Path, receiver: Receiver) -> None:
+    told = nursery.tierwise("-C", folder, "--env", "live", "deliver", "--dry-run", env=ENV)
+    assert told.returncode == 0, told.stderr
+    assert not receiver.asked
+    assert "sequencer (webhook): " in told.stdout
+    assert "Nothing was sent." in told.stdout
+    ready = nursery.tierwise("-C", folder, "--env", "live", "deliver", "--check", env=ENV)
+    assert (ready.returncode, ready.stdout) == (0, "sequencer: ready\nsales: ready\n")
+
+    receiver.answer = lambda asked: Told(413)
+    died = nursery.tierwise("-C", folder, "--env", "live", "deliver", "--to", "sequencer", env=ENV)
+    assert died.returncode == 3, died.stderr
+    assert "at sequencer: it answered 413" in died.stdout
+    receiver.answer = lambda asked: Told(410)
+    gone = nursery.tierwise("-C", folder, "--env", "live", "deliver", "--to", "sales", env=ENV)
+    assert gone.returncode == 5
+    assert "it is gone" in gone.stdout
+    shown = nursery.tierwise("-C", folder, "--env", "live", "status", env=ENV)
+    assert shown.returncode == 0, shown.stderr
+    assert f"The outbox owes {len(owed(folder)):,} actions." in shown.stdout
+    assert "dead at sequencer: " in shown.stdout
+    as_json = json.loads(nursery.tierwise("-C", folder, "--env", "live", "--json", "status", env=ENV).stdout)
+    assert as_json["sinks"][0]["dead"] == len(owed(folder))
+
+    receiver.answer = lambda asked: Told(204)
+    again = nursery.tierwise("-C", folder, "--env", "live", "deliver", "--dead", "--to", "sequencer", env=ENV)
+    assert again.returncode == 0, again.stderr
+    assert f"{len(owed(folder)):,} dead letters put back" in again.stdout
+    for done in (told, died, gone, shown, again):
+        assert max(map(len, done.stdout.splitlines())) <= 80
+        assert "Traceback" not in done.stderr
+        assert SECRET not in done.stdout + done.stderr
+
+
+def test_what_cannot_be_is_said(folder: Path, small_demo: Path) -> None:
+    with pytest.raises(UsageError, match=r"there is no sink nowhere\. Name one of archive"):
+        deliver(load_workspace(folder), clock=lambda: NOW, only=("nowhere",))
+    with pytest.raises(UsageError, match=r"names no sink for it here\. Add one to sinks:"):
+        deliver(load_workspace(small_demo), clock=lambda: NOW)
+    both = nursery.tierwise("-C", folder, "deliver", "--check", "--dead")
+    assert both.returncode == 2
+    assert "exclude each other" in both.stderr
+
+
+def test_dead_letters_by_name_are_put_back(folder: Path, receiver: Receiver) -> None:
+    receiver.answer = lambda asked: Told(413)
+    deliver(workspace(folder), clock=lambda: NOW, only=("sequencer",))
+    with Store.open(workspace(folder).store) as store:
+        queue = Deliveries(store, PLAN, "sequencer")
+        first = queue.dead()["action_id"].head(2).tolist()
+        assert queue.again(first) == 2
+        assert {x.action_id for x in queue.open()} == set(first)

@@ -1,0 +1,318 @@
+"""Sinks: what they send, byte for byte, and what they make of each answer; real servers on loopback."""
+
+from __future__ import annotations
+
+import email
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.policy import default
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from standardwebhooks.webhooks import Webhook as Oracle
+
+from mail_server import MailServer
+from receiver import Receiver, Told
+from tierwise.config import load_workspace
+from tierwise.config.sinks import FilesSink, MailSink, SlackSink, SqlSink, WebhookSink
+from tierwise.errors import ConfigError
+from tierwise.routing.sinks import Letter, Receipt
+from tierwise.routing.sinks.files import Files
+from tierwise.routing.sinks.http import LONGEST_SECONDS, seconds
+from tierwise.routing.sinks.mail import Mail
+from tierwise.routing.sinks.slack import Slack, content
+from tierwise.routing.sinks.sql import Sql
+from tierwise.routing.sinks.webhook import Webhook, signature
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+AT = datetime(2026, 1, 5, 9, tzinfo=UTC)
+HOSTILE = '=HYPERLINK("http://evil") <!channel> & <b>bold</b>\r\nBcc: all@example.com'
+BODY = {"action_id": "0a1b", "account_id": "a1", "play": "focus", "motion": "1:1 ABM", "owner": "o1", "tier": "tier_1",
+        "message": "Acme: plan it.", "due_at": "2026-01-07T00:00:00Z"}  # fmt: skip
+LETTER = Letter("0a1b", "new_business", "a1", datetime(2026, 1, 5, tzinfo=UTC), BODY)
+
+
+def webhook(url: str, **more: object) -> Webhook:
+    return Webhook(WebhookSink.model_validate({"name": "w", "kind": "webhook", "url": url, "secret": SECRET, **more}))
+
+
+def told(receiver: Receiver, answer: Told, at: datetime = AT) -> Receipt:
+    receiver.answer = lambda asked: answer
+    with closing(webhook(receiver.url, timeout_seconds=0.2)) as sink:
+        (receipt,) = sink.send([LETTER], at)
+    return receipt
+
+
+def test_the_signature_is_that_of_the_specification() -> None:
+    body = b'{"test": 2432232314}'
+    wanted = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    assert signature(SECRET, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body) == wanted
+    at = datetime.fromtimestamp(1614265330, UTC)
+    assert Oracle(SECRET).sign("msg_p5jXN8AQM9LWM0D4loKWxJek", at, body.decode()) == wanted
+
+
+def test_a_webhook_is_a_signed_event_of_the_documented_form() -> None:
+    with Receiver() as receiver:
+        assert told(receiver, Told(204), datetime.now(UTC)).outcome == "delivered"
+        (asked,) = receiver.asked
+    data = Oracle(SECRET).verify(asked.body, dict(asked.headers))
+    assert data == {"type": "action.owed", "timestamp": "2026-01-05T00:00:00Z", "data": BODY}
+    assert asked.headers["content-type"] == "application/json"
+    assert asked.headers["webhook-id"] == "0a1b"
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "of_receiver", "wait", "said"),
+    [
+        (Told(200), "delivered", False, None, "it answered 200"),
+        (Told(202), "delivered", False, None, "it answered 202"),
+        (Told(500, body=b"no\x1b[31m luck\n"), "later", False, None, "it answered 500: no [31m luck"),
+        (Told(503, headers={"Retry-After": "7"}), "later", True, 7.0, "it answered 503"),
+        (Told(429, headers={"Retry-After": "30"}), "later", True, 30.0, "it answered 429"),
+        (Told(429, headers={"Retry-After": "Mon, 05 Jan 2026 09:01:00 GMT"}), "later", True, 60.0, "it answered 429"),
+        (Told(429, headers={"Retry-After": "soon"}), "later", True, None, "it answered 429"),
+        (Told(410), "later", True, None, "it answered 410; it is gone, so mend its url or take the sink out"),
+        (Told(401), "later", True, None, "it answered 401; look at its url and secret"),
+        (Told(302, headers={"Location": "http://127.0.0.1:1/"}), "later", True, None,
+         "it answered 302; redirects are not followed, so mend its url"),
+        (Told(400), "later", False, None, "it answered 400"),
+        (Told(413), "dead", False, None, "it answered 413"),
+        (Told(kind="hang"), "later", False, None, "it did not answer within 0.2 s"),
+    ],
+)  # fmt: skip
+def test_each_answer_has_its_meaning(
+    answer: Told, outcome: str, of_receiver: bool, wait: float | None, said: str
+) -> None:
+    with Receiver() as receiver:
+        found = told(receiver, answer)
+        assert len(receiver.asked) == 1, "no redirect is followed, and nothing is tried again at once"
+    assert (found.outcome, found.of_receiver, found.wait_seconds, found.said) == (outcome, of_receiver, wait, said)
+
+
+def test_a_broken_connection_and_a_closed_port_are_told_apart() -> None:
+    with Receiver() as receiver:
+        broken = told(receiver, Told(kind="reset"))
+        url = receiver.url
+    assert broken.outcome == "later"
+    assert not broken.of_receiver
+    assert broken.said.startswith("the connection broke")
+    with closing(webhook(url)) as sink:
+        (closed,) = sink.send([LETTER], AT)
+    assert closed.outcome == "later"
+    assert closed.of_receiver
+    assert closed.said.startswith("it cannot be reached")
+
+
+def test_the_receiver_of_the_readme_takes_an_action_once_and_no_forged_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    script = Path(__file__).resolve().parents[1] / "docs" / "receiver.py"
+    words, settings = [sys.executable, str(script), str(port)], os.environ | {"SEQUENCER_SECRET": SECRET}
+    with subprocess.Popen(words, env=settings, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"http://127.0.0.1:{port}/ (stop with Ctrl-C)\n"
+        url, other = f"http://127.0.0.1:{port}/", "whsec_" + "QUJD" * 10
+        now = datetime.now(UTC)
+        with closing(webhook(url)) as sink, closing(webhook(url, secret=other)) as forger:
+            assert [forger.send([LETTER], now)[0].said] == ["it answered 401; look at its url and secret"]
+            assert [sink.send([LETTER], now)[0].outcome for _ in range(2)] == ["delivered", "delivered"]
+            assert sink.send([replace(LETTER, letter_id="2")], now - timedelta(hours=1))[0].outcome == "later"
+            assert sink.send([replace(LETTER, letter_id="3")], now)[0].outcome == "delivered"
+        assert process.stdout.readline() == "1 tier_1 focus: Acme: plan it.\n"
+        assert process.stdout.readline() == "2 tier_1 focus: Acme: plan it.\n"
+        process.kill()
+
+
+def test_retry_after_is_read_within_bounds() -> None:
+    assert seconds("-5", AT) == 0
+    assert seconds("1e12", AT) == LONGEST_SECONDS
+    assert seconds("nan", AT) is None
+    assert seconds("Sun, 04 Jan 2026 09:00:00 GMT", AT) == 0
+
+
+def test_a_long_answer_is_not_read_to_its_end_and_its_words_are_cut() -> None:
+    with Receiver() as receiver:
+        found = told(receiver, Told(500, body=b"x" * 5_000_000))
+    assert len(found.said) < 250
+
+
+def test_slack_gets_plain_text_in_which_nothing_is_markup() -> None:
+    letters = [replace(LETTER, body={**BODY, "message": HOSTILE}), LETTER]
+    with Receiver() as receiver, closing(Slack(SlackSink(name="s", kind="slack", url=receiver.url))) as sink:
+        assert [r.outcome for r in sink.send(letters, AT)] == ["delivered", "delivered"]
+        (asked,) = receiver.asked
+    assert asked.body == content(letters)
+    said = json.loads(asked.body)
+    assert said["mrkdwn"] is False
+    first, second = said["text"].split("\n")
+    assert first == (
+        '=HYPERLINK("http://evil") &lt;!channel&gt; &amp; &lt;b&gt;bold&lt;/b&gt; Bcc: all@example.com '
+        "(owner o1, due 2026-01-07 00:00 UTC)"
+    )
+    assert second == "Acme: plan it. (owner o1, due 2026-01-07 00:00 UTC)"
+
+
+def mail_sink(server: MailServer, **more: object) -> Mail:
+    base = {"name": "m", "kind": "mail", "host": "127.0.0.1", "port": server.port, "security": "none"}
+    return Mail(MailSink.model_validate({**base, "sender": "tierwise@example.com", "to": ["ops@example.com"], **more}))
+
+
+def test_mail_is_plain_text_and_a_hostile_message_adds_no_header() -> None:
+    letters = [LETTER, replace(LETTER, letter_id="2", body={**BODY, "message": HOSTILE})]
+    with MailServer() as server:
+        sink = mail_sink(server, user="u", password="p")
+        assert sink.check() == ()
+        assert [r.outcome for r in sink.send(letters, AT)] == ["delivered", "delivered"]
+        ((to, raw),) = server.taken
+    mail = email.message_from_bytes(raw, policy=default)
+    assert to == ("<ops@example.com>",)
+    assert mail["To"] == "ops@example.com"
+    assert mail["Bcc"] is None
+    assert mail["Subject"] == "new_business: 2 actions owed"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail.get_content_type() == "text/plain"
+    body = mail.get_content().replace("\r\n", "\n")
+    assert body.startswith("- Acme: plan it. (owner o1, due 2026-01-07 00:00 UTC)\n- =HYPERLINK(")
+    assert body.count("\n") == 2
+    with MailServer() as server:
+        mail_sink(server).send(letters, AT + timedelta(days=1))
+        assert email.message_from_bytes(server.taken[0][1])["Message-ID"] == mail["Message-ID"], "a copy can be told"
+
+
+@pytest.mark.parametrize(
+    ("answers", "of_receiver", "said"),
+    [
+        ({"BANNER": "421 busy"}, True, "421"),
+        ({"MAIL": "451 later"}, True, "451"),
+        ({"RCPT": "550 no such user"}, False, "550 no such user"),
+        ({"BODY": "554 refused as spam"}, False, "554"),
+        ({"AUTH": "535 wrong"}, True, "535"),
+        ({"DATA": ""}, True, "it cannot be reached"),
+    ],
+)
+def test_what_a_mail_server_refuses_is_tried_again(answers: dict[str, str], of_receiver: bool, said: str) -> None:
+    with MailServer(answers) as server:
+        (receipt,) = mail_sink(server, user="u", password="p").send([LETTER], AT)
+        assert not server.taken or "BODY" in answers
+    assert receipt.outcome == "later"
+    assert receipt.of_receiver is of_receiver
+    assert said in receipt.said
+
+
+def test_a_mail_server_without_starttls_gets_no_password() -> None:
+    with MailServer() as server:
+        sink = mail_sink(server, security="starttls", user="u", password="p")
+        (receipt,) = sink.send([LETTER], AT)
+        assert not server.taken
+    assert receipt.outcome == "later"
+    assert "STARTTLS" in receipt.said
+    assert sink.check()
+
+
+def test_files_are_whole_and_sort_as_they_were_written(tmp_path: Path) -> None:
+    sink = Files(FilesSink(name="f", kind="files", at="outgoing"), tmp_path)
+    assert sink.check() == ()
+    sink.send([LETTER, replace(LETTER, letter_id="2", account_id="a2")], AT)
+    sink.send([replace(LETTER, letter_id="0", account_id="a3")], AT + timedelta(seconds=1))
+    first, second = sorted((tmp_path / "outgoing").iterdir())
+    assert [json.loads(line) for line in first.read_text().splitlines()] == [BODY, BODY]
+    assert second.name.startswith("20260105T090001")
+    (tmp_path / "taken").write_text("a file")
+    broken = Files(FilesSink(name="f", kind="files", at="taken/below"), tmp_path)
+    assert broken.check() == (f"{tmp_path}/taken/below cannot be written",)
+    (receipt,) = broken.send([LETTER], AT)
+    assert (receipt.outcome, receipt.of_receiver) == ("later", True)
+    assert "cannot be written" in receipt.said
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_table_holds_each_action_once(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    url = f"sqlite:///{tmp_path}/lake.db" if kind == "sqlite" else request.getfixturevalue("postgresql_url")
+    sink = Sql(SqlSink(name="s", kind="sql", url=url, table="actions"))
+    assert sink.check() == ()
+    letters = [LETTER, replace(LETTER, letter_id="2", body={**BODY, "message": HOSTILE, "due_at": None})]
+    for _ in range(2):
+        assert [r.outcome for r in sink.send(letters, AT)] == ["delivered", "delivered"]
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT * FROM actions ORDER BY action_id")).mappings().all()
+        assert [row["message"] for row in rows] == ["Acme: plan it.", HOSTILE]
+        assert str(rows[0]["due_at"]).startswith("2026-01-07 00:00:00")
+        assert rows[1]["due_at"] is None
+        assert json.loads(rows[0]["payload"]) == BODY
+        connection.execute(text("ALTER TABLE actions DROP COLUMN message"))
+        connection.commit()
+    engine.dispose()
+    assert sink.check() == ("actions lacks the column message",)
+    (receipt, _) = sink.send([replace(LETTER, letter_id="3"), LETTER], AT)
+    assert (receipt.outcome, receipt.of_receiver) == ("later", True)
+
+
+def test_a_database_that_cannot_be_reached_keeps_its_password() -> None:
+    sink = Sql(SqlSink(name="s", kind="sql", url="postgresql://u:hidden@127.0.0.1:1/x?connect_timeout=2"))
+    (receipt,) = sink.send([LETTER], AT)
+    assert (receipt.outcome, receipt.of_receiver) == ("later", True)
+    assert "hidden" not in receipt.said + "".join(sink.check())
+
+
+def test_a_table_of_sqlite_is_readable_without_us(tmp_path: Path) -> None:
+    Sql(SqlSink(name="s", kind="sql", url=f"sqlite:///{tmp_path}/x.db")).send([LETTER], AT)
+    with closing(sqlite3.connect(tmp_path / "x.db")) as connection:
+        assert connection.execute("SELECT action_id, tier FROM tierwise_actions").fetchall() == [("0a1b", "tier_1")]
+
+
+NETWORK = "sinks:\n  - {{name: w, kind: {}}}\n"
+BROKEN = {
+    "sinks:\n  - {name: w, kind: webhook, url: 'https://x.example', secret: s}\n":
+        "tierwise.yaml:2: sinks[0]: a sink of kind webhook needs a network: it stands under an environment",
+    "sinks:\n  - {name: w, kind: carrier_pigeon}\n":
+        "tierwise.yaml:2: sinks[0]: a sink with a kind is wanted, one of files, webhook, slack, mail, sql",
+    "sinks:\n  - {name: w, kind: files}\n": "sinks[0].at: this key is missing",
+    "sinks:\n  - {name: w, kind: files, at: a, att: b}\n": "sinks[0].att: unknown key; did you mean 'at'?",
+    "sinks:\n  - {name: w, kind: files, at: a}\n  - {name: w, kind: files, at: b}\n": "two sinks have one name: w, w",
+    "sinks: files\n": "tierwise.yaml:1: sinks",
+}  # fmt: skip
+BROKEN_LIVE = {
+    "kind: webhook, url: 'ftp://x.example', secret: '{s}'":
+        "an address that begins with https:// (or http://) is wanted",
+    "kind: webhook, url: 'https://x.example', secret: whsec_c2hvcnQ=": "the base64 of 24 to 64 random bytes is wanted",
+    "kind: webhook, url: 'https://x.example', secret: '${{NOWHERE}}'": "the environment has no variable NOWHERE",
+    "kind: webhook, url: 'https://x.example', secret: '{s}', timeout_seconds: 0": "a number above 0 is wanted",
+    "kind: mail, host: h, sender: me, to: [a@example.com]": "'me' is no e-mail address",
+    "kind: mail, host: h, sender: a@example.com, to: []": "at least 1 entry is wanted; here stand 0",
+    "kind: mail, host: h, sender: a@example.com, to: [a@example.com], security: none, password: p":
+        "a password is sent over starttls or tls only",
+    "kind: sql, url: 'sqlite:///x.db', table: 'a; drop'": "table",
+    "kind: slack": "url: this key is missing",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("written", "said"), BROKEN.items())
+def test_broken_sinks_are_refused_with_their_line(written: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "tierwise.yaml").write_text(written)
+    with pytest.raises(ConfigError) as refused:
+        load_workspace(tmp_path)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(("written", "said"), BROKEN_LIVE.items())
+def test_broken_sinks_of_an_environment_are_refused_without_their_secret(
+    written: str, said: str, tmp_path: Path
+) -> None:
+    line = written.format(s=SECRET)
+    text = f"environments:\n  live:\n    sinks:\n      - {{name: w, {line}}}\n"
+    (tmp_path / "tierwise.yaml").write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        load_workspace(tmp_path, "live", {})
+    assert said in str(refused.value)
+    assert ":4:" in str(refused.value)
+    assert SECRET not in str(refused.value)
+    assert load_workspace(tmp_path).settings.sinks == (), "nothing is asked of an environment that is not chosen"
