@@ -75,18 +75,32 @@ def owed_plays(plays: Plays | None = None, **facts: Any) -> list[str]:
     [
         ({}, ["focus"]),
         ({"movement": ""}, []),
-        ({"movement": "up", "previous_tier": "tier_2"}, ["focus"]),
-        ({"tier": "tier_2", "movement": "down", "previous_tier": "tier_1"}, ["growth"]),
+        ({"movement": "up", "previous_tier": "tier_2"}, ["focus", "growth_ended"]),
+        ({"tier": "tier_2", "movement": "down", "previous_tier": "tier_1"}, ["growth", "focus_ended"]),
         ({"tier": "tier_3", "row": "scaled"}, ["scaled"]),
         ({"tier": "tier_3", "row": "target"}, ["target"]),
-        ({"tier": "tier_3", "row": "growth_signal", "movement": "down", "previous_tier": "tier_2"}, ["scaled"]),
-        ({"tier": "recycle", "row": "stale", "movement": "down", "previous_tier": "tier_1"}, ["recycle"]),
+        (
+            {"tier": "tier_3", "row": "growth_signal", "movement": "down", "previous_tier": "tier_2"},
+            ["scaled", "growth_ended"],
+        ),
+        (
+            {"tier": "recycle", "row": "stale", "movement": "down", "previous_tier": "tier_1"},
+            ["recycle", "focus_ended"],
+        ),
         ({"tier": "suppress", "row": "excluded", "movement": "down", "previous_tier": "tier_1"}, ["stop"]),
         ({"tier": "suppress", "row": "excluded", "movement": "entered", "previous_tier": "customer"}, ["stop"]),
         ({"tier": "suppress", "row": "excluded", "movement": "", "previous_tier": ""}, ["stop"]),
         ({"tier": "suppress", "row": "excluded", "movement": "", "previous_tier": "suppress"}, []),
         ({"tier": "recycle", "row": "low_fit", "movement": "", "previous_tier": ""}, []),
-        ({"tier": "customer", "row": "status", "movement": "left", "previous_tier": "tier_1"}, []),
+        (
+            {"tier": "customer", "row": "status", "movement": "left", "previous_tier": "tier_1"},
+            ["focus_ended", "new_customer"],
+        ),
+        ({"tier": "in_pipeline", "row": "status", "movement": "left", "previous_tier": "tier_3"}, ["open_deal"]),
+        ({"tier": "customer", "row": "status", "movement": "", "previous_tier": "in_pipeline"}, ["new_customer"]),
+        ({"tier": "customer", "row": "status", "movement": "", "previous_tier": ""}, []),
+        ({"tier": "not_eligible", "row": "status", "movement": "left", "previous_tier": "tier_3"}, []),
+        ({"tier": "recycle", "row": "no_match", "movement": "down", "previous_tier": "tier_3"}, ["recycle"]),
         ({"surge_began": True}, ["focus", "surge"]),
         ({"surge_began": True, "movement": "", "previous_tier": "tier_1"}, ["surge"]),
     ],
@@ -138,10 +152,16 @@ def test_an_action_in_full() -> None:
         "tier": "tier_1",
         "message": "a (Tier 1 · Focus): plan its 1:1 programme and align its executives with ours. Fit 82 is high.",
         "kpi": "pipeline created, win rate, ACV",
-        "due_at": pd.Timestamp("2026-03-04"),
+        "due_at": pd.Timestamp("2026-03-03T17:00"),
         "cause": "data",
         "run_id": "run1",
         "name": "a",
+        "channel": "meeting",
+        "messages": {
+            "champion": "a, champions: show the work itself.",
+            "exec_buyer": "a, executive buyers: show what it is worth to them.",
+        },
+        "signal": "",
     }
 
 
@@ -160,7 +180,7 @@ def test_who_is_suppressed_on_the_first_run_is_taken_out_of_sequences_once(reaso
 @pytest.mark.parametrize(
     ("facts", "due"),
     [
-        ({}, "2026-03-04"),
+        ({}, "2026-03-03"),
         ({"tier": "tier_2"}, None),
         ({"tier": "tier_3", "row": "scaled"}, None),
         ({"tier": "tier_3", "row": "target"}, None),
@@ -329,7 +349,7 @@ def test_jsonl_is_one_object_a_line_and_the_same_bytes_whatever_the_order_of_row
     assert got == to_jsonl(actions(*reversed(two)))
     lines = [json.loads(line) for line in got.decode().splitlines()]
     assert [(line["account_id"], line["play"]) for line in lines] == [("a", "focus"), ("a", "surge"), ("b", "focus")]
-    assert lines[0]["due_at"] == "2026-03-04T00:00:00Z"
+    assert lines[0]["due_at"] == "2026-03-03T17:00:00Z"
     assert list(lines[0]) == list(ACTION_COLUMNS)
     assert to_jsonl(actions(decision(movement=""))) == b""
 

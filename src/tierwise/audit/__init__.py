@@ -22,6 +22,7 @@ from tierwise.audit.ladder import of_ladder, plan_ladder
 from tierwise.audit.matrix import audit_matrix
 from tierwise.audit.missing import missingness
 from tierwise.audit.own import is_own
+from tierwise.audit.plays import by_the_owners_clock, of_plays, unknown_zones, zones_in_words
 from tierwise.audit.policy import of_policy
 from tierwise.audit.reach import history_days
 from tierwise.audit.sample import sampled
@@ -40,6 +41,7 @@ __all__ = [
     "audit",
     "audit_matrix",
     "audit_table",
+    "by_the_owners_clock",
     "draft_plan",
     "drafted_roles",
     "history_days",
@@ -49,10 +51,13 @@ __all__ = [
     "not_to_keep",
     "of_contract",
     "of_ladder",
+    "of_plays",
     "of_policy",
     "ordered",
     "outcome_coverage",
     "plan_ladder",
     "refused",
     "sampled",
+    "unknown_zones",
+    "zones_in_words",
 ]

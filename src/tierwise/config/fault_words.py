@@ -11,6 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from tierwise.config.hours import CLOCK_PATTERN
 from tierwise.config.plan import NAME_PATTERN
 from tierwise.config.yaml_lines import Document, Fault, Faults, Path
 
@@ -79,6 +80,8 @@ def _words(model: type[BaseModel], error: ErrorDetails, loc: Path) -> str:
         return f"one of {', '.join(words)} is wanted{did_you_mean(str(error['input']), words)}"
     if kind == "string_pattern_mismatch" and context.get("pattern") == NAME_PATTERN:
         return "a name of small letters, digits and _ is wanted, with a letter first"
+    if kind == "string_pattern_mismatch" and context.get("pattern") == CLOCK_PATTERN:
+        return "a time of the day is wanted, as 09:00, at most 24:00"
     if kind in _BOUNDS:
         return _BOUNDS[kind].format(**context)
     if wanted := _WANTED.get(kind.removesuffix("_type").removesuffix("_parsing")):

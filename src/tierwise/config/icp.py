@@ -92,6 +92,22 @@ class Headcount(Frozen):
         return self
 
 
+class Persona(Frozen):
+    """What a role in the buying group suffers from, and what it wants done; messages say it."""
+
+    pain: str = ""
+    """Its pain point, as the end of a sentence: `reports that disagree`."""
+    job: str = ""
+    """Its job to be done; without one, the profile's."""
+
+    @field_validator("pain", "job")
+    @classmethod
+    def _of_nobody(cls, value: str) -> str:
+        if "@" in value:
+            raise ValueError("a role's pains and jobs are wanted; here stands an e-mail address")
+        return value
+
+
 class Icp(Frozen):
     """models/<plan>/icp.yaml: the ideal customer profile, as a workbook, as a rubric and as titles by role."""
 
@@ -101,6 +117,8 @@ class Icp(Frozen):
     example_companies: tuple[str, ...] = ()
     """Names of companies, never of people."""
     job_to_be_done: str | None = None
+    personas: dict[Name, Persona] = Field(default_factory=dict)
+    """Role -> its pain and its job to be done, for the messages of plays."""
     roles: dict[Name, tuple[str, ...]] = Field(default_factory=dict)
     """Role -> patterns of titles. The first role with a pattern that a title holds is the contact's: whole words,
     whatever their case and accents; `*` stands for letters inside a word, `a + b` for both in that order."""

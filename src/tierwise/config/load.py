@@ -17,8 +17,9 @@ from tierwise.config.fault_words import did_you_mean, faults_of, kind_of
 from tierwise.config.icp import Icp
 from tierwise.config.plan import Plan
 from tierwise.config.plays import Plays
+from tierwise.config.plays_check import reading_of
 from tierwise.config.policy import Policy
-from tierwise.config.policy_check import GATES, Reading
+from tierwise.config.policy_check import Reading
 from tierwise.config.sinks import KINDS, LOCAL
 from tierwise.config.workspace import Settings
 from tierwise.config.yaml_lines import Document, Fault, dotted, read_yaml
@@ -308,8 +309,8 @@ def _plan_files(folder: Path, name: str, environ: Mapping[str, str], faults: lis
             faults.append(f"models/{name}/{stray.name}: no such file is read here{near}")
     plan = one(Plan, "model")
     policy = one(Policy, "policy", Reading(plan=plan))
-    rows = None if policy is None else (*(row.row for row in policy.rows), *GATES)
-    plays, icp = one(Plays, "plays", Reading(rows=rows)), one(Icp, "icp")
+    icp = one(Icp, "icp")
+    plays = one(Plays, "plays", reading_of(plan, policy, icp))
     if plan is None or policy is None or plays is None or icp is None:
         return None
     return PlanFiles(plan, policy, plays, icp, folder / "models" / name, documents["model"])

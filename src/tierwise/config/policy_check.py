@@ -43,9 +43,13 @@ class Reading:
     """What a file of the policy is held against while it is read."""
 
     plan: Plan | None = None
-    """The plan beside the policy; None: its names are not checked."""
+    """The plan beside the policy or the plays; None: its names are not checked."""
     rows: tuple[str, ...] | None = None
     """What the policy's rows are called, for plays.yaml; None: not checked."""
+    personas: tuple[str, ...] | None = None
+    """The roles that icp.yaml and the plan's buying group name, for plays.yaml; None: not checked."""
+    policy: Policy | None = None
+    """The policy beside the plays; None: which movements can happen is not checked."""
     broken: frozenset[str] = frozenset()
     """The keys that have faults of their own: nothing is said that would need them whole."""
 

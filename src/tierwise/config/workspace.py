@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import re
 from datetime import date
-from functools import cache
 from typing import Annotated, Literal
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from tierwise.config.noise import NoiseRules
 from tierwise.config.plan import Frozen, Name
 from tierwise.config.sinks import AnySink
+from tierwise.config.zones import is_zone
 
 
 def _three_letters(value: str) -> str:
@@ -46,11 +45,6 @@ class Brake(Frozen):
     """and at least so many accounts of it. Accounts that enter the cohort do not count."""
     actions: Annotated[int, Field(ge=1)] | None = None
     """More actions than this, owed in one run; by default any number may be."""
-
-
-@cache
-def _zones() -> set[str]:
-    return available_timezones()
 
 
 class Formats(Frozen):
@@ -86,7 +80,7 @@ class Formats(Frozen):
     @field_validator("time_zone")
     @classmethod
     def _is_a_zone(cls, value: str) -> str:
-        if value not in _zones():
+        if not is_zone(value):
             raise ValueError(f"'{value}' is no IANA time zone, as Europe/Berlin")
         return value
 

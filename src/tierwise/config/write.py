@@ -7,10 +7,24 @@ from io import StringIO
 from tierwise.config.plays import Plays
 
 HEAD = """\
-# The operating matrix: what entering or leaving a tier, or a surge, calls for; each action is owed once.
+# The operating matrix: what entering, staying in or leaving a tier or status, or a surge, calls for; each action is
+# owed once. complete: true means that every movement which can happen names its play, or stands under none.
+# movements: entered (the default), left, surge; stayed, with every_days: owed each time so many further days are over.
+# statuses: in_pipeline, customer, not_eligible; with stages: [Proposal], where an open opportunity stands in one of
+#   them; owed once the account comes into the status, or the opportunity into the stages.
+# owner: account_owner (revops where none is active); territory (where none is, who has fewest accounts of its territory
+#   and team); capacity (the same also where the owner has more accounts in the tier than it can work); or a function:
+#   marketing_operations, sales_development, revops.
+# sla_hours: business hours of hours:, by the clock (owners.time_zone) of the owner who is to act.
 # sla_days: business days, Monday to Friday, from as_of. On an account's first scoring (it has no tier yet) only
 #   actions in tier_1 and suppress have a due date; what the other tiers owe then is a starting list, without one.
-# message: may say {account_id}, {name} (the account's own), {tier}, {tier_words} ("Tier 2 · Growth") and {why}.
+# hours: {time_zone: Europe/Berlin, days: [monday, tuesday, wednesday, thursday, friday], from: "09:00", to: "17:00",
+#   holidays: [2026-12-25], calendars: [{calendar: gulf, territories: [Gulf], days: [sunday, monday]}]}; by default UTC.
+# message: may say {account_id}, {name} (the account's own), {tier}, {tier_words} ("Tier 2 · Growth"), {why}, {signal}
+#   (the dynamic signal that moved it) and {job} (icp.yaml's job_to_be_done); personas: a message for each role, which
+#   may also say its {pain}; both are under personas in icp.yaml. A sentence whose signal, job or pain is empty is left
+#   out.
+# budget_share: of all that the plan may spend; the shares add up to 1 at most.
 # suppress: owed whenever an account was not suppressed before, its first scoring included.
 """
 
@@ -24,5 +38,5 @@ def plays_text(plays: Plays) -> str:
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.width = 110
     out = StringIO()
-    yaml.dump(plays.model_dump(mode="json", exclude_defaults=True), out)
+    yaml.dump(plays.model_dump(mode="json", exclude_defaults=True, by_alias=True), out)
     return HEAD + out.getvalue()

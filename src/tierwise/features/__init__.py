@@ -10,7 +10,7 @@ from tierwise.features.build import (
     suppressed_at,
     training_grid,
 )
-from tierwise.features.catalogue import catalogue
+from tierwise.features.catalogue import TRIGGER_WINDOWS, catalogue, slug, spoken
 from tierwise.features.counting import CohortCounts, cohort_counts, foreseen, make_touch
 from tierwise.features.feature import Feature
 from tierwise.features.matrix import Matrix
@@ -19,6 +19,7 @@ from tierwise.features.sql.deals import events as outcome_events
 from tierwise.features.sql.spine import ruled_by
 
 __all__ = [
+    "TRIGGER_WINDOWS",
     "CohortCounts",
     "Feature",
     "Matrix",
@@ -34,6 +35,8 @@ __all__ = [
     "outcome_events",
     "outcome_table",
     "ruled_by",
+    "slug",
+    "spoken",
     "suppressed_at",
     "training_grid",
 ]

@@ -134,12 +134,15 @@ def check_as_of(intake: Intake, as_of: datetime, *, max_lag_days: int | None = N
 
 
 def inputs_hash(intake: Intake, files: PlanFiles) -> str:
-    """SHA-256 over the tables, the plan, its titles and the plays: all that a run reads but state, model, policy."""
+    """SHA-256 over the tables, the plan, its titles, the plays and what these say of the profile: all that a run reads
+    but state, model, policy."""
     plan = files.plan.model_dump_json(
         exclude={"features": _unset(files.plan.features), "model": unset_learning(files.plan.model)}
     )
-    said = [intake.fingerprint, plan, files.plays.model_dump_json()]
+    said = [intake.fingerprint, plan, files.plays.said()]
     said.append(json.dumps([files.icp.roles, files.icp.exceptions]))
+    spoken = files.icp.model_dump(mode="json", include={"personas", "job_to_be_done"}, exclude_defaults=True)
+    said += [json.dumps(spoken, sort_keys=True)] if any(p.speaks for p in files.plays.plays) and spoken else []
     return hashlib.sha256("\0".join(said).encode()).hexdigest()
 
 

@@ -93,7 +93,7 @@ def report(
         earlier.frame("tiers")[WANTED], run.frame("tiers")[WANTED], _steps(workspace, name, earlier, run), accounts
     )
     values = plain(_values(workspace, files, by, begin, earlier, run, moves))
-    pages = movements_pages(MovementsPage(values, moves, in_words(files), files.plan.labels, _motions(files)))
+    pages = movements_pages(MovementsPage(values, moves, in_words(files), files.plan.labels, files.plays.motions))
     contents = {page: text.encode() for page, text in pages.items()}
     contents |= {"movements.csv": accounts_csv(_listed(moves, by)), "report.json": json_file(values)}
     folder = f"{begin.date()}_{values['now']['as_of']}" + (f"_by_{by}" if by != "owner" else "")
@@ -204,7 +204,3 @@ def _replay(workspace: Workspace, files: PlanFiles) -> dict[str, Any] | None:
 
     folder, said = max(found, key=first)
     return {"folder": folder, **{key: said[key] for key in REPLAYED}}
-
-
-def _motions(files: PlanFiles) -> dict[str, str]:
-    return {tier: play.motion for play in reversed(files.plays.plays) for tier in play.tiers}

@@ -29,11 +29,11 @@ def rows_on(warehouse: Warehouse, files: PlanFiles, stand: datetime, only: Seque
 
 
 def owners_of(warehouse: Warehouse) -> pd.DataFrame:
-    """The owners with their capacities, as the policy reads them."""
+    """The owners with their capacities, as the policy reads them, and their time zones, as the plays do."""
     return warehouse.frame(
         Query(
-            "SELECT owner_id, territory, team, active_from, active_to, capacity_tier_1, capacity_tier_2"
-            " FROM owners ORDER BY owner_id"
+            "SELECT owner_id, territory, team, time_zone, active_from, active_to, capacity_tier_1, capacity_tier_2,"
+            " capacity_tier_3 FROM owners ORDER BY owner_id"
         )
     )
 
@@ -44,6 +44,24 @@ def merged_into(warehouse: Warehouse, stand: datetime) -> pd.DataFrame:
         "SELECT surviving_id AS account_id, max(merged_at) AS merged_at FROM account_merges"
         " WHERE merged_at < $stand GROUP BY surviving_id ORDER BY surviving_id"
     )
+    return warehouse.frame(Query(query, {"stand": stand}))
+
+
+def stages_on(warehouse: Warehouse, stand: datetime) -> pd.DataFrame:
+    """The stages that each open opportunity had entered before a date, and when it left each: `STAGE_COLUMNS`.
+
+    An opportunity is open as the features have it: created before the date, and neither closed nor deleted before it.
+    Today's stage of an opportunity is today's: one without rows in opportunity_stages has none here.
+    """
+    query = """
+        SELECT o.account_id, g.opportunity_id, g.stage, g.entered_at,
+               lead(g.entered_at) OVER (PARTITION BY g.opportunity_id ORDER BY g.entered_at, g.stage) AS left_at
+        FROM (SELECT DISTINCT opportunity_id, stage, entered_at FROM opportunity_stages WHERE entered_at < $stand) g
+        JOIN opportunities o ON o.opportunity_id = g.opportunity_id
+        WHERE o.created_at < $stand AND (o.deleted_at IS NULL OR o.deleted_at >= $stand)
+              AND NOT coalesce(o.is_closed AND o.closed_at < $stand, FALSE)
+        ORDER BY ALL
+    """
     return warehouse.frame(Query(query, {"stand": stand}))
 
 

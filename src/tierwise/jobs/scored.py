@@ -11,13 +11,14 @@ from typing import Any
 
 import pandas as pd
 
+from tierwise.audit import by_the_owners_clock, unknown_zones, zones_in_words
 from tierwise.config import PlanFiles
 from tierwise.data import Freshness, Intake, Query, own_fields
 from tierwise.errors import UsageError
 from tierwise.explain import Evidence, Observed, reasons, rule_reasons, tell, top_reasons, top_rules
 from tierwise.features import Matrix
 from tierwise.jobs.intake import in_words, inputs_hash, tracked_by
-from tierwise.jobs.rows import disputed_facts, merged_into, owners_of, rows_on
+from tierwise.jobs.rows import disputed_facts, merged_into, owners_of, rows_on, stages_on
 from tierwise.jobs.rules import Rules, readable, rule_notes
 from tierwise.learning import BEFORE_AMOUNTS, VALUES, rule_scores
 from tierwise.learning.progress import Say
@@ -25,7 +26,7 @@ from tierwise.plain import plain
 from tierwise.publishing import reasons_table, run_files, run_id, scores_table, sheet_table, tiers_table
 from tierwise.registry import Bundle
 from tierwise.report import RunPage, run_page
-from tierwise.routing import owed, to_jsonl
+from tierwise.routing import Before, dynamic_signals, owed, to_jsonl
 from tierwise.store import Kind, RunRecord, Store, movements_difference, state_hash
 from tierwise.tiers import decide, movements
 from tierwise.tiers.spoken import spoken
@@ -135,7 +136,8 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
         moved = movements_difference(store.state_at(inputs.plan, inputs.stand), decisions)
         moved["why"] = [f"Revised: {b} to {t}, as {c} changed." for b, t, c in _steps(moved)]
     names = inputs.intake.warehouse.frame(Query("SELECT account_id, name FROM accounts ORDER BY account_id"))
-    actions = _actions(inputs, decisions.merge(names, on="account_id", how="left", validate="1:1"), kind, moved)
+    known = decisions.merge(names, on="account_id", how="left", validate="1:1")
+    actions = _actions(inputs, known, kind, moved, said)
     return Scored(
         inputs.versions, kind, scores, said, decisions, tiers, moved, actions, names, judged.notes,
         disputed=_disputed(inputs, store),
@@ -225,9 +227,18 @@ def _matrix(inputs: Inputs) -> Matrix:
     return matrix
 
 
-def _actions(inputs: Inputs, decisions: pd.DataFrame, kind: Kind, moved: pd.DataFrame) -> pd.DataFrame:
-    owners = inputs.intake.warehouse.frame(Query("SELECT owner_id, active_from, active_to FROM owners"))
-    actions = owed(decisions, inputs.files.plays, owners, inputs.plan, inputs.stand, inputs.versions["run_id"])
+def _actions(
+    inputs: Inputs, decisions: pd.DataFrame, kind: Kind, moved: pd.DataFrame, said: pd.DataFrame
+) -> pd.DataFrame:
+    plays, warehouse = inputs.files.plays, inputs.intake.warehouse
+    staged = any(play.stages for play in plays.plays)
+    named = any(play.says("signal") for play in plays.plays) and not isinstance(inputs.judge, Rules)
+    actions = owed(
+        decisions, plays, owners_of(warehouse), inputs.plan, inputs.stand, inputs.versions["run_id"],
+        before=Before(inputs.prior[["account_id", "as_of"]], stages_on(warehouse, inputs.stand) if staged else None),
+        icp=inputs.files.icp,
+        signals=dynamic_signals(decisions, said, inputs.files.plan) if named else {},
+    )  # fmt: skip
     if kind == "backfill":
         return actions.head(0)
     if kind == "revision":
@@ -279,14 +290,14 @@ def _page(inputs: Inputs, scored: Scored) -> RunPage:
         outcome=in_words(files),
         labels=files.plan.labels,
         names=dict(scored.names.dropna().itertuples(index=False, name=None)),
-        motions={tier: play.motion for play in reversed(files.plays.plays) for tier in play.tiers},
+        motions=files.plays.motions,
         data_through=inputs.data_through,
         reasons=scored.reasons,
         evaluation=meta["evaluation"],
         intake=inputs.intake.counts,
         quarantine=inputs.intake.quarantine,
         refused=[(name, why) for name, why in meta["refused"]],
-        notes=[*inputs.intake.notes, *meta["notes"]],
+        notes=[*inputs.intake.notes, *meta["notes"], *_zone_notes(inputs)],
         late=list(inputs.fresh.wanting.values()),
         rules=meta["why"] if isinstance(inputs.judge, Rules) else "",
         rule_notes=scored.notes,
@@ -294,6 +305,14 @@ def _page(inputs: Inputs, scored: Scored) -> RunPage:
         no_value=_of_values(inputs)["why"],
         policy=spoken(files.policy),
     )
+
+
+def _zone_notes(inputs: Inputs) -> list[str]:
+    """What is said of owners' time zones that are none, where plays are due by them."""
+    if not by_the_owners_clock(inputs.files.plays):
+        return []
+    zones = unknown_zones(owners_of(inputs.intake.warehouse))
+    return [f"{zones_in_words(zones)}: their actions are due by the clock of plays.yaml"] if zones else []
 
 
 def run_record(inputs: Inputs, scored: Scored) -> RunRecord:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tierwise.clock import Every, instant, naive
 from tierwise.config import PlanFiles, Policy, Workspace, parse_policy
+from tierwise.config.plays_check import plays_faults, reading_of
 from tierwise.config.proposal import policy_diff, proposed_text, spoken_changes
 from tierwise.errors import ConfigError, UsageError
 from tierwise.jobs.intake import in_words, taken_in
@@ -117,9 +118,12 @@ def _apply(path: Path, before: str, changed: str, folder: Path) -> None:
 
 
 def _sound(files: PlanFiles, path: Path, text: str, present: Policy, tried: Policy) -> bool:
-    """Whether a policy's file would be read as it, and the plays still find the rows that they name."""
+    """Whether a policy's file would be read as it, and the plays still find the rows that they name, and all of them,
+    where they say that they are complete."""
     named = {row for play in files.plays.plays for row in (*play.rows, *play.except_rows)}
     lost = {r.row for r in present.rows} - {r.row for r in tried.rows}
+    if plays_faults(files.plays, reading_of(files.plan, tried, files.icp)):
+        return False
     try:
         return not named & lost and parse_policy(proposed_text(text, present, tried), str(path), files.plan) == tried
     except ConfigError:

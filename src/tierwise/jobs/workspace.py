@@ -21,6 +21,7 @@ from tierwise.audit import (
     drafted_roles,
     history_days,
     of_ladder,
+    of_plays,
     of_policy,
     ordered,
     outcome_coverage,
@@ -33,17 +34,19 @@ from tierwise.config import (
     Formats,
     Outcome,
     Plan,
+    PlanFiles,
     Settings,
     Workspace,
     load_workspace,
     parse_settings,
     plays_text,
 )
-from tierwise.data import TABLES, Intake, Warehouse, draft_expects, expects_lines, name_roles, read_flat
+from tierwise.data import TABLES, Intake, Query, Warehouse, draft_expects, expects_lines, name_roles, read_flat
 from tierwise.data.sources.opening import may_hold_secret
 from tierwise.errors import ConfigError, TablesRefused, UsageError
 from tierwise.features import build_matrix, history_start, outcome_table, training_grid
 from tierwise.jobs.intake import taken_in
+from tierwise.jobs.rows import owners_of
 from tierwise.learning import Ladder
 from tierwise.learning.candidates import check_candidates
 from tierwise.learning.progress import Say, silent
@@ -268,8 +271,14 @@ def check(
         found += _features(intake.warehouse, files.plan, reach, workspace.settings.threads)
         coverage = outcome_coverage(intake.warehouse, files.plan, reach)
         dates = plan_ladder(intake.warehouse, files.plan, reach)
-        found = ordered((*accepted(found, files.plan.audit.accept), *of_ladder(dates), *of_policy(files.policy)))
+        told = (*of_ladder(dates), *of_policy(files.policy), *_of_plays(files, intake.warehouse))
+        found = ordered((*accepted(found, files.plan.audit.accept), *told))
         return CheckResult(files.plan.plan, intake, found, coverage, dates)
+
+
+def _of_plays(files: PlanFiles, warehouse: Warehouse) -> list[Finding]:
+    stages = warehouse.frame(Query("SELECT DISTINCT stage FROM opportunity_stages WHERE stage IS NOT NULL"))["stage"]
+    return of_plays(files, owners_of(warehouse), set(stages))
 
 
 def _reach(intake: Intake, outcome: Outcome) -> datetime:

@@ -1,6 +1,20 @@
-"""Routing: what a tier, a movement and a surge call for, as actions owed once."""
+"""Routing: what a tier, a movement, a status and a surge call for, as actions owed once."""
 
-from tierwise.routing.actions import ACTION_COLUMNS, action_id, due_at, owed, to_jsonl
-from tierwise.routing.plays import default_plays
+from tierwise.routing.actions import ACTION_COLUMNS, action_id, owed, to_jsonl
+from tierwise.routing.deadlines import due_at
+from tierwise.routing.hours import due_in_hours
+from tierwise.routing.matrix import default_plays
+from tierwise.routing.signals import dynamic_signals
+from tierwise.routing.standing import Before
 
-__all__ = ["ACTION_COLUMNS", "action_id", "default_plays", "due_at", "owed", "to_jsonl"]
+__all__ = [
+    "ACTION_COLUMNS",
+    "Before",
+    "action_id",
+    "default_plays",
+    "due_at",
+    "due_in_hours",
+    "dynamic_signals",
+    "owed",
+    "to_jsonl",
+]

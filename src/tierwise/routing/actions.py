@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 
-import numpy as np
 import pandas as pd
 
-from tierwise.clock import instant, naive
-from tierwise.config.plays import Play, Plays
+from tierwise.clock import instant
+from tierwise.config.icp import Icp
+from tierwise.config.plays import Plays
 from tierwise.errors import UsageError
 from tierwise.plain import plain
+from tierwise.routing.deadlines import Deadlines
+from tierwise.routing.messages import Messages
+from tierwise.routing.owners import RULES, Desks
 from tierwise.routing.plays import SUPPRESS, TIER_NAMES, owing
+from tierwise.routing.standing import Before
 from tierwise.tiers.words import safe_text
 
 ACTION_COLUMNS = (
@@ -29,16 +35,30 @@ ACTION_COLUMNS = (
     "cause",
     "run_id",
     "name",
+    "channel",
+    "messages",
+    "signal",
 )
-UNASSIGNED = "revops"
-"""Who gets what an account's owner should do, where the account has none, or one who is not active."""
 DATED_AT_FIRST = ("tier_1", SUPPRESS)
 """The tiers whose plays have a due date on an account's first scoring; what the others owe then is a starting list."""
 _NEEDED = ("account_id", "tier", "previous_tier", "movement", "cause", "row", "why", "owner_id", "surge_began")
 
 
+NOTHING_BEFORE = Before()
+NO_PROFILE = Icp()
+
+
 def owed(
-    decisions: pd.DataFrame, plays: Plays, owners: pd.DataFrame, plan: str, as_of: datetime, run_id: str
+    decisions: pd.DataFrame,
+    plays: Plays,
+    owners: pd.DataFrame,
+    plan: str,
+    as_of: datetime,
+    run_id: str,
+    *,
+    before: Before = NOTHING_BEFORE,
+    icp: Icp = NO_PROFILE,
+    signals: Mapping[str, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """The actions that a run's decisions owe, sorted by account_id and then in the order of the plays.
 
@@ -46,33 +66,45 @@ def owed(
     ----------
     decisions : what `tiers.decide` returns; a further column `name`, the account's own name (never a contact's), where
         it is known.
-    owners : owner_id, and active_from and active_to where known; empty means that every owner is taken to be active.
+    owners : owner_id, and active_from, active_to, time_zone, territory, team and capacity_tier_1 to 3 where known;
+        empty means that every owner is taken to be active.
     run_id : the run that owes them; it is no part of action_id, so that a second run of the same as_of owes the same.
+    before : the runs before and the stages of open opportunities, for plays by time and by stage; by default none.
+    icp : whose pains and jobs the messages say. signals : account_id -> the dynamic signal that moved it, in words.
 
     Returns
     -------
-    ACTION_COLUMNS; `due_at` (naive UTC) is as_of plus the play's whole business days, NaT without a service level
-    and, but for tier_1 and suppress, on an account's first scoring (no previous_tier): a starting list, not a deadline;
+    ACTION_COLUMNS; `due_at` (naive UTC) is as_of plus the play's business hours, by the clock of the owner where it is
+    the account's, or its whole business days; NaT without a service level and, but for tier_1 and suppress, on an
+    account's first scoring (no previous_tier): a starting list, not a deadline;
     `name` is cleaned, and the account_id where there is none; `cause` of a first suppression, no movement, is data;
-    `owner` is an owner_id where the play names the account owner (else revops), otherwise the function's name.
+    `owner` is an owner_id by the play's owner rule (else revops), or a function's name;
+    `messages` is persona -> text, in the play's order; `channel` and `signal` are `""` where there is none.
 
     Raises
     ------
-    UsageError : the decisions lack a column.
+    UsageError : the decisions lack a column, or `before` the stages that a play asks for.
     """
-    missing = [c for c in _NEEDED if c not in decisions.columns]
+    before.check(plays)
+    timed = before.runs is not None and any(play.every_days for play in plays.plays)
+    needed = (*_NEEDED, "tier_since") if timed else _NEEDED
+    missing = [c for c in needed if c not in decisions.columns]
     if missing:
         raise UsageError(
             f"actions were asked for, and the decisions have no column {', '.join(missing)}",
             found=f"they have {', '.join(map(str, decisions.columns)) or 'none'}",
             do="Give what decide returns",
         )
-    decisions = decisions.assign(name=_names(decisions), cause=_causes(decisions))
-    owner_ids = _active_owners(decisions["owner_id"], owners, naive(instant(as_of)))
+    moved_by = [signals.get(str(account), "") for account in decisions["account_id"]]
+    decisions = decisions.assign(name=_names(decisions), cause=_causes(decisions), signal=moved_by)
+    desks = Desks(decisions, owners, instant(as_of))
+    deadlines = Deadlines(plays.hours, owners, instant(as_of))
     parts = [
-        _actions(decisions[due], play, owner_ids[due], plan, instant(as_of), run_id).assign(_order=order)
+        _actions(decisions[due], Messages(play, icp), desks.of(play.owner, due), plan, deadlines, run_id).assign(
+            _order=order
+        )
         for order, play in enumerate(plays.plays)
-        if (due := owing(decisions, play)).any()
+        if (due := owing(decisions, play, instant(as_of), before)).any()
     ]
     if not parts:
         return _typed(pd.DataFrame({c: pd.Series(dtype=object) for c in ACTION_COLUMNS}))
@@ -84,22 +116,6 @@ def action_id(plan: str, account_id: str, as_of: datetime, play: str) -> str:
     """The first 16 hex digits of the SHA-256 of plan, account, as_of and play: the same whenever it is owed again."""
     text = json.dumps([plan, account_id, instant(as_of).isoformat(), play])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def due_at(as_of: datetime, sla_days: int | None) -> datetime | None:
-    """as_of plus so many whole business days (Monday to Friday, UTC); a weekend counts from Monday 00:00.
-
-    >>> due_at(instant("2026-02-27"), 1).isoformat()   # Friday: due once Friday is over, which is Monday 00:00
-    '2026-03-02T00:00:00+00:00'
-    """
-    if sla_days is None:
-        return None
-    start = instant(as_of)
-    day = np.datetime64(start.date(), "D")
-    midnight = instant(str(np.busday_offset(day, sla_days, roll="forward")))
-    if start.weekday() >= 5:
-        return midnight
-    return midnight.replace(hour=start.hour, minute=start.minute, second=start.second, microsecond=start.microsecond)
 
 
 def to_jsonl(actions: pd.DataFrame) -> bytes:
@@ -125,44 +141,36 @@ def _causes(decisions: pd.DataFrame) -> pd.Series:
     return decisions["cause"].mask(new, "data")
 
 
-def _active_owners(owner_ids: pd.Series, owners: pd.DataFrame, at: datetime) -> pd.Series:
-    ids = owner_ids.astype(object).where(owner_ids.notna() & (owner_ids != ""), UNASSIGNED)
-    if len(owners) == 0:
-        return ids
-    active = pd.Series(True, index=owners.index)
-    if "active_from" in owners.columns:
-        begins = pd.to_datetime(owners["active_from"])
-        active &= begins.isna() | (begins <= at)
-    if "active_to" in owners.columns:
-        ends = pd.to_datetime(owners["active_to"])
-        active &= ends.isna() | (ends > at)
-    return ids.where(ids.isin(owners.loc[active, "owner_id"]), UNASSIGNED)
-
-
 def _actions(
-    due: pd.DataFrame, play: Play, owner_ids: pd.Series, plan: str, as_of: datetime, run_id: str
+    due: pd.DataFrame, messages: Messages, owner_ids: pd.Series, plan: str, deadlines: Deadlines, run_id: str
 ) -> pd.DataFrame:
-    until = due_at(as_of, play.sla_days)
+    play = messages.play
     dated = (due["previous_tier"] != "") | due["tier"].isin(DATED_AT_FIRST)
-    when = pd.Series(pd.NaT if until is None else naive(until), index=due.index, dtype="datetime64[us]")
-    said = due[["account_id", "name", "tier", "why"]].assign(tier_words=due["tier"].map(TIER_NAMES))
+    mine = play.owner in RULES
+    when = deadlines.of(play, owner_ids if mine else pd.Series("", index=due.index))
+    said = due[["account_id", "name", "tier", "why", "signal"]].assign(tier_words=due["tier"].map(TIER_NAMES))
+    words = said.to_dict("records")
     return pd.DataFrame(
         {
-            "action_id": [action_id(plan, account, as_of, play.play) for account in due["account_id"]],
+            "action_id": [action_id(plan, account, deadlines.as_of, play.play) for account in due["account_id"]],
             "account_id": due["account_id"].to_numpy(dtype=object),
             "play": play.play,
             "motion": play.motion,
-            "owner": owner_ids.to_numpy(dtype=object) if play.owner == "account_owner" else play.owner,
+            "owner": owner_ids.to_numpy(dtype=object) if mine else play.owner,
             "tier": due["tier"].to_numpy(dtype=object),
-            "message": [play.message.format(**words) for words in said.to_dict("records")],
+            "message": [messages.message(one) for one in words],
             "kpi": play.kpi,
             "due_at": when.where(dated).to_numpy(),
             "cause": due["cause"].to_numpy(dtype=object),
             "run_id": run_id,
             "name": due["name"].to_numpy(dtype=object),
+            "channel": play.channel or "",
+            "messages": [messages.by_persona(one) for one in words],
+            "signal": due["signal"].to_numpy(dtype=object),
         }
     )
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.astype({c: "datetime64[us]" if c == "due_at" else "str" for c in ACTION_COLUMNS})
+    kinds = {"due_at": "datetime64[us]", "messages": "object"}
+    return frame.astype({c: kinds.get(c, "str") for c in ACTION_COLUMNS})

@@ -1,10 +1,14 @@
-"""Plays: what entering or leaving a tier, or a surge, calls for; and the default operating matrix."""
+"""Which plays a decision owes."""
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pandas as pd
 
-from tierwise.config.plays import Play, Plays
+from tierwise.config.plays import Play
+from tierwise.config.policy import STATUSES
+from tierwise.routing.standing import Before, come_round
 
 SUPPRESS = "suppress"
 NO_OUTREACH = "none"
@@ -21,105 +25,53 @@ TIER_NAMES = {
 }
 """What a message calls a tier or status: {tier_words}."""
 
-_MATRIX = (
-    Play(
-        play="focus",
-        tiers=("tier_1",),
-        motion="1:1 ABM, executive alignment",
-        owner="account_owner",
-        sla_days=2,
-        message="{name} ({tier_words}): plan its 1:1 programme and align its executives with ours. {why}",
-        kpi="pipeline created, win rate, ACV",
-    ),
-    Play(
-        play="growth",
-        tiers=("tier_2",),
-        motion="1:few ABM, coordinated outbound",
-        owner="sales_development",
-        sla_days=5,
-        message="{name} ({tier_words}): add it to a 1:few programme and to outbound. {why}",
-        kpi="meetings set, pipeline velocity",
-    ),
-    Play(
-        play="scaled",
-        tiers=("tier_3",),
-        except_rows=("target",),
-        motion="scaled nurture, self-serve",
-        owner="marketing_operations",
-        sla_days=10,
-        message="{name} ({tier_words}): start its nurture. {why}",
-        kpi="MQL to SAL, engagement lift",
-    ),
-    Play(
-        play="target",
-        tiers=("tier_3",),
-        rows=("target",),
-        motion="awareness and outbound",
-        owner="marketing_operations",
-        sla_days=10,
-        message="{name} ({tier_words}): put it on the outbound list. {why}",
-        kpi="MQL to SAL, engagement lift",
-    ),
-    Play(
-        play="surge",
-        tiers=("tier_1", "tier_2", "tier_3"),
-        movements=("surge",),
-        motion="reach out while the surge lasts",
-        owner="account_owner",
-        sla_days=1,
-        message="{name} ({tier_words}): reach out while its surge lasts. {why}",
-        kpi="meetings set",
-    ),
-    Play(
-        play="recycle",
-        tiers=("recycle",),
-        motion="recycle path, enrichment, partner route",
-        owner="revops",
-        sla_days=20,
-        message="{name} ({tier_words}): enrich it, or pass it to a partner. {why}",
-        kpi="false positives, cost per pipeline",
-    ),
-    Play(
-        play="stop",
-        tiers=("suppress",),
-        motion=NO_OUTREACH,
-        owner="revops",
-        sla_days=1,
-        message="Take {name} out of every sequence and audience. {why}",
-        kpi="zero outreach",
-    ),
-)
 
-
-def default_plays() -> Plays:
-    """The operating matrix of the default tiers."""
-    return Plays(plays=_MATRIX)
-
-
-def owing(decisions: pd.DataFrame, play: Play) -> pd.Series:
+def owing(decisions: pd.DataFrame, play: Play, as_of: datetime, before: Before) -> pd.Series:
     """Whether each decision owes this play.
 
-    `entered`: a movement (entered, up or down) into one of its tiers; `left`: a movement out of its tiers, to another
-    tier or to a status; `surge`: a surge began, and the account stands in one of its tiers. A suppressed account owes
-    only plays that approach nobody.
+    `entered`: a movement (entered, up or down) into one of its tiers, or from elsewhere into one of its statuses;
+    `left`: a movement out of its tiers or statuses; `stayed`: a further `every_days` in one of them; `surge`: a surge
+    began, and the account stands in one of its tiers. A suppressed account owes only plays that approach nobody.
 
     An account's first scoring is a movement only into tier_1, tier_2 or tier_3. Suppression is owed its play all the
     same, whenever the account did not stand in suppress before: it may stand in sequences that tierwise never saw. An
-    account that is new and lands in recycle owes nothing: it was approached by nobody on this plan's account.
+    account that is new and lands in recycle or in a status owes nothing: it was approached by nobody on this plan's
+    account.
+
+    A play with stages is owed where an open opportunity stands in one of them: entered, once the account comes into the
+    status, or the opportunity into the stages, since the account was decided on before; stayed, counted from then.
     """
-    moved = decisions["movement"] != ""
-    stands, stood = decisions["tier"].isin(play.tiers), decisions["previous_tier"].isin(play.tiers)
+    moved = (decisions["movement"] != "") | _between_statuses(decisions)
+    stands, stood = decisions["tier"].isin(play.places), decisions["previous_tier"].isin(play.places)
     due = pd.Series(False, index=decisions.index)
+    since = decisions["tier_since"] if "tier_since" in decisions.columns else None
+    staged, came = None, None
+    if play.stages:
+        in_stage, came = before.in_stages(decisions, play)
+        staged = in_stage.notna()
+        since = in_stage if since is None else since.where(since > in_stage, in_stage)
     if "entered" in play.movements:
         newly_suppressed = (decisions["tier"] == SUPPRESS) & (decisions["previous_tier"] != SUPPRESS)
         due |= (moved | newly_suppressed) & stands
+        if came is not None:
+            due |= stands & stood & came
     if "left" in play.movements:
         due |= moved & stood & ~stands
+    if play.every_days is not None and since is not None:
+        due |= stands & come_round(since, before.last_run(decisions), as_of, play.every_days)
     if "surge" in play.movements:
-        due |= decisions["surge_began"] & stands
+        due |= decisions["surge_began"] & decisions["tier"].isin(play.tiers)
+    if staged is not None:
+        due &= staged
     if play.rows:
         due &= decisions["row"].isin(play.rows)
     due &= ~decisions["row"].isin(play.except_rows)
     if play.motion != NO_OUTREACH:
         due &= decisions["tier"] != SUPPRESS
     return due
+
+
+def _between_statuses(decisions: pd.DataFrame) -> pd.Series:
+    """Whether an account went from one status to another, which is no movement of tiers."""
+    out = decisions["tier"].isin(STATUSES) & decisions["previous_tier"].isin(STATUSES)
+    return out & (decisions["tier"] != decisions["previous_tier"])

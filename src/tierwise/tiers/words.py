@@ -99,8 +99,8 @@ def _number(value: float) -> str:
     return f"{value:g}"
 
 
-def safe_text(value: str) -> str:
-    """Free text on one line, shortened to 80 characters, with e-mail addresses and long numbers taken out.
+def safe_text(value: str, longest: int = 80) -> str:
+    """Free text on one line, shortened to `longest` characters, with e-mail addresses and long numbers taken out.
 
     Characters that cannot be seen (control characters, marks of direction, zero widths) are left out.
 
@@ -110,7 +110,7 @@ def safe_text(value: str) -> str:
     seen = "".join(c for c in str(value) if c.isprintable() or c.isspace())
     text = re.sub(r"\S*@[^\s,;]*", "[removed]", " ".join(seen.split()))
     text = re.sub(r"\+?\d[\d ().-]{5,}\d", "[removed]", text).rstrip(".")
-    return text if len(text) <= 80 else text[:79] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _roles(value: str) -> str:

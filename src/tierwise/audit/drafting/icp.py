@@ -36,12 +36,15 @@ def icp_text(warehouse: Warehouse) -> str:
     )
     said = [
         f"# The ideal customer profile: {head}.",
-        "# A workbook to be corrected by people; of all this only the roles change what is computed.",
+        "# A workbook to be corrected by people; of all this the roles change what is computed,",
+        "# and the job to be done and the personas what messages say.",
         *_headcount(warehouse),
         *_most(warehouse, "industry", "industries"),
         *_most(warehouse, "country", "countries"),
         f"example_companies: {listed(_examples(warehouse))}  # won last; names of companies only",
-        "job_to_be_done:  # in a sentence: what they buy you for",
+        "job_to_be_done:  # what they buy you for, as: decide on numbers that everyone trusts",
+        "# personas:  # what messages of plays say of a role's pain and its job to be done",
+        "#   champion: {pain: reports that disagree, job: publish one number for each question}",
         *_roles(),
         "rubric: []  # points by hand, as {attribute: industry, equals: [Software], points: 20}",
     ]

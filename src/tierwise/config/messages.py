@@ -1,0 +1,39 @@
+"""What the templates of messages may say: a closed list of words, never a contact's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from string import Formatter
+
+MESSAGE_FIELDS = ("account_id", "name", "tier", "tier_words", "why", "signal", "job")
+PERSONA_FIELDS = (*MESSAGE_FIELDS, "pain")
+MAY_BE_EMPTY = ("signal", "pain", "job")
+"""A sentence that says one of these is left out where there is none."""
+
+
+def fields_of(template: str) -> frozenset[str]:
+    """The fields that a sound template says.
+
+    >>> sorted(fields_of("{name} has {{no}} {signal}"))
+    ['name', 'signal']
+    """
+    return frozenset(field for _, field, _, _ in Formatter().parse(template) if field is not None)
+
+
+def message_fault(template: str, fields: Sequence[str]) -> str:
+    """What is wrong with a template that may say some fields; `""` where nothing is.
+
+    >>> message_fault("{name}: {contact}", ("name",))
+    'a message may say {name} only, not {contact}'
+    """
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError:
+        return "its braces do not match: write {{ and }} for braces that are to be read"
+    for _, field, spec, conversion in parts:
+        if field == "pain" and field not in fields:
+            return "a pain is a persona's, and not in message: say {pain} under personas"
+        if field is not None and (field not in fields or spec or conversion):
+            known = ", ".join(f"{{{name}}}" for name in fields)
+            return f"a message may say {known} only, not {{{field}}}"
+    return ""
