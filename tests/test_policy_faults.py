@@ -800,7 +800,7 @@ def test_the_shipped_policy_loads_and_so_do_its_examples_once_they_are_no_commen
     assert parse_policy(text, plan=plan).rows == Policy().rows
     lines = text.splitlines()
     begins = ("# capacity:", "# owner_capacity:", "# segments:", "#   -", "# verticals:", "# calendar:")
-    assert sum(line.startswith(begins) for line in lines) == 7
+    assert sum(line.startswith(begins) for line in lines) == 8
     loose = "\n".join(line.removeprefix("# ") if line.startswith(begins) else line for line in lines)
     examples = parse_policy(loose)
     assert (examples.vertical_names, examples.calendar is None, examples.capacity) == (
@@ -808,6 +808,7 @@ def test_the_shipped_policy_loads_and_so_do_its_examples_once_they_are_no_commen
         False,
         {"tier_1": 50, "tier_2": 200},
     )
+    assert [r.row for r in examples.rows if r.least] == ["both"]
 
 
 def test_no_step_is_a_row_and_every_step_is_reserved() -> None:

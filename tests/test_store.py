@@ -164,6 +164,19 @@ def test_a_revision_withdraws_what_is_no_longer_owed(store: Store) -> None:
     assert status == {"x1": "owed", "x2": "owed", "x3": "owed", "x4": "withdrawn"}
 
 
+def test_what_a_status_owes_stands_while_the_account_is_in_it(store: Store) -> None:
+    due = pd.Timestamp("2026-03-04")
+    both = owed(("x1", "a", "open_deal", due), ("x2", "b", "call", due)).assign(
+        motion="1:1", tier=["in_pipeline", "tier_1"]
+    )
+    store.commit_run(record("r1", D1), state({"a": "in_pipeline", "b": "tier_1"}), NO_MOVES, both)
+    store.commit_run(record("r2", D2), state({"a": "in_pipeline", "b": "in_pipeline"}), NO_MOVES, NO_ACTIONS)
+    status = dict(store.outbox("p", None)[["action_id", "status"]].values.tolist())
+    assert status == {"x1": "owed", "x2": "withdrawn"}
+    store.commit_run(record("r3", D3), state({"a": "customer"}), NO_MOVES, NO_ACTIONS)
+    assert store.outbox("p").empty
+
+
 def test_a_backfill_writes_the_ledger_alone(store: Store) -> None:
     store.commit_run(record("r2", D2), state({"a": "tier_1"}), NO_MOVES, NO_ACTIONS)
     assert store.kind("p", D1) == "backfill"

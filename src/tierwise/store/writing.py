@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from sqlalchemy import Connection, and_, delete, insert, select, update
@@ -86,18 +88,21 @@ def withdraw(connection: Connection, record: RunRecord, state: pd.DataFrame) -> 
     late = [
         row["action_id"]
         for row in connection.execute(query).mappings()
-        if _is_late(json.loads(row["payload"]).get("motion"), tiers.get(row["account_id"]))
+        if _is_late(json.loads(row["payload"]), tiers.get(row["account_id"]))
     ]
     for start in range(0, len(late), 500):
         these = update(schema.outbox).where(o.action_id.in_(late[start : start + 500]))
         connection.execute(these.values(status="withdrawn", withdrawn_by=record.run_id))
 
 
-def _is_late(motion: str | None, tier: str | None) -> bool:
-    """Whether an action owed earlier has lost its ground in the tier or status of now."""
-    if motion == NO_OUTREACH:
+def _is_late(action: Mapping[str, Any], tier: str | None) -> bool:
+    """Whether an action owed earlier has lost its ground in the tier or status of now.
+
+    What a status itself owes stands while the account is in it.
+    """
+    if action.get("motion") == NO_OUTREACH:
         return tier != SUPPRESS
-    return tier in (SUPPRESS, *STATUSES)
+    return tier == SUPPRESS or (tier in STATUSES and tier != action.get("tier"))
 
 
 def _elsewhere(connection: Connection, action_ids: set[str]) -> set[str]:

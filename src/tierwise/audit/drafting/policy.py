@@ -28,7 +28,7 @@ rows:  # the first row whose bands are all reached names the tier
   - {{row: focus, tier: tier_1, fit: high, signal: high, coverage: reached}}
   - {{row: growth_signal, tier: tier_2, fit: high, signal: moderate}}
   - {{row: growth_coverage, tier: tier_2, fit: high, coverage: partial}}
-#  - {{row: both, tier: tier_2, fit: moderate, least: {{account_score: 85}}}}  # fit and signal together
+#   - {{row: both, tier: tier_2, fit: moderate, least: {{account_score: 85}}}}  # fit and signal together
   - {{row: scaled, tier: tier_3, fit: moderate, signal: early}}
   - {{row: scaled_unknown, tier: tier_3, fit: moderate, coverage: unknown}}
   - {{row: target, tier: tier_3, fit: high}}
