@@ -22,7 +22,7 @@ from letters import PLAN, actions, commit
 from receiver import Asked, Receiver, Told
 from tierwise.clock import instant
 from tierwise.config import Workspace, load_workspace
-from tierwise.errors import LockHeld, UsageError
+from tierwise.errors import InputsLate, LockHeld, UsageError
 from tierwise.jobs import deliver, owed_to_sinks
 from tierwise.publishing import DELIVERY, plan_lock
 from tierwise.store import Deliveries, Store
@@ -102,6 +102,39 @@ def test_what_was_suppressed_since_gets_no_approach(folder: Path, receiver: Rece
     assert not [h for h in hooks if h["account_id"] in set(chosen) and h["motion"] != "none"]
 
 
+def test_a_suppression_follows_a_merge_and_is_lifted_where_it_is(folder: Path, receiver: Receiver) -> None:
+    """The objection stands on the account's old id, or on what it became; what the tables have no longer is let be."""
+    rows = owed(folder)
+    approached = rows[rows["payload"].map(lambda p: p["motion"] != "none")]
+    old, new, gone = approached["account_id"].drop_duplicates().tolist()[:3]
+    tables = folder / "tables"
+    merges = pd.DataFrame({"losing_id": [old], "surviving_id": [new], "merged_at": pd.Timestamp("2026-01-01 12:00")})
+    merges.to_parquet(tables / "account_merges.parquet")
+    there = pd.read_parquet(tables / "exclusions.parquet")
+    more = pd.DataFrame({"account_id": [old], "reason": "opt_out", "recorded_at": pd.Timestamp("2026-01-01 12:00")})
+    both = pd.concat([there, more.reindex(columns=there.columns)], ignore_index=True)
+    both.to_parquet(tables / "exclusions.parquet")
+    accounts = pd.read_parquet(tables / "accounts.parquet")
+    accounts[accounts["account_id"] != gone].to_parquet(tables / "accounts.parquet")
+    deliver(workspace(folder), clock=lambda: NOW, only=("sequencer",))
+    hooks = [json.loads(a.body)["data"] for a in receiver.taken]
+    assert not [h for h in hooks if h["account_id"] in (old, new, gone) and h["motion"] != "none"]
+
+    there.to_parquet(tables / "exclusions.parquet")
+    accounts.to_parquet(tables / "accounts.parquet")
+    receiver.taken.clear()
+    deliver(workspace(folder), clock=lambda: NOW + timedelta(days=2), only=("sequencer",))
+    hooks = [json.loads(a.body)["data"] for a in receiver.taken]
+    assert {h["account_id"] for h in hooks} == {old, new, gone}, "a suppression by mistake is no loss"
+
+
+def test_without_the_exclusions_that_the_newest_run_read_nothing_is_sent(folder: Path, receiver: Receiver) -> None:
+    (folder / "tables" / "exclusions.parquet").unlink()
+    with pytest.raises(InputsLate, match=r"suppressed [\d,]+ accounts by the table exclusions, and it is empty now"):
+        deliver(workspace(folder), clock=lambda: NOW)
+    assert not receiver.asked
+
+
 def test_a_thousand_suppressed_accounts_get_nothing(folder: Path, receiver: Receiver) -> None:
     """Their run withdraws what was owed; were it not for that run, the tables' word would do (the test above)."""
     accounts = [f"x{k:04d}" for k in range(1000)]
@@ -170,7 +203,7 @@ def test_the_verbs_say_what_is_owed_what_went_and_what_died(folder: Path, receiv
     assert "it is gone" in gone.stdout
     shown = nursery.tierwise("-C", folder, "--env", "live", "status", env=ENV)
     assert shown.returncode == 0, shown.stderr
-    assert f"The outbox owes {len(owed(folder)):,} actions." in shown.stdout
+    assert f"{len(owed(folder)):,} actions in the outbox stand" in shown.stdout
     assert "dead at sequencer: " in shown.stdout
     as_json = json.loads(nursery.tierwise("-C", folder, "--env", "live", "--json", "status", env=ENV).stdout)
     assert as_json["sinks"][0]["dead"] == len(owed(folder))

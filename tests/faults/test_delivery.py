@@ -133,7 +133,7 @@ class Schedule:
                 self._stand_in_its_day()
                 self.run()
                 self.now += timedelta(hours=4)
-            if day >= 5 and not Deliveries(self.store, PLAN, "sequencer").open():
+            if day >= 5 and all(x.stopped for x in Deliveries(self.store, PLAN, "sequencer").open()):
                 return
         raise AssertionError("something waits for ever")
 

@@ -37,7 +37,8 @@ class Context:
         """The command line that runs a verb in this workspace."""
         at = folder or self.folder
         where = "" if at == Path() else f" -C {shlex.quote(str(at))}"
-        return f"tierwise{where}{f' --plan {self.plan}' if self.plan else ''} {verb}"
+        plan, env = (f" --{k} {shlex.quote(v)}" if v else "" for k, v in (("plan", self.plan), ("env", self.env)))
+        return f"tierwise{where}{plan}{env} {verb}"
 
     @property
     def now(self) -> datetime:

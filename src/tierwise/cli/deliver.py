@@ -82,7 +82,7 @@ def _checked(faults: dict[str, list[str]]) -> None:
 
 def _owed(owed: list[Owed]) -> None:
     if context.as_json:
-        show.emit({"sinks": {o.sink: {"since": o.since, "before": o.before, "actions": o.actions} for o in owed}})
+        show.emit({"sinks": {o.sink: o for o in owed}})
     else:
         for one in owed:
             a = one.actions
@@ -146,7 +146,7 @@ def _status(result: StatusResult) -> None:
         show.line(line, indent="  ")
     for held in result.held:
         show.line(f"held: run {held}; look at it with `{context.command('score --as-of DATE --dry-run')}`", indent="  ")
-    show.line(f"The outbox owes {_count(result.owed, 'action')}.")
+    show.line(f"{_count(result.owed, 'action')} in the outbox stand (owed, and not withdrawn); of them, by sink:")
     rows = [(s.sink, s.kind, *(f"{n:,}" for n in (s.delivered, s.waiting, s.dead)), s.next_at) for s in result.sinks]
     if rows:
         show.table("Sinks", ("sink", "kind", "delivered", "waiting", "dead", "next at"), rows, right=(2, 3, 4))

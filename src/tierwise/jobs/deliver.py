@@ -9,10 +9,9 @@ from datetime import datetime
 
 import pandas as pd
 
-from tierwise.config import PlanFiles, Workspace
-from tierwise.features import suppressed_at
-from tierwise.jobs.intake import taken_in
+from tierwise.config import Workspace
 from tierwise.jobs.queues import queue_of, sinks_of
+from tierwise.jobs.stops import stopped
 from tierwise.learning.progress import Say, silent
 from tierwise.publishing import DELIVERY, plan_lock
 from tierwise.routing.delivery import Tally
@@ -90,7 +89,8 @@ def deliver(
 
     Raises
     ------
-    UsageError : no sink is there, or none of a name. LockHeld : another delivery of the plan runs.
+    UsageError : no sink is there, or none of a name. LockHeld : another delivery of the plan runs. InputsLate : the
+        exclusions that the newest run read are not there.
     """
     files = workspace.plan(plan)
     name, asked = files.plan.plan, sinks_of(workspace, files, only)
@@ -103,8 +103,9 @@ def deliver(
         queues = [queue_of(workspace, name, store, s, sink, keep=True) for s, sink in zip(asked, sinks, strict=True)]
         again = [queue.again() if dead else 0 for queue in queues]
         now = clock()
-        due = any(x.next_at is None or x.next_at <= now for queue in queues for x in queue.open())
-        stops = stopped(workspace, files, now, say) if due else {}
+        waiting = [x for queue in queues if isinstance(queue, Deliveries) for x in queue.open()]
+        due = {x.account_id for x in waiting if x.next_at is None or x.next_at <= now}
+        stops = stopped(workspace, files, store, due, now, say) if due else {}
         found = []
         for settings, sink, queue, put_back in zip(asked, sinks, queues, again, strict=True):
             say(f"delivering to {sink.name}")
@@ -120,11 +121,12 @@ def owed_to_sinks(
     files = workspace.plan(plan)
     name, found = files.plan.plan, []
     with Store.open(workspace.store, create=False) as store:
-        stops = stopped(workspace, files, now, say)
         for settings in sinks_of(workspace, files, only):
             with closing(made(settings, workspace.folder)) as sink:
                 queue = queue_of(workspace, name, store, settings, sink, keep=False)
                 if isinstance(queue, Deliveries):
+                    accounts = {x.account_id for x in queue.open()}
+                    stops = stopped(workspace, files, store, accounts, now, say) if accounts else {}
                     found.append(_owed(queue, settings.kind, stops, now))
                 else:
                     found.append(_told(queue, settings.kind, sink, now))
@@ -139,15 +141,6 @@ def check_sinks(workspace: Workspace, plan: str | None = None, *, only: Sequence
         with closing(made(settings, workspace.folder)) as sink:
             found[settings.name] = list(sink.check())
     return found
-
-
-def stopped(workspace: Workspace, files: PlanFiles, now: datetime, say: Say) -> Mapping[str, str]:
-    """The accounts that the tables suppress by now, each with why, in words."""
-    negative = {t.kind: t.days for t in files.policy.negative_triggers}
-    with taken_in(workspace, say, now, files=files) as intake:
-        found = suppressed_at(intake.warehouse, files.plan, negative, now)
-    reasons = found["reason"].str.replace("_", " ")
-    return dict(zip(found["account_id"], "suppressed since: " + reasons, strict=True))
 
 
 def _owed(queue: Deliveries, kind: str, stops: Mapping[str, str], now: datetime) -> Owed:

@@ -10,9 +10,9 @@ from tierwise.clock import instant
 from tierwise.config import PlanFiles, Workspace
 from tierwise.config.sinks import AnySink
 from tierwise.config.sinks_crm import CRM_NAMES, STAMPS, HubspotSink, SalesforceCsvSink, SalesforceSink
-from tierwise.errors import UsageError
+from tierwise.errors import EnvironmentFault, UsageError
 from tierwise.plain import plain
-from tierwise.publishing import read_current
+from tierwise.publishing import read_run
 from tierwise.routing.sinks import Sink
 from tierwise.store import Deliveries, Store, ToldAccounts
 
@@ -62,7 +62,10 @@ def _accounts(workspace: Workspace, plan: str, store: Store, settings: AnySink, 
     newest = store.newest_run(plan)
     if newest is None:
         return ToldAccounts(store, plan, settings.name, {}, datetime.min, STAMPS)
-    run = read_current(workspace.published, plan)
+    try:
+        run = read_run(workspace.published, plan, newest.run_id)
+    except (UsageError, EnvironmentFault):  # a run that another process is about to publish, or that was moved away
+        return ToldAccounts(store, plan, settings.name, {}, newest.as_of, STAMPS)
     scores = run.frame("scores")[["account_id", "account_score"]]
     frame = run.frame("tiers").merge(scores, on="account_id", how="left", validate="1:1")
     there = [name for name in CRM_NAMES if name in wanted]

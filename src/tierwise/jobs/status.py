@@ -71,7 +71,8 @@ def status(workspace: Workspace, plan: str | None = None, *, now: datetime, say:
 
 
 def _sink(queue: Deliveries | ToldAccounts, kind: str) -> SinkStatus:
-    counts, waiting, dead = queue.counts(), queue.open(), queue.dead()
+    counts, dead = queue.counts(), queue.dead()
+    waiting = [x for x in queue.open() if not x.stopped]
     times = [x.next_at for x in waiting if x.next_at is not None]
     letters = dead[["action_id", "account_id", "said"]].head(SHOWN).itertuples(index=False, name=None)
     return SinkStatus(

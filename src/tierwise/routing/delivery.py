@@ -27,6 +27,8 @@ KEPT_EVERY = 100
 receiver see twice."""
 PATIENCE = 20
 """So many letters refused one after the other, and the receiver is left alone until the next delivery."""
+STOPPED_SECONDS = 86_400.0
+"""After so long an action whose account was to be left alone is looked at again: it may be suppressed no more."""
 PAUSE_SECONDS = 60.0
 """How long a receiver that did not say for how long is left alone."""
 
@@ -39,6 +41,8 @@ class Queue(Protocol):
     def bodies(self, action_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]: ...
 
     def keep(self, answers: Sequence[Answer]) -> None: ...
+
+    def approaches(self, body: Mapping[str, Any]) -> bool: ...
 
 
 @dataclass
@@ -71,15 +75,15 @@ def deliver(
     plan: str,
     clock: Callable[[], datetime],
     stops: Mapping[str, str],
-    approaches: Callable[[Mapping[str, Any]], bool] = lambda body: body.get("motion", "none") != "none",
 ) -> Tally:
     """Offer a sink all that it is owed and whose time has come, and keep what becomes of it.
 
     clock: gives now; asked before each offer. stops: accounts that are to be left alone, each with why; of theirs only
-    actions that approach nobody are sent. approaches: whether a letter does; values of an account approach nobody.
+    what approaches nobody is sent.
     """
-    tally, waiting = Tally(), _by_account(queue.open())
-    run = _Run(queue, sink, plan, clock, stops, approaches, tally)
+    tally, now = Tally(), clock()
+    waiting = _by_account([x for x in queue.open() if not (x.stopped and x.next_at and x.next_at > now)])
+    run = _Run(queue, sink, plan, clock, stops, tally)
     blocked: set[str] = set()
     while not tally.said and (round_ := _heads(waiting, blocked, clock())):
         for window in _windows(round_, max(KEPT_EVERY, sink.most)):
@@ -116,7 +120,6 @@ class _Run:
     plan: str
     clock: Callable[[], datetime]
     stops: Mapping[str, str]
-    approaches: Callable[[Mapping[str, Any]], bool]
     tally: Tally
     refused: int = 0
     """Letters refused one after the other."""
@@ -129,10 +132,12 @@ class _Run:
             body = bodies.get(letter.action_id)
             if body is None:  # withdrawn since the queue was read
                 waiting[letter.account_id].popleft()
-            elif letter.account_id in self.stops and self.approaches(body):
+            elif letter.account_id in self.stops and self.queue.approaches(body):
                 why = self.stops[letter.account_id]
                 self.tally.stopped += 1
-                answers.append(Answer(letter.action_id, "stopped", letter.attempts, why, self.clock()))
+                now = self.clock()
+                again = now + timedelta(seconds=STOPPED_SECONDS)
+                answers.append(Answer(letter.action_id, "stopped", letter.attempts, why, now, again))
             else:
                 offered.append((letter, body))
         for part in _parts(offered, self.sink.most):

@@ -14,6 +14,7 @@ from sqlalchemy import Select, and_, delete, func, insert, or_, select
 import tierwise.store.schema as schema
 from tierwise.clock import instant, naive
 from tierwise.store.ledger import Store
+from tierwise.store.writing import NO_OUTREACH
 
 Delivery = Literal["delivered", "pending", "dead", "stopped"]
 CHUNK = 500
@@ -25,6 +26,7 @@ class Open:
     """An action that a sink has not answered for good.
 
     attempts: how often it was offered and counted. next_at: before then it is not offered again; None: at any time.
+    stopped: its account was to be left alone when its turn came; it holds back no later action of that account.
     """
 
     action_id: str
@@ -32,12 +34,13 @@ class Open:
     as_of: datetime
     attempts: int
     next_at: datetime | None
+    stopped: bool = False
 
 
 @dataclass(frozen=True)
 class Answer:
     """What is kept of an offer: `delivered`, `pending` (again from next_at on), `dead`, or `stopped` (not offered, as
-    its account is to be left alone)."""
+    its account is to be left alone; looked at again from next_at on)."""
 
     action_id: str
     status: Delivery
@@ -75,9 +78,13 @@ class Deliveries:
         """The actions owed that this sink has not answered for good, in the order in which each account gets them."""
         o, d = schema.outbox.c, schema.deliveries.c
         query = (
-            select(o.action_id, o.account_id, o.as_of, o.payload if self.plays else o.plan, d.attempts, d.next_at)
+            select(
+                o.action_id, o.account_id, o.as_of, o.payload if self.plays else o.plan, d.attempts, d.next_at, d.status
+            )
             .select_from(schema.outbox.outerjoin(schema.deliveries, self._mine(d.action_id == o.action_id)))
-            .where(o.plan == self.plan, o.status == "owed", or_(d.status.is_(None), d.status == "pending"))
+            .where(
+                o.plan == self.plan, o.status == "owed", or_(d.status.is_(None), d.status.in_(("pending", "stopped")))
+            )
             .order_by(o.as_of, o.action_id)
         )
         if self.since is not None:
@@ -87,8 +94,8 @@ class Deliveries:
         if self.plays:
             rows = [row for row in rows if json.loads(row[3]).get("play") in self.plays]
         return [
-            Open(row[0], row[1], instant(row[2]), row[4] or 0, None if row[5] is None else instant(row[5]))
-            for row in rows
+            Open(action, account, instant(as_of), attempts or 0, next_at and instant(next_at), status == "stopped")
+            for action, account, as_of, _, attempts, next_at, status in rows
         ]
 
     def bodies(self, action_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
@@ -114,6 +121,11 @@ class Deliveries:
                 connection.execute(delete(schema.deliveries).where(self._mine(d.action_id.in_(ids))))
             if rows:
                 connection.execute(insert(schema.deliveries), rows)
+
+    @staticmethod
+    def approaches(body: Mapping[str, Any]) -> bool:
+        """Whether an action approaches somebody; one that does not say so is taken to."""
+        return body.get("motion") != NO_OUTREACH
 
     def again(self, action_ids: Sequence[str] = ()) -> int:
         """Let dead letters be offered again, all or some; how many there were."""

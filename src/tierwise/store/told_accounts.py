@@ -126,6 +126,11 @@ class ToldAccounts:
                     insert(schema.told_accounts), [{**row, "plan": self.plan, "sink": self.sink} for row in rows]
                 )
 
+    @staticmethod
+    def approaches(body: Mapping[str, Any]) -> bool:
+        """What a CRM shows of an account approaches nobody."""
+        return False
+
     def again(self) -> int:
         """Let accounts whose newest values died be offered again; how many there were."""
         t = schema.told_accounts.c
