@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import json
 import os
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -316,3 +317,16 @@ def test_broken_sinks_of_an_environment_are_refused_without_their_secret(
     assert ":4:" in str(refused.value)
     assert SECRET not in str(refused.value)
     assert load_workspace(tmp_path).settings.sinks == (), "nothing is asked of an environment that is not chosen"
+
+
+def test_a_crm_is_told_of_one_plan_alone(tmp_path: Path, small_demo: Path) -> None:
+    for name in ("new_business", "expansion"):
+        shutil.copytree(small_demo / "models" / "new_business", tmp_path / "models" / name)
+    path = tmp_path / "models" / "expansion" / "model.yaml"
+    path.write_text(path.read_text().replace("plan: new_business", "plan: expansion"))
+    line = "sinks:\n  - {{name: crm, kind: salesforce_csv, folder: out, fields: {{tier: T__c}}{}}}\n"
+    (tmp_path / "tierwise.yaml").write_text(line.format(""))
+    with pytest.raises(ConfigError, match=r"tierwise\.yaml:2: sinks\[0\]: a CRM's fields hold one plan's values, and"):
+        load_workspace(tmp_path)
+    (tmp_path / "tierwise.yaml").write_text(line.format(", plans: [new_business]"))
+    assert load_workspace(tmp_path).settings.sinks[0].plans == ("new_business",)

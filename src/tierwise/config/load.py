@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -20,7 +20,7 @@ from tierwise.config.plays import Plays
 from tierwise.config.plays_check import reading_of
 from tierwise.config.policy import Policy
 from tierwise.config.policy_check import Reading
-from tierwise.config.sinks import KINDS, LOCAL
+from tierwise.config.sink_faults import network_faults, shared_faults
 from tierwise.config.workspace import Settings
 from tierwise.config.yaml_lines import Document, Fault, dotted, read_yaml
 from tierwise.config.yaml_lines import Path as At
@@ -130,8 +130,8 @@ def load_workspace(folder: Path | str, env: str | None = None, environ: Mapping[
     folder = Path(folder)
     environ = os.environ if environ is None else environ
     faults: list[str] = []
-    settings = _settings(folder, env, environ, faults)
     names = sorted(p.name for p in (folder / "models").glob("*") if (p / "model.yaml").is_file())
+    settings = _settings(folder, env, environ, faults, names)
     plans = {name: _plan_files(folder, name, environ, faults) for name in names}
     if faults or settings is None:
         raise _all(faults)
@@ -207,7 +207,9 @@ def _read(path: Path, file: str, faults: list[str]) -> Document | None:
     return None
 
 
-def _settings(folder: Path, env: str | None, environ: Mapping[str, str], faults: list[str]) -> Settings | None:
+def _settings(
+    folder: Path, env: str | None, environ: Mapping[str, str], faults: list[str], plans: Sequence[str]
+) -> Settings | None:
     path = folder / SETTINGS_FILE
     if not path.is_file():
         raise ConfigError(
@@ -230,25 +232,13 @@ def _settings(folder: Path, env: str | None, environ: Mapping[str, str], faults:
     for name, overlay in overlays.items():
         if isinstance(overlay, dict) and name != env:
             document.faults += _overlay_faults(document, str(name), overlay)
-    document.faults += _network_faults(document)
+    document.faults += network_faults(document)
     if env is not None and isinstance(overlays[env], dict):
         document = _overlaid(document, env)
-    return _model(Settings, document, SETTINGS_FILE, environ, faults)
-
-
-def _network_faults(document: Document) -> list[Fault]:
-    """Sinks outside the environments that need a network."""
-    sinks = document.value.get("sinks") if isinstance(document.value, dict) else None
-    listed = sinks if isinstance(sinks, list) else []
-    kinds = [sink.get("kind") if isinstance(sink, dict) else None for sink in listed]
-    says = (
-        "a sink of kind {} needs a network: it stands under an environment, as environments: {{live: {{sinks: ...}}}}"
-    )
-    return [
-        Fault(document.line(("sinks", place)), ("sinks", place), says.format(kind))
-        for place, kind in enumerate(kinds)
-        if kind in KINDS and kind not in LOCAL
-    ]
+    settings = _model(Settings, document, SETTINGS_FILE, environ, faults)
+    if settings is not None:
+        faults += [fault.text(SETTINGS_FILE) for fault in shared_faults(document, settings, plans)]
+    return settings
 
 
 def _overlay_faults(document: Document, name: str, overlay: dict[str, Any]) -> list[Fault]:
