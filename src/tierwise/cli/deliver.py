@@ -15,6 +15,8 @@ from tierwise.errors import UsageError
 if TYPE_CHECKING:
     from tierwise.jobs import DeliverResult, Owed, StatusResult
 
+CLOCK = {"overdue": "overdue", "due": "due", "open": "no date", "done": "done", "done_late": "late"}
+"""The states of the SLA clock, as columns are called."""
 SHOWN = 10
 """So many dead letters, or plays, are shown."""
 
@@ -59,11 +61,18 @@ def deliver(
     context.close(0, following=context.command("deliver") if result.left else "")
 
 
-def status() -> None:
-    """Show the newest run, how late the sources are, and what the outbox owes."""
+def status(
+    as_of: Annotated[str | None, typer.Option("--as-of", help="YYYY-MM-DD: as it stood then; by default now.")] = None,
+) -> None:
+    """Show the newest run, how late the sources are, and what is owed, due and done.
+
+    An action is done by the first activity of a seller at its account since it was owed, whatever its channel.
+    """
+    from tierwise.clock import instant
     from tierwise.jobs import status as run_status
 
-    result = run_status(context.workspace(), context.plan, now=context.now, say=context.say)
+    now = context.now if as_of is None else instant(as_of)
+    result = run_status(context.workspace(), context.plan, now=now, say=context.say)
     _status(result)
     context.close(0)
 
@@ -146,7 +155,14 @@ def _status(result: StatusResult) -> None:
         show.line(line, indent="  ")
     for held in result.held:
         show.line(f"held: run {held}; look at it with `{context.command('score --as-of DATE --dry-run')}`", indent="  ")
-    show.line(f"{_count(result.owed, 'action')} in the outbox stand (owed, and not withdrawn); of them, by sink:")
+    for by, table in result.clock.items():
+        shown = table.head(SHOWN)
+        lines = [(r[by], *(f"{r[k]:,}" for k in (*CLOCK, "n"))) for r in shown.to_dict("records")]
+        title = f"Work owed, by {by}" + (f" (the first {SHOWN} of {len(table):,})" if len(table) > SHOWN else "")
+        if lines:
+            show.table(title, (by, *CLOCK.values(), "all"), lines, right=(1, 2, 3, 4, 5, 6))
+    told = "of them, by sink:" if result.sinks else "no sink is named here."
+    show.line(f"{_count(result.owed, 'action')} in the outbox stand (owed, and not withdrawn); {told}")
     rows = [(s.sink, s.kind, *(f"{n:,}" for n in (s.delivered, s.waiting, s.dead)), s.next_at) for s in result.sinks]
     if rows:
         show.table("Sinks", ("sink", "kind", "delivered", "waiting", "dead", "next at"), rows, right=(2, 3, 4))

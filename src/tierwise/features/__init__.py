@@ -11,7 +11,7 @@ from tierwise.features.build import (
     training_grid,
 )
 from tierwise.features.catalogue import TRIGGER_WINDOWS, catalogue, slug, spoken
-from tierwise.features.counting import CohortCounts, cohort_counts, foreseen, make_touch
+from tierwise.features.counting import CohortCounts, cohort_counts, foreseen, make_touch, seller_touches
 from tierwise.features.feature import Feature
 from tierwise.features.matrix import Matrix
 from tierwise.features.sql.deals import deals, outcome_table
@@ -35,6 +35,7 @@ __all__ = [
     "outcome_events",
     "outcome_table",
     "ruled_by",
+    "seller_touches",
     "slug",
     "spoken",
     "suppressed_at",

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from tierwise.clock import naive
 from tierwise.data import Query
 from tierwise.features.build import build_statuses, who_is_who
 from tierwise.features.sql.deals import outcomes
+from tierwise.features.sql.spine import readable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    import pandas as pd
 
     from tierwise.config import Plan
     from tierwise.data import Warehouse
@@ -81,6 +85,18 @@ def foreseen(warehouse: Warehouse, since: datetime, through: datetime) -> int:
 def make_touch(warehouse: Warehouse) -> None:
     """Make the table `touch`: every activity with the account that it reaches."""
     _make(warehouse, who_is_who())
+
+
+def seller_touches(warehouse: Warehouse, now: datetime) -> pd.DataFrame:
+    """Activities of sellers that are known by now and reach an account: account_id, occurred_at."""
+    make_touch(warehouse)
+    return warehouse.frame(
+        Query(
+            f"SELECT account_id, occurred_at FROM touch t WHERE t.initiator = 'seller' AND {readable('t', '$now')} "
+            "ORDER BY account_id, occurred_at",
+            {"now": naive(now)},
+        )
+    )
 
 
 def _make(warehouse: Warehouse, steps: Sequence[Step]) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import pandas as pd
+
+from tierwise.clock import naive
 from tierwise.config import Workspace
+from tierwise.features import seller_touches
 from tierwise.jobs.intake import freshness_of, taken_in
 from tierwise.jobs.queues import queue_of
 from tierwise.learning.progress import Say, silent
 from tierwise.plain import plain
+from tierwise.routing.clock import counted, on_the_clock
 from tierwise.routing.sinks.made import made
 from tierwise.store import Deliveries, RunRecord, Store, ToldAccounts
 
@@ -42,20 +48,26 @@ class StatusResult:
     held: tuple[str, ...]
     owed: int
     sinks: tuple[SinkStatus, ...]
+    clock: Mapping[str, pd.DataFrame]
+    """By `tier` and by `owner`, how many actions stand where on the SLA clock (`routing.clock.counted`)."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         run = None if self.run is None else {"run_id": self.run.run_id, "as_of": self.run.as_of, "kind": self.run.kind}
-        named = ("plan", "days", "sources", "held", "owed", "sinks")
+        named = ("plan", "days", "sources", "held", "owed", "sinks", "clock")
         return {"run": run, **{name: plain(getattr(self, name)) for name in named}}
 
 
 def status(workspace: Workspace, plan: str | None = None, *, now: datetime, say: Say = silent) -> StatusResult:
-    """Read how a plan stands; nothing changes, and nothing is asked of a network that is not a source."""
+    """Read how a plan stands; nothing changes, and nothing is asked of a network that is not a source.
+
+    now: as of when; the SLA clock counts seller activities known by then, and actions owed by then.
+    """
     files = workspace.plan(plan)
     name = files.plan.plan
     with taken_in(workspace, say, now, files=files) as intake:
         wanting = freshness_of(intake, workspace.settings, now).wanting
+        touches = seller_touches(intake.warehouse, now)
     with Store.open(workspace.store, create=False) as store:
         run = store.newest_run(name)
         published = set(store.runs(name)["run_id"])
@@ -64,10 +76,20 @@ def status(workspace: Workspace, plan: str | None = None, *, now: datetime, say:
         for settings in (s for s in workspace.settings.sinks if not s.plans or name in s.plans):
             with closing(made(settings, workspace.folder)) as sink:
                 found.append(_sink(queue_of(workspace, name, store, settings, sink, keep=False), settings.kind))
-        owed = len(store.outbox(name))
+        outbox = store.outbox(name)
     days = None if run is None else (now - run.as_of).total_seconds() / 86_400
     late = tuple(f"source {source}: {said}" for source, said in wanting.items())
-    return StatusResult(name, run, days, late, held, owed, tuple(found))
+    clocked = on_the_clock(_work(outbox, now), touches, now)
+    clock = {by: counted(clocked, by) for by in ("tier", "owner")}
+    return StatusResult(name, run, days, late, held, len(outbox), tuple(found), clock)
+
+
+def _work(outbox: pd.DataFrame, now: datetime) -> pd.DataFrame:
+    """The actions owed by now that approach somebody, as the SLA clock reads them."""
+    rows = outbox[(outbox["as_of"] <= naive(now)) & outbox["payload"].map(Deliveries.approaches)]
+    due_at = pd.to_datetime(rows["payload"].map(lambda p: p.get("due_at")), utc=True).dt.tz_localize(None)
+    told = {name: rows["payload"].map(lambda p, n=name: str(p.get(n) or "-")) for name in ("tier", "owner", "play")}
+    return rows[["action_id", "account_id", "as_of"]].assign(due_at=due_at, **told)
 
 
 def _sink(queue: Deliveries | ToldAccounts, kind: str) -> SinkStatus:
