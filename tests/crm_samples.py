@@ -25,15 +25,16 @@ BODY: dict[str, Any] = {
     "fit_score": 88.0,
     "signal_score": 90.5,
     "propensity": 0.2345,
-    "why": "fit high, signal high; up from tier_2",
-    "reason_1": "visits to the pricing page, 12 in 30 days",
+    "why": "Tier 2 to tier 1 on 1 Mar 2026: account score 91: fit 88 is high and signal 90 is hot; "
+    "champion, user and executive buyer reached.",
+    "reason_1": "pricing visits: 12 in 30 days, newest 2 days ago",
     "reason_2": None,
     "reason_3": None,
     "reason_4": None,
     "reason_5": None,
     "as_of": "2026-03-01T00:00:00Z",
-    "model_version": "3",
-    "run_id": "a1b2c3d4e5f60718",
+    "model_version": "9f2c6e0b7d41a853" * 4,
+    "run_id": "20260301-1adadb580fa13c95",
 }
 
 

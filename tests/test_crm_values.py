@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import unicodedata
@@ -11,11 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crm_samples import BODY
 from tierwise.clock import instant
+from tierwise.config.policy import STATUSES, TIERS
+from tierwise.publishing.identity import run_id
+from tierwise.routing.actions import action_id
 from tierwise.routing.sinks import Letter, hubspot_payload, salesforce_payload
 from tierwise.routing.sinks.crm_changes import change
+from tierwise.routing.sinks.crm_fields import fit
 from tierwise.routing.sinks.crm_values import CrmField, cut, one_line, same, shown, written
 from tierwise.routing.sinks.hubspot_payload import Input
+from tierwise.tiers.words import LONGEST
 
 ANY = st.text(st.characters(), max_size=60)
 HOSTILE = st.text(st.sampled_from('=+-@",;\n\r\t\x00\x1b\x7f\u202e\u2028\u200d\u0301\ud800🇩🇪👩💻🏽é #N/A'), max_size=30)
@@ -116,10 +123,14 @@ def test_a_text_is_cut_on_a_whole_character(text: str, length: int, left: str) -
     [
         ("account_score", 91.25, CrmField("f", "number", "double", decimals=1), "91.3"),
         ("account_score", 91.25, CrmField("f", "number", "double", decimals=0), "91"),
+        ("account_score", 91.25, CrmField("f", "number", "number"), "91.3"),
+        ("account_score", 91.45, CrmField("f", "number", "double", decimals=0), "91"),
         ("account_score", 100.0, CrmField("f", "number", "double"), "100"),
         ("propensity", 0.2345, CrmField("f", "number", "percent", decimals=2, percent=True), "23.45"),
-        ("account_score", 91.25, CrmField("f", "number", "percent", decimals=2, percent=True), "91.25"),
-        ("propensity", 1e-9, CrmField("f", "number", "number"), "0.000000001"),
+        ("account_score", 91.25, CrmField("f", "number", "percent", decimals=2, percent=True), "91.3"),
+        ("propensity", 1e-9, CrmField("f", "number", "number"), "0"),
+        ("propensity", 0.23456, CrmField("f", "number", "number"), "0.2346"),
+        ("propensity", 0.23456, CrmField("f", "number", "percent", decimals=4, percent=True), "23.46"),
         ("propensity", -1e-9, CrmField("f", "number", "double", decimals=2), "0"),
         ("propensity", float("nan"), CrmField("f", "number", "number"), None),
         ("propensity", None, CrmField("f", "number", "number"), None),
@@ -148,8 +159,51 @@ def test_a_vendors_own_form_is_the_same_value(held: object, text: str | None, ki
     assert same(held, text, CrmField("f", kind, kind))  # type: ignore[arg-type]
 
 
-def test_what_is_shown_of_a_value_is_no_persons() -> None:
-    assert shown("ask jo@example.com or +44 20 7946 0958") == "'ask [removed] or [removed]'"
-    assert shown("2026-03-01T00:00:00.000+0000") == "'2026-03-01T00:00:00.000+0000'"
-    assert shown(None) == "nothing"
-    assert len(shown("x" * 90)) == 42
+TEXT_FIELD = CrmField("f", "text", "string")
+
+
+@pytest.mark.parametrize(
+    ("held", "field", "says"),
+    [
+        ("Spoke to Jane Doe, wants a call", TEXT_FIELD, "another text (31 characters)"),
+        ("ask jo@example.com", TEXT_FIELD, "another text (18 characters)"),
+        ("442079460958", TEXT_FIELD, "another text (12 characters)"),
+        ("1984-02-29", TEXT_FIELD, "another text (10 characters)"),
+        ("Jane", CrmField("f", "choice", "picklist"), "another text (4 characters)"),
+        ("x", TEXT_FIELD, "another text (1 character)"),
+        ("tier_3", TEXT_FIELD, "'tier_3'"),
+        ("not_eligible", CrmField("f", "choice", "picklist"), "'not_eligible'"),
+        (None, TEXT_FIELD, "nothing"),
+        ("91.30", CrmField("f", "number", "number"), "'91.3'"),
+        ("Jane", CrmField("f", "number", "number"), "another text (4 characters)"),
+        ("2026-03-01T00:00:00.000+0000", CrmField("f", "datetime", "datetime"), "'2026-03-01T00:00:00Z'"),
+        ("2026-03-01 Jane", CrmField("f", "date", "date"), "'2026-03-01'"),
+    ],
+)
+def test_what_is_shown_of_a_value_is_no_persons(held: object, field: CrmField, says: str) -> None:
+    assert shown(held, field) == says
+
+
+@given(TEXT)
+def test_no_text_of_a_person_is_shown(text: str) -> None:
+    assert shown(f"Jane {text}", TEXT_FIELD).startswith("another text (")
+
+
+def test_a_field_that_takes_all_that_check_wants_cuts_nothing_of_a_run() -> None:
+    """The lengths that check asks for are those of what runs, bundles and letters are really named by."""
+    reals = {
+        "run_id": run_id("main", instant("2026-03-01"), "a", "b", "m", "p"),
+        "model_version": hashlib.sha256(b"manifest").hexdigest(),
+        "tier": max((*TIERS, *STATUSES), key=len),
+        "why": "w" * LONGEST,
+        "reason_1": "r" * 200,
+        "letter_id": action_id("main", "a", instant("2026-03-01"), "p"),
+        "account_id": "001xx000003DGb1AAG",
+    }
+    for name, real in reals.items():
+        fields = {n: CrmField("F__c", "text", "string", length=n) for n in (len(real) - 1, len(real))}
+        short, just = (fit({name: "F__c"}, {"F__c": field}, "Account").spoils for field in fields.values())
+        assert len(short) == 1, name
+        assert just == (), name
+    assert BODY["run_id"] == f"20260301-{BODY['run_id'][9:]}"
+    assert {name: len(BODY[name]) for name in ("run_id", "model_version")} == {"run_id": 25, "model_version": 64}

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from crm_samples import AT, BODY, HOSTILE, PLAIN, golden, letter
 from crm_servers import Trouble, answer, served
 from hubspot_server import HubspotServer, hs_property
+from tierwise.config import policy
 from tierwise.config.sinks_crm import HubspotSink
 from tierwise.routing.sinks import Letter, Receipt, Sink
 from tierwise.routing.sinks.crm import make
@@ -26,13 +27,13 @@ HISTORY = {
 SAID = {
     "tw_tier": "tier_1",
     "tw_tier_since": "2026-03-01T00:00:00.000Z",
-    "tw_account_score": "91.25",
+    "tw_account_score": "91.3",
     "tw_propensity": "0.2345",
     "tw_why": BODY["why"],
     "tw_reason_1": BODY["reason_1"],
     "tw_reason_2": None,
 }
-TIERS = [{"value": tier, "label": tier} for tier in ("tier_1", "tier_2", "tier_3", "recycle", "suppress")]
+TIERS = [{"value": tier, "label": tier} for tier in (*policy.TIERS, *policy.STATUSES)]
 READ, UPDATE, UPSERT, ASSOCIATE = "/batch/read$", "/batch/update$", "/batch/upsert$", "/associate/default$"
 
 
@@ -136,15 +137,18 @@ def test_a_second_delivery_updates_nothing_and_makes_no_second_record(portal: Hu
     assert list(portal.history) == [letter("101").letter_id]
 
 
+KEPT = "kept: tw_tier was changed by hand, or by another plan, to 'tier_3'"
+
+
 def test_what_a_person_changed_is_kept_and_said(portal: HubspotServer) -> None:
     portal.companies["101"] |= {**SAID, "tw_tier": "tier_3"}
     (receipt,) = sent(portal, letter("101", tier="tier_2", why="new", last=BODY))
-    assert (receipt.outcome, receipt.said) == ("delivered", "kept: tw_tier was changed by hand to 'tier_3'")
+    assert (receipt.outcome, receipt.said) == ("delivered", KEPT)
     assert holds(portal, "101") == {**SAID, "tw_tier": "tier_3", "tw_why": "new"}
 
 
 def test_hubspots_own_form_of_a_value_is_no_change_by_hand(portal: HubspotServer) -> None:
-    portal.companies["101"] |= {**SAID, "tw_account_score": "91.250", "tw_tier_since": "2026-03-01T00:00:00Z"}
+    portal.companies["101"] |= {**SAID, "tw_account_score": "91.30", "tw_tier_since": "2026-03-01T00:00:00Z"}
     (receipt,) = sent(portal, letter("101", last=BODY))
     assert (receipt.outcome, receipt.said) == ("delivered", "")
     assert portal.sent("POST", UPDATE) == []
@@ -220,6 +224,43 @@ def test_a_batch_that_is_bad_throughout_is_not_offered_for_ever(portal: HubspotS
     receipts = sent(portal, *several(*ids, tier="gold"))
     assert {r.outcome for r in receipts} <= {"dead", "later"}
     assert len(portal.sent("POST", UPDATE)) <= 49
+
+
+def test_letters_that_were_refused_together_count_no_attempt_and_come_to_an_end(portal: HubspotServer) -> None:
+    """Each delivery comes to the end of some; what was refused with others alone is not held against a letter."""
+    ids = [str(n) for n in range(1000, 1100)]
+    portal.companies |= {one: {} for one in ids}
+    open_, deliveries = several(*ids, tier="gold"), 0
+    while open_:
+        receipts = sent(portal, *open_)
+        together = [r for r in receipts if "refused with others" in r.said]
+        assert all((r.outcome, r.of_receiver) == ("later", True) for r in together)
+        assert all((r.outcome, r.of_receiver) == ("dead", False) for r in receipts if r not in together)
+        assert len(together) < len(open_), "some are at their end"
+        open_, deliveries = open_[len(open_) - len(together) :], deliveries + 1
+    assert deliveries <= 8
+
+
+@pytest.mark.parametrize("tier", [*policy.TIERS, *policy.STATUSES])
+def test_every_tier_and_status_has_its_place(portal: HubspotServer, tier: str) -> None:
+    (receipt,) = sent(portal, letter("101", tier=tier, previous_tier=tier), history=HISTORY)
+    assert (receipt.outcome, receipt.said, holds(portal, "101")["tw_tier"]) == ("delivered", "", tier)
+    without = hs_property("tw_tier", "enumeration", options=[one for one in TIERS if one["value"] != tier])
+    portal.objects = {**portal.objects, "companies": company_properties(tw_tier=without)}
+    assert sink(portal).check() == [f"companies.tw_tier (tier) is a closed list without {tier}"]
+
+
+def test_a_record_of_the_history_is_of_something_new(portal: HubspotServer) -> None:
+    portal.companies["101"] |= SAID
+    noise = {
+        "propensity": BODY["propensity"] + 1e-9,
+        "account_score": BODY["account_score"] + 1e-7,
+        "run_id": "another",
+    }
+    (receipt,) = sent(portal, letter("101", **noise, last=BODY), history=HISTORY)
+    assert (receipt.outcome, portal.history) == ("delivered", {})
+    sent(portal, letter("101", **noise, last=BODY, tried=[{**BODY, "tier": "tier_2"}]), history=HISTORY)
+    assert len(portal.history) == 1, "the portal may have been told another tier in between"
 
 
 EVERYWHERE = [("GET", "/properties/"), ("POST", READ), ("POST", UPDATE), ("POST", UPSERT), ("POST", ASSOCIATE)]
@@ -302,13 +343,16 @@ def test_an_association_that_is_refused_is_said(portal: HubspotServer) -> None:
 def test_a_server_that_repeats_the_token_is_not_repeated(portal: HubspotServer) -> None:
     portal.trouble("POST", READ, answer(403, {"category": "MISSING_SCOPES", "message": f"no scope: {portal.token}"}))
     (receipt,) = sent(portal, letter("101"))
-    assert receipt.said == "HubSpot answered 403: MISSING_SCOPES: no scope: ***"
+    assert receipt.said == "HubSpot answered 403: MISSING_SCOPES: no scope: ***; nothing was written"
 
 
 def test_a_wrong_token(portal: HubspotServer) -> None:
     (receipt,) = sent(portal, letter("101"), token="pat-wrong")
     assert receipt.outcome == "later"
-    assert receipt.said == "HubSpot answered 401: INVALID_AUTHENTICATION: Authentication credentials not found."
+    assert (
+        receipt.said
+        == "HubSpot answered 401: INVALID_AUTHENTICATION: Authentication credentials not found.; nothing was written"
+    )
     assert "pat-wrong" not in repr(settings(portal, token="pat-wrong"))
 
 
@@ -333,7 +377,7 @@ def test_check_finds_nothing_where_nothing_is_wrong(portal: HubspotServer) -> No
         (hs_property("tw_why", "number"), "companies.tw_why (why) is of type number; a text field is wanted"),
         (
             hs_property("tw_tier", "enumeration", options=TIERS[:2]),
-            "is a closed list without tier_3, recycle, suppress",
+            "is a closed list without tier_3, recycle, suppress, in_pipeline, customer, not_eligible",
         ),
     ],
 )
@@ -351,7 +395,7 @@ def test_a_missing_property_is_refused_by_name_before_anything_is_written(portal
     assert receipt.outcome == "later"
     assert receipt.said == (
         "companies has no field tw_wyh, which is to hold why, or this user may not see it; near it are tw_why; "
-        "`tierwise deliver --check` lists what to mend"
+        "`tierwise deliver --check` lists what to mend; nothing was written"
     )
     assert [call.method for call in portal.calls] == ["GET"]
 

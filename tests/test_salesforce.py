@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from crm_samples import AT, BODY, HOSTILE, PLAIN, golden, letter
+from crm_samples import AS_OF, AT, BODY, HOSTILE, PLAIN, golden, letter
 from crm_servers import Trouble, answer, served
 from letters import PLAN, actions, commit
 from salesforce_server import SalesforceServer, sf_field
-from tierwise.config import sinks_crm
+from tierwise.config import STATUSES, TIERS, sinks_crm
 from tierwise.config.sinks_crm import SalesforceCsvSink, SalesforceSink
 from tierwise.config.yaml_lines import read_yaml
 from tierwise.routing.delivery import deliver
@@ -184,7 +185,7 @@ def test_an_account_is_never_created(org: SalesforceServer) -> None:
     assert receipts[0].said == (
         "Salesforce has no account 001xx000003DGb4, or this user may not see it; none is ever created"
     )
-    assert receipts[1].said == "'lead:acme.com' is no id of Salesforce, so there is nothing to update"
+    assert receipts[1].said == "'lead:acme.com' is no id of Salesforce; none is ever created"
     assert org.jobs == {}
     assert set(org.accounts) == {ONE, TWO, THREE}
 
@@ -199,12 +200,16 @@ def test_the_second_of_two_letters_of_one_account_waits(org: SalesforceServer) -
 
 
 def test_what_a_person_changed_is_kept_and_said(org: SalesforceServer) -> None:
-    org.accounts[ONE] |= {**SAID, "Tierwise_Tier__c": "tier_3", "Tierwise_Reason_1__c": "ask jo@example.com"}
+    org.accounts[ONE] |= {
+        **SAID,
+        "Tierwise_Tier__c": "tier_3",
+        "Tierwise_Reason_1__c": "Spoke to Jane Doe, wants a call",
+    }
     (receipt,) = sent(org, letter(ONE, tier="tier_2", reason_1="new", why="new why", last=BODY))
     assert receipt.outcome == "delivered"
     assert receipt.said == (
-        "kept: Tierwise_Tier__c was changed by hand to 'tier_3'; "
-        "Tierwise_Reason_1__c was changed by hand to 'ask [removed]'"
+        "kept: Tierwise_Tier__c was changed by hand, or by another plan, to 'tier_3'; "
+        "Tierwise_Reason_1__c was changed by hand to another text (31 characters)"
     )
     assert holds(org, ONE)["Tierwise_Tier__c"] == "tier_3"
     assert holds(org, ONE)["Tierwise_Why__c"] == "new why"
@@ -234,7 +239,9 @@ def test_rounding_and_the_vendors_form_are_no_change_by_hand(org: SalesforceServ
 def test_a_first_delivery_fills_what_is_empty_and_keeps_the_rest(org: SalesforceServer) -> None:
     org.accounts[ONE]["Tierwise_Tier__c"] = "Gold"
     (receipt,) = sent(org, letter(ONE))
-    assert receipt.said == "kept: Tierwise_Tier__c held 'Gold' before the first delivery (see overwrite_first)"
+    assert receipt.said == (
+        "kept: Tierwise_Tier__c held another text (4 characters) before the first delivery (see overwrite_first)"
+    )
     assert holds(org, ONE) == {**SAID, "Tierwise_Tier__c": "Gold"}
     (receipt,) = sent(org, letter(ONE), overwrite_first=True)
     assert receipt.said == ""
@@ -252,11 +259,14 @@ def test_what_was_tried_without_an_answer_is_ours(org: SalesforceServer) -> None
 def test_a_preview_reads_and_changes_nothing(org: SalesforceServer) -> None:
     org.accounts[ONE] |= {**SAID, "Tierwise_Tier__c": "tier_3"}
     org.accounts[TWO] |= SAID
-    asked = [letter(ONE, "a" * 16, why="new", last=BODY), letter(TWO, "b" * 16, last=BODY), letter("x", "c" * 16)]
+    new = {"why": "new", "account_score": 40.04, "tier_since": "2026-03-08T00:00:00Z"}
+    asked = [letter(ONE, "a" * 16, **new, last=BODY), letter(TWO, "b" * 16, last=BODY), letter("x", "c" * 16)]
     assert sink(org).preview(asked, AT) == [
-        f"{ONE}: Tierwise_Why__c '{BODY['why']}' -> 'new'; kept: Tierwise_Tier__c was changed by hand to 'tier_3'",
+        f"{ONE}: Tierwise_Since__c '2026-03-01' -> '2026-03-08'; Tierwise_Score__c '91.3' -> '40'; "
+        f"Tierwise_Why__c another text ({len(BODY['why'])} characters) -> 'new'; "
+        "kept: Tierwise_Tier__c was changed by hand, or by another plan, to 'tier_3'",
         f"{TWO}: nothing to write",
-        "x: 'x' is no id of Salesforce, so there is nothing to update",
+        "x: 'x' is no id of Salesforce; none is ever created",
     ]
     assert {call.method for call in org.calls} == {"GET", "POST"}
     assert org.jobs == {}
@@ -426,7 +436,10 @@ def test_a_session_that_ended_is_renewed_once(org: SalesforceServer) -> None:
     assert len(org.sent("POST", "/oauth2/token$")) == 2
     org.trouble("POST", "/composite/", answer(401, [{"errorCode": "INVALID_SESSION_ID", "message": "expired"}]), 2)
     (receipt,) = ours.send([letter(THREE)], AT)
-    assert (receipt.outcome, receipt.said) == ("later", "Salesforce answered 401: INVALID_SESSION_ID: expired")
+    assert (receipt.outcome, receipt.said) == (
+        "later",
+        "Salesforce answered 401: INVALID_SESSION_ID: expired; nothing was written",
+    )
 
 
 def test_a_server_that_repeats_what_is_secret_is_not_repeated(org: SalesforceServer) -> None:
@@ -438,7 +451,7 @@ def test_a_server_that_repeats_what_is_secret_is_not_repeated(org: SalesforceSer
 
 def test_a_wrong_secret_is_said_without_it(org: SalesforceServer) -> None:
     (receipt,) = sent(org, letter(ONE), client_secret="wr0ng-s3cr3t")
-    said = "Salesforce's sign-in answered 400: invalid_client: invalid client credentials"
+    said = "Salesforce's sign-in answered 400: invalid_client: invalid client credentials; nothing was written"
     assert (receipt.outcome, receipt.said, receipt.of_receiver) == ("later", said, True)
     assert "wr0ng" not in repr(settings(org, client_secret="wr0ng-s3cr3t"))
 
@@ -448,14 +461,16 @@ def test_a_sign_in_that_gives_nothing_to_use(org: SalesforceServer, said: dict[s
     given = {"access_token": "x", "instance_url": org.url} if said else {}
     org.trouble("POST", "/oauth2/token$", answer(200, {**given, **said}))
     (receipt,) = sent(org, letter(ONE))
-    form = "Salesforce's sign-in answered 200 in a form that its documentation does not have"
+    form = "Salesforce's sign-in answered 200 in a form that its documentation does not have; nothing was written"
     assert (receipt.outcome, receipt.said) == ("later", form)
 
 
 def test_a_token_goes_to_no_instance_without_tls(org: SalesforceServer) -> None:
     org.instance = "http://crm.example.com"
     (receipt,) = sent(org, letter(ONE))
-    assert receipt.said == "Salesforce's sign-in named an instance without https; nothing was sent to it"
+    assert receipt.said == (
+        "Salesforce's sign-in named an instance without https; nothing was sent to it; nothing was written"
+    )
 
 
 def test_an_org_that_is_not_there(org: SalesforceServer) -> None:
@@ -515,7 +530,7 @@ def test_check_names_a_missing_field_and_delivery_waits_for_it(org: SalesforceSe
     assert checked(org, fields=fields) == [said]
     (receipt,) = sent(org, letter(ONE), fields=fields)
     assert (receipt.outcome, receipt.of_receiver) == ("later", True)
-    assert receipt.said == f"{said}; `tierwise deliver --check` lists what to mend"
+    assert receipt.said == f"{said}; `tierwise deliver --check` lists what to mend; nothing was written"
     assert org.jobs == {}
 
 
@@ -551,7 +566,7 @@ def test_check_names_a_missing_field_and_delivery_waits_for_it(org: SalesforceSe
                 restrictedPicklist=True,
                 picklistValues=[{"value": "tier_1", "active": True}, {"value": "tier_2", "active": False}],
             ),
-            "is a closed list without tier_2, tier_3, recycle, suppress",
+            "is a closed list without tier_2, tier_3, recycle, suppress, in_pipeline, customer, not_eligible",
         ),
     ],
 )
@@ -559,6 +574,22 @@ def test_check_holds_each_field_against_its_metadata(org: SalesforceServer, fiel
     org.objects = {**org.objects, "Account": account_fields(**{field["name"]: field})}
     (said,) = checked(org)
     assert says in said
+
+
+@pytest.mark.parametrize("tier", [*TIERS, *STATUSES])
+def test_every_tier_and_status_has_its_place(org: SalesforceServer, tier: str) -> None:
+    """Whatever a run says of an account is in the closed lists that check wants, fits, and arrives."""
+    closed = {"restrictedPicklist": True, "picklistValues": [{"value": t, "active": True} for t in (*TIERS, *STATUSES)]}
+    field = sf_field("Tierwise_Tier__c", "picklist", **closed)
+    org.objects = {**org.objects, "Account": account_fields(Tierwise_Tier__c=field)}
+    assert checked(org) == []
+    (receipt,) = sent(org, letter(ONE, tier=tier, previous_tier=tier), history=HISTORY)
+    assert (receipt.outcome, receipt.said) == ("delivered", "")
+    assert holds(org, ONE)["Tierwise_Tier__c"] == tier
+    without = [one for one in closed["picklistValues"] if one["value"] != tier]  # type: ignore[attr-defined]
+    lacks = sf_field("Tierwise_Tier__c", "picklist", **{**closed, "picklistValues": without})
+    org.objects = {**org.objects, "Account": account_fields(Tierwise_Tier__c=lacks)}
+    assert checked(org) == [f"Account.Tierwise_Tier__c (tier) is a closed list without {tier}"]
 
 
 def test_check_of_a_history_that_would_double_rows(org: SalesforceServer) -> None:
@@ -596,6 +627,7 @@ def test_check_of_an_object_or_an_org_that_is_not_there(org: SalesforceServer) -
         ({"history": {**HISTORY, "key_field": "Name"}}, "'Name': only custom fields"),
         ({"login_url": "http://acme.my.salesforce.com"}, "would send secrets in the clear"),
         ({"login_url": "https://u:p@acme.my.salesforce.com"}, "holds no user and no password"),
+        ({"login_url": "https://acme.my.salesforce.com#x"}, "is no URL of a server"),
         ({"login_url": "https://acme.my.salesforce.com/services"}, "is no URL of a server"),
         ({"client_secret": ""}, "is empty"),
         ({"client_secret": "a\nb"}, "holds a space"),
@@ -607,6 +639,29 @@ def test_settings_that_cannot_be(org: SalesforceServer, changed: dict[str, Any],
     with pytest.raises((ValidationError, ValueError)) as refused:
         settings(org, **changed)
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://admin:hunter2@acme.my.salesforce.com",
+        "https://admin:hunter2@acme.my.salesforce.com/services",
+        "http://admin:hunter2@acme.my.salesforce.com",
+        "ftp://admin:hunter2@acme.my.salesforce.com",
+        "https://admin:hunter2",
+        "https://admin:hunter2@[acme",
+        "https://admin:hunter2@\u2100acme",
+        "http://hunter2.example.com",
+        "https://@hunter2.example.com",
+        "hunter2",
+    ],
+)
+def test_a_url_that_is_refused_is_not_repeated(org: SalesforceServer, url: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        settings(org, login_url=url)
+    (error,) = refused.value.errors()
+    assert error["loc"] == ("login_url",)
+    assert "hunter2" not in error["msg"]
 
 
 def test_the_example_of_the_settings_can_be_loaded() -> None:
@@ -632,13 +687,38 @@ def test_the_machine_csv_is_the_same_rows_and_no_formula(tmp_path: Path) -> None
     assert [r.outcome for r in receipts] == ["delivered", "delivered", "dead"]
     accounts, history = sorted((tmp_path / "out/crm").iterdir(), key=lambda p: len(p.name))
     assert receipts[0].said == f"in {accounts.name}, {history.name}"
-    assert accounts.name.startswith("main-2026-03-01-")
+    assert accounts.name.startswith("20260302T060000.000000Z-main-2026-03-01-")
     assert accounts.read_bytes() == golden("salesforce_file.csv")
     assert history.read_text().startswith("Letter__c,Account__c,Tier__c,Was__c,Why__c,As_Of__c\n")
     before = accounts.read_bytes()
     files.send(letters, AT)
     assert len(list((tmp_path / "out/crm").iterdir())) == 2
     assert accounts.read_bytes() == before
+
+
+def test_the_files_sort_as_they_were_written(tmp_path: Path) -> None:
+    """A loader that takes the files in the order of their names ends at the newest values."""
+    files = make(csv_settings(history=HISTORY), tmp_path)
+    moments = [timedelta(), timedelta(microseconds=1), timedelta(seconds=1), timedelta(hours=20), timedelta(days=40)]
+    named = []
+    for n, after in enumerate(moments):
+        for plan in ("zeta", "alpha"):
+            one = letter(ONE, f"{99 - n:016x}", AS_OF - timedelta(days=n), why=f"{n}")
+            (receipt,) = files.send([replace(one, plan=plan)], AT + after)
+            named.append(receipt.said.removeprefix("in ").split(", ")[0])
+    order = sorted(path.name for path in (tmp_path / "out/crm").iterdir() if "-history" not in path.name)
+    assert sorted(order) == sorted(named)
+    assert [one.split("-")[0] for one in order] == [one.split("-")[0] for one in named]
+
+
+def test_a_history_file_is_of_what_is_new(tmp_path: Path) -> None:
+    files = make(csv_settings(history=HISTORY), tmp_path)
+    noise = {"propensity": BODY["propensity"] + 1e-9, "run_id": "another"}
+    old, new = letter(ONE, "a" * 16, **noise, last=BODY), letter(TWO, "b" * 16, tier="tier_2", last=BODY)
+    assert "-history" not in files.send([old], AT)[0].said
+    files.send([old, new], AT)
+    (history,) = (tmp_path / "out/crm").glob("*-history.csv")
+    assert [line.split(",")[0] for line in history.read_text().splitlines()] == ["Letter__c", "b" * 16]
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 import tierwise
 from crm_samples import BODY
 from crm_servers import answer, served
 from letters import FIRST, PLAN
 from salesforce_server import SalesforceServer
-from test_salesforce import FIELDS, FOUR, ONE, THREE, TWO, account_fields, history_described, sink
+from test_salesforce import FIELDS, FOUR, HISTORY, ONE, THREE, TWO, account_fields, history_described, sink
 from tierwise.config.sinks_crm import STAMPS, SalesforceCsvSink
 from tierwise.jobs import deliver, owed_to_sinks, status
 from tierwise.jobs.queues import queue_of
@@ -52,11 +53,22 @@ def rows(day: int = 0, **changed: Any) -> dict[str, dict[str, Any]]:
 
 
 def told(
-    store: Store, org: SalesforceServer, values: dict[str, dict[str, Any]], now: datetime = NOW, day: int = 0
+    store: Store,
+    org: SalesforceServer,
+    values: dict[str, dict[str, Any]],
+    now: datetime = NOW,
+    day: int = 0,
+    plan: str = PLAN,
+    **changed: Any,
 ) -> Tally:
-    queue = ToldAccounts(store, PLAN, "crm", values, FIRST + timedelta(days=day), STAMPS)
-    with closing(sink(org)) as crm:
-        return offer(queue, crm, plan=PLAN, clock=lambda: now, stops=dict.fromkeys(values, "opt out"))
+    """What a delivery came to, by a sink whose settings a test changes."""
+    queue = ToldAccounts(store, plan, "crm", values, FIRST + timedelta(days=day), STAMPS)
+    with closing(sink(org, **changed)) as crm:
+        return offer(queue, crm, plan=plan, clock=lambda: now, stops=dict.fromkeys(values, "opt out"))
+
+
+class Killed(BaseException):
+    """The process ends here."""
 
 
 def uploads(org: SalesforceServer) -> int:
@@ -101,9 +113,6 @@ def test_an_answer_that_was_lost_is_no_change_by_hand(store: Store, org: Salesfo
 
 
 def test_a_kill_between_offer_and_answer_is_no_change_by_hand(store: Store, org: SalesforceServer) -> None:
-    class Killed(BaseException):
-        pass
-
     class Dying(ToldAccounts):
         def keep(self, answers: Any) -> None:
             raise Killed
@@ -141,6 +150,128 @@ def test_a_limit_costs_no_attempt(store: Store, org: SalesforceServer) -> None:
     queue = ToldAccounts(store, PLAN, "crm", rows(), FIRST, STAMPS)
     assert {x.attempts for x in queue.open()} == {0}
     assert told(store, org, rows(), NOW + timedelta(hours=9)).delivered == 3
+
+
+def test_a_kill_with_newer_values_in_the_crm_and_a_way_back(store: Store, org: SalesforceServer) -> None:
+    """V1 delivered, V2 in the CRM and killed before its answer was kept, and the next run is back at V1."""
+
+    class Dying(ToldAccounts):
+        def keep(self, answers: Any) -> None:
+            raise Killed
+
+    told(store, org, rows())
+    dying = Dying(store, PLAN, "crm", rows(day=7, tier="tier_2"), FIRST + timedelta(days=7), STAMPS)
+    with closing(sink(org)) as crm, pytest.raises(Killed):
+        offer(dying, crm, plan=PLAN, clock=lambda: NOW, stops={})
+    assert org.accounts[ONE]["Tierwise_Tier__c"] == "tier_2"
+    assert told(store, org, rows(day=14), day=14).delivered == 1
+    assert org.accounts[ONE]["Tierwise_Tier__c"] == "tier_1"
+
+
+def test_newer_values_of_a_dead_letter_are_offered_also_after_a_kill(store: Store, org: SalesforceServer) -> None:
+    org.row_errors = {ONE: "FIELD_CUSTOM_VALIDATION_EXCEPTION:not this one:--"}
+    assert len(told(store, org, rows()).dead) == 1
+    org.row_errors = {}
+    newer = rows(day=7, tier="tier_2")
+    queue = ToldAccounts(store, PLAN, "crm", newer, FIRST + timedelta(days=7), STAMPS)
+    queue.bodies([x.action_id for x in queue.open()])
+    (again,) = ToldAccounts(store, PLAN, "crm", newer, FIRST + timedelta(days=7), STAMPS).open()
+    assert (again.account_id, again.attempts, again.next_at) == (ONE, 0, None)
+    assert told(store, org, newer, day=7).delivered == 1
+    assert org.accounts[ONE]["Tierwise_Tier__c"] == "tier_2"
+
+
+def test_letters_that_were_never_offered_are_as_they_were(store: Store, org: SalesforceServer) -> None:
+    """Parts of one, and the receiver is down at the first: the others are not dead, and count as nothing tried."""
+    org.row_errors = dict.fromkeys((ONE, TWO, THREE), "FIELD_CUSTOM_VALIDATION_EXCEPTION:not this one:--")
+    assert len(told(store, org, rows()).dead) == 3
+    org.row_errors = {}
+    newer = {account: {**values, "tier": "tier_2"} for account, values in rows(day=7).items()}
+    newer[FOUR] = newer[TWO]
+    org.accounts[FOUR] = dict(org.accounts[TWO])
+    org.trouble("POST", r"/oauth2/token$", answer(503, None, Retry_After="60"))
+    held = told(store, org, newer, day=7, most=1)
+    assert (held.later, held.waiting) == (1, 3)
+    queue = ToldAccounts(store, PLAN, "crm", newer, FIRST + timedelta(days=7), STAMPS)
+    seen = queue.seen([x.action_id for x in queue.open()])
+    assert [body.get("_tried") for body in seen.values()].count(None) == 1, "the one that is new"
+    assert all(newer[TWO] not in body.get("_tried", ()) for body in seen.values())
+    assert queue.counts()["pending"] == 1
+    assert told(store, org, newer, NOW + timedelta(hours=1), day=7, most=1).delivered == 4
+    assert {account["Tierwise_Tier__c"] for account in org.accounts.values()} == {"tier_2"}
+
+
+def test_an_account_that_the_crm_does_not_have_is_dead_in_every_run(store: Store, org: SalesforceServer) -> None:
+    values = [{FOUR: {**rows(day=7 * n)[TWO], "tier": f"tier_{1 + n % 3}"}} for n in range(8)]
+    assert [len(told(store, org, one, day=7 * n).dead) for n, one in enumerate(values)] == [1] + [0] * 7
+    queue = ToldAccounts(store, PLAN, "crm", values[-1], FIRST + timedelta(days=49), STAMPS)
+    assert (queue.open(), queue.counts()) == ([], {"dead": 1})
+    assert queue.again() == 1
+    (asked,) = queue.open()
+    assert "_tried" not in queue.seen([asked.action_id])[asked.action_id], "nothing can have been written"
+    org.accounts[FOUR] = dict(org.accounts[TWO])
+    assert told(store, org, values[-1], day=49).delivered == 1
+    assert org.accounts[FOUR]["Tierwise_Tier__c"] == "tier_2"
+
+
+def tried(store: Store, day: int) -> list[dict[str, Any]]:
+    queue = ToldAccounts(store, PLAN, "crm", rows(day=day, tier="recycle"), FIRST + timedelta(days=day), STAMPS)
+    (key,) = [x.action_id for x in queue.open() if x.account_id == ONE]
+    return list(queue.seen([key])[key].get("_tried", ()))
+
+
+@pytest.mark.parametrize("path", [r"/oauth2/token$", r"/composite/"])
+def test_a_receiver_that_is_down_was_given_nothing(store: Store, org: SalesforceServer, path: str) -> None:
+    org.trouble("POST", path, answer(503, None, Retry_After="60"), times=99)
+    for week in range(8):
+        down = told(store, org, rows(day=7 * week, why=f"why {week}"), NOW + timedelta(days=7 * week), day=7 * week)
+        assert (down.delivered, down.later) == (0, 3)
+        assert down.said.endswith("; nothing was written")
+    assert tried(store, 70) == []
+
+
+def test_of_answers_that_were_lost_the_newest_five_are_kept(store: Store, org: SalesforceServer) -> None:
+    org.trouble("GET", r"/jobs/ingest/\w+$", answer(500), times=9999)
+    for week in range(8):
+        told(store, org, rows(day=7 * week, why=f"why {week}"), NOW + timedelta(days=7 * week), day=7 * week)
+    assert [values["why"] for values in tried(store, 70)] == [f"why {week}" for week in range(3, 8)]
+
+
+def test_noise_is_nothing_new(store: Store, org: SalesforceServer) -> None:
+    """What the CRM would get rounded away is no change: no letter, no job and no row of the history."""
+    history = {**HISTORY, "object": "X__c"}
+    assert told(store, org, rows(), history=history).delivered == 3
+    for week in range(1, 5):
+        noise = {"propensity": BODY["propensity"] + week * 1e-9, "account_score": BODY["account_score"] + week * 1e-7}
+        again = told(store, org, rows(day=7 * week, **noise), day=7 * week, history=history)
+        assert (again.delivered, again.waiting) == (0, 0)
+    assert (len(org.jobs), len(org.history)) == (2, 3)
+    told(store, org, rows(day=35, propensity=BODY["propensity"] + 1e-4), day=35, history=history)
+    assert len(org.history) == 4
+
+
+def test_the_way_back_from_values_that_were_refused_is_no_change(store: Store, org: SalesforceServer) -> None:
+    history = {**HISTORY, "object": "X__c"}
+    told(store, org, rows(), history=history)
+    org.trouble("POST", r"/oauth2/token$", answer(503, None, Retry_After="60"))
+    told(store, org, rows(day=7, tier="tier_2"), day=7, history=history)
+    back = told(store, org, rows(day=14), NOW + timedelta(days=14), day=14, history=history)
+    assert (back.delivered, len(org.history)) == (1, 3)
+
+
+def test_a_field_that_another_plan_writes_is_left_and_said(store: Store, org: SalesforceServer) -> None:
+    """Two plans and one field: the second never writes over the first, and each receipt says so."""
+    told(store, org, rows())
+    for week, tier in enumerate(("tier_3", "recycle")):
+        told(store, org, rows(day=7 * week, tier=tier), day=7 * week, plan="other")
+        with store.reading("a test looked") as connection:
+            said = dict(
+                connection.execute(text("select account_id, said from told_accounts where plan = 'other'")).all()
+            )
+        assert "'tier_1'" in said[ONE]
+        assert "another plan" in said[ONE]
+        assert org.accounts[ONE]["Tierwise_Tier__c"] == "tier_1"
+    assert said[TWO] == ""
 
 
 def test_a_workspace_tells_what_its_newest_run_published(small_demo: Path) -> None:

@@ -26,7 +26,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, get_args
+from decimal import ROUND_HALF_UP, Decimal
+from math import isfinite
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -57,6 +59,8 @@ CRM_NAMES: tuple[str, ...] = get_args(CrmName)
 """What a CRM can be told of an account, as tierwise calls it."""
 STAMPS = ("as_of", "model_version", "run_id")
 """Of these, what every run changes: where nothing else did, an account has nothing new to tell."""
+DECIMALS: Mapping[str, int] = {"account_score": 1, "fit_score": 1, "signal_score": 1, "propensity": 4}
+"""How many decimals of its numbers a CRM is told; a change below them is nothing new."""
 SALESFORCE_FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_]*__c\Z")
 HUBSPOT_PROPERTY = re.compile(r"[a-z][a-z0-9_]*\Z")
 HUBSPOT_OTHERS = re.compile(
@@ -67,16 +71,23 @@ HUBSPOT_OTHERS = re.compile(
 
 
 def _guarded(url: str) -> str:
-    """An https URL without a path, or http to this machine; nothing that would send a secret in the clear."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http") or not parts.hostname or parts.path not in ("", "/") or parts.query:
-        raise ValueError(f"'{url}' is no URL of a server, as https://acme.my.salesforce.com")
-    if parts.username or parts.password:
+    """An https URL without a path, or http to this machine; nothing that would send a secret in the clear.
+
+    What is said of another one never repeats it: it may hold a password.
+    """
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("https", "http") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        whole = False
+    if not whole or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError("is no URL of a server alone, as https://acme.my.salesforce.com")
+    if parts.username is not None or parts.password is not None:
         raise ValueError(
             "a URL of a sink holds no user and no password; secrets are ${VARIABLE} references of their own"
         )
     if parts.scheme == "http" and not is_loopback(url):
-        raise ValueError(f"'{url}' would send secrets in the clear; https is wanted")
+        raise ValueError("this URL would send secrets in the clear; https is wanted")
     return url.rstrip("/")
 
 
@@ -97,6 +108,21 @@ ServerUrl = Annotated[str, AfterValidator(_guarded)]
 Secret = Annotated[SecretStr, AfterValidator(_given)]
 """A secret, written as a ${VARIABLE} reference; it is never shown."""
 Seconds = Annotated[float, Field(gt=0, le=600)]
+
+
+def as_told(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with their numbers rounded half up to as many decimals as a CRM is told.
+
+    >>> as_told({"tier": "tier_1", "account_score": 91.25, "propensity": 0.234500001})
+    {'tier': 'tier_1', 'account_score': 91.3, 'propensity': 0.2345}
+    """
+    return {name: _rounded(value, DECIMALS.get(name)) for name, value in values.items()}
+
+
+def _rounded(value: Any, decimals: int | None) -> Any:
+    if decimals is None or isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
+        return value
+    return float(Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)) + 0.0
 
 
 class Told(Frozen):

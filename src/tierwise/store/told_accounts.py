@@ -13,12 +13,19 @@ from sqlalchemy import and_, delete, func, insert, select
 
 import tierwise.store.schema as schema
 from tierwise.clock import instant, naive
+from tierwise.config.sinks_crm import as_told
 from tierwise.store.deliveries import CHUNK, Answer, Delivery, Open, dead_letters
 from tierwise.store.frames import text
 from tierwise.store.ledger import Store
 
 LAST, TRIED = "_last", "_tried"
 """The keys of a body under which stand what was told before, and what was offered since without a known answer."""
+MOST_TRIED = 5
+"""So many values of which no answer is known are kept, the newest; older ones may be taken for a person's then."""
+NOTHING_WRITTEN = "nothing was written"
+"""How an answer ends, where the CRM was asked to write nothing: what was offered cannot be there."""
+NO_ACCOUNT = "none is ever created"
+"""How the answer ends of an account that the CRM does not have: newer values change nothing about that."""
 NEW: Mapping[str, Any] = {
     "told": None, "tried": "[]", "offered": "", "status": "pending", "attempts": 0, "said": "",
     "answered_at": datetime(1970, 1, 1), "next_at": None,
@@ -50,15 +57,20 @@ class ToldAccounts:
         self.store, self.plan, self.sink = store, plan, sink
         self.rows, self.as_of, self.stamps = rows, as_of, frozenset(stamps)
         self._letters: dict[str, tuple[str, Mapping[str, Any]]] = {}
+        self._given: dict[str, str] = {}
 
     def open(self) -> list[Open]:
-        """A letter for each account that was told something else, or whose newest values were not taken yet."""
+        """A letter for each account that was told something else, or whose newest values were not taken yet.
+
+        Numbers are compared as the CRM gets them; an account that it does not have is dead whatever its values are.
+        """
         there, found = self._there(), []
         for account, values in sorted(self.rows.items()):
             row, key = there.get(account, NEW), self._key(account, values)
             same, told = row["offered"] == key, row["told"]
             known = told is not None and self._core(json.loads(told)) == self._core(values)
-            if (known and row["status"] == "delivered") or (same and row["status"] == "dead"):
+            for_good = same or row["said"].endswith(NO_ACCOUNT)
+            if (known and row["status"] == "delivered") or (for_good and row["status"] == "dead"):
                 continue
             self._letters[key] = (account, row)
             waits = row["next_at"] if same else None
@@ -69,13 +81,16 @@ class ToldAccounts:
     def bodies(self, action_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """The values of accounts that are offered now, as `seen` gives them.
 
-        That they are is kept first: whatever happens then, what the CRM may hold of ours is known.
+        That they are is kept first, as waiting for an answer: whatever happens then, what the CRM may hold of ours is
+        known, and is offered again.
         """
         rows = []
         for key in action_ids:
             account, row = self._letters[key]
-            now = self._tried(row, self.rows[account])
-            rows.append({**row, "account_id": account, "tried": now, "offered": key})
+            tried = {"account_id": account, "tried": self._tried(row, self.rows[account]), "status": "pending"}
+            anew = {} if row["offered"] == key else {"offered": key, "attempts": 0, "next_at": None, "said": ""}
+            rows.append({**row, **tried, **anew})
+            self._given[key] = account
         self._write(rows, f"what {self.sink} is offered was kept")
         return self.seen(action_ids)
 
@@ -90,16 +105,21 @@ class ToldAccounts:
         return found
 
     def keep(self, answers: Sequence[Answer]) -> None:
-        """Keep what became of some offers, in one transaction."""
-        rows = []
+        """Keep what became of some offers, in one transaction.
+
+        What `bodies` gave since the last time and no answer is of was never offered, and is as it was before.
+        """
+        rows: list[Mapping[str, Any]] = []
         for answer in answers:
             account, row = self._letters[answer.action_id]
-            taken = answer.status == "delivered"
+            self._given.pop(answer.action_id, None)
+            taken, none = answer.status == "delivered", answer.said.endswith((NOTHING_WRITTEN, NO_ACCOUNT))
+            tried = row["tried"] if none else self._tried(row, self.rows[account])
             rows.append(
                 {
                     "account_id": account,
                     "told": text(self.rows[account]) if taken else row["told"],
-                    "tried": "[]" if taken else self._tried(row, self.rows[account]),
+                    "tried": "[]" if taken else tried,
                     "offered": answer.action_id,
                     "status": answer.status,
                     "attempts": answer.attempts,
@@ -108,18 +128,24 @@ class ToldAccounts:
                     "next_at": None if answer.next_at is None else naive(answer.next_at),
                 }
             )
-        self._write(rows, f"what {self.sink} answered was kept")
+        before = [{**self._letters[key][1], "account_id": account} for key, account in self._given.items()]
+        gone = [row["account_id"] for row in before if row["offered"] == ""]
+        rows += [row for row in before if row["offered"] != ""]
+        self._write(rows, f"what {self.sink} answered was kept", gone)
+        self._given.clear()
 
     @staticmethod
     def _tried(row: Mapping[str, Any], values: Mapping[str, Any]) -> str:
-        tried = json.loads(row["tried"])
-        return text(tried if dict(values) in tried else [*tried, dict(values)])
+        tried = [one for one in json.loads(row["tried"]) if one != dict(values)]
+        return text([*tried, dict(values)][-MOST_TRIED:])
 
-    def _write(self, rows: Sequence[Mapping[str, Any]], asked: str) -> None:
+    def _write(self, rows: Sequence[Mapping[str, Any]], asked: str, gone: Sequence[str] = ()) -> None:
+        """Put rows in the place of their accounts' rows; those of accounts that are `gone` are deleted."""
         t = schema.told_accounts.c
+        accounts = [*(row["account_id"] for row in rows), *gone]
         with self.store.writing(asked) as connection:
-            for start in range(0, len(rows), CHUNK):
-                ids = [row["account_id"] for row in rows[start : start + CHUNK]]
+            for start in range(0, len(accounts), CHUNK):
+                ids = accounts[start : start + CHUNK]
                 connection.execute(delete(schema.told_accounts).where(self._mine(t.account_id.in_(ids))))
             if rows:
                 connection.execute(
@@ -168,7 +194,7 @@ class ToldAccounts:
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 
     def _core(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in values.items() if name not in self.stamps}
+        return as_told({name: value for name, value in values.items() if name not in self.stamps})
 
     def _mine(self, further: Any) -> Any:
         t = schema.told_accounts.c

@@ -6,13 +6,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from tierwise.routing.sinks.crm_values import CrmField
+from tierwise.routing.sinks.crm_values import TIER_NAMES, CrmField
+from tierwise.tiers.words import LONGEST
 
-TIERS = ("tier_1", "tier_2", "tier_3", "recycle", "suppress")
-_TEXTS = {"tier": 12, "previous_tier": 12, "why": 200, "model_version": 24, "run_id": 16, "letter_id": 16}
+_TIER = max(map(len, TIER_NAMES))
+_TEXTS = {
+    "tier": _TIER,
+    "previous_tier": _TIER,
+    "why": LONGEST,
+    "model_version": 64,  # the SHA-256 of a bundle's manifest
+    "run_id": 25,  # a day and a hash: 20260301-1adadb580fa13c95
+    "letter_id": 16,
+    "account_id": 18,
+}
 _NUMBERS = {"account_score": 3, "fit_score": 3, "signal_score": 3, "propensity": 1}
 _MOMENTS = ("tier_since", "as_of")
-_REASON = 120
+_REASON = 200
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ def _too_small(name: str, field: CrmField) -> list[str]:
         if field.length is not None and field.length < needs:
             return [f"holds {field.length} characters; up to {needs} are written, and what is over is cut"]
     if field.kind == "choice" and field.choices:
-        missing = [tier for tier in TIERS if tier not in field.choices]
+        missing = [tier for tier in TIER_NAMES if tier not in field.choices]
         return [f"is a closed list without {', '.join(missing)}"] if missing else []
     if field.kind == "number":
         needs = 3 if field.percent else _NUMBERS.get(name, 1)

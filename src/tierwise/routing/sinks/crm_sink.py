@@ -11,6 +11,7 @@ from tierwise.routing.sinks.crm_changes import Change
 from tierwise.routing.sinks.crm_fields import Fit
 from tierwise.routing.sinks.crm_http import Answer, Stop
 from tierwise.routing.sinks.sink import Letter, Receipt
+from tierwise.store.told_accounts import NO_ACCOUNT, NOTHING_WRITTEN
 
 T = TypeVar("T")
 Receipts = dict[str, Receipt]
@@ -30,12 +31,14 @@ class CrmSink(ABC):
         What a person changed in the CRM since the last delivery is left as it is, and named in the receipt.
         """
         receipts: Receipts = {}
+        begun = False
         try:
             changes = self._changes(letters, at, receipts)
+            begun = True
             self._write(changes, at, receipts)
         except Stop as stop:
             for letter in letters:
-                receipts.setdefault(letter.letter_id, stopped(letter, stop))
+                receipts.setdefault(letter.letter_id, stopped(letter, stop, written=begun))
         return [receipts[letter.letter_id] for letter in letters]
 
     def preview(self, letters: Sequence[Letter], at: datetime) -> Sequence[str]:
@@ -70,16 +73,16 @@ class CrmSink(ABC):
         for letter in letters:
             account = self._account(letter.account_id)
             if account is None:
-                said = f"'{letter.account_id[:40]}' is no id of {self._of}, so there is nothing to update"
+                said = f"'{letter.account_id[:40]}' is no id of {self._of}; {NO_ACCOUNT}"
                 receipts[letter.letter_id] = Receipt(letter.letter_id, "dead", said)
             elif first.setdefault(account, letter) is not letter:
-                said = "another letter of this account went first"
+                said = f"another letter of this account went first; {NOTHING_WRITTEN}"
                 receipts[letter.letter_id] = Receipt(letter.letter_id, "later", said)
         held = self._read(list(first), at) if first else {}
         changes = []
         for account, letter in first.items():
             if account not in held:
-                said = f"{self._of} has no account {account}, or this user may not see it; none is ever created"
+                said = f"{self._of} has no account {account}, or this user may not see it; {NO_ACCOUNT}"
                 receipts[letter.letter_id] = Receipt(letter.letter_id, "dead", said)
             else:
                 changes.append(self._change(letter, account, held[account]))
@@ -115,9 +118,10 @@ class CrmSink(ABC):
         """Write, and give each change a receipt; raises Stop for those it gave none."""
 
 
-def stopped(letter: Letter, stop: Stop) -> Receipt:
-    """The receipt of a letter that went no further."""
-    return Receipt(letter.letter_id, "later", stop.said, stop.wait_seconds, stop.of_receiver)
+def stopped(letter: Letter, stop: Stop, *, written: bool) -> Receipt:
+    """The receipt of a letter that went no further; written: whether anything of it may have been."""
+    said = stop.said if written else told(stop.said, NOTHING_WRITTEN)
+    return Receipt(letter.letter_id, "later", said, stop.wait_seconds, stop.of_receiver)
 
 
 def told(*parts: str) -> str:

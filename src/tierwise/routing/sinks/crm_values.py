@@ -8,8 +8,12 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Literal
 
+from tierwise.config.policy import STATUSES, TIERS
+from tierwise.config.sinks_crm import DECIMALS
 from tierwise.tiers.words import safe_text
 
+TIER_NAMES = (*TIERS, *STATUSES)
+"""What tierwise says of an account: its tier, or the status that keeps it out of the cohort."""
 Kind = Literal["text", "number", "date", "datetime", "choice", "reference", "other"]
 _JOINER = "\u200d"
 _KEPT_FORMATS = {_JOINER, "\u200c"}
@@ -44,7 +48,8 @@ def written(name: str, value: Any, field: CrmField) -> str | None:
     """The text that stands for a value of tierwise's in a field; None where there is none.
 
     Texts are on one line, without control characters, and cut at the field's length on a whole character; numbers are
-    rounded half up to the field's decimals; a propensity in a percent field is in percent.
+    rounded half up to the decimals that are told of them, or the field's where it has fewer; a propensity in a percent
+    field is in percent.
 
     >>> written("propensity", 0.2345, CrmField("P__c", "number", "percent", decimals=1, percent=True))
     '23.5'
@@ -52,7 +57,10 @@ def written(name: str, value: Any, field: CrmField) -> str | None:
     if value is None or value == "":
         return None
     if field.kind == "number":
-        return _number(value, field.decimals, 100 if field.percent and name == "propensity" else 1)
+        percent = field.percent and name == "propensity"
+        told = DECIMALS[name] - 2 * percent if name in DECIMALS else None
+        decimals = min((d for d in (told, field.decimals) if d is not None), default=None)
+        return _number(value, decimals, 100 if percent else 1)
     if field.kind in ("date", "datetime"):
         return _moment(str(value), field)
     text = one_line(str(value))
@@ -104,14 +112,36 @@ def cut(text: str, units: int | None) -> str:
     return text[:end].rstrip()
 
 
-def shown(held: Any, most: int = 40) -> str:
-    """A value of a CRM as a receipt names it: quoted, on one line, shortened, without what may be a person's."""
+def shown(held: Any, field: CrmField) -> str:
+    """A value of a CRM as a receipt names it: a number, a day, or a tier's name; of any other text its length alone.
+
+    >>> shown("tier_3", CrmField("T__c", "text", "string")), shown("Jane", CrmField("T__c", "text", "string"))
+    ("'tier_3'", 'another text (4 characters)')
+    """
     if held is None or held == "":
         return "nothing"
     text = one_line(str(held))
-    if _as_number(text) is None and _as_instant(text) is None:
-        text = safe_text(text)
-    return f"'{text if len(text) <= most else text[: most - 1] + '…'}'"
+    plain = _plain(text, field)
+    if plain is not None:
+        return f"'{plain}'"
+    return f"another text ({len(text)} character{'' if len(text) == 1 else 's'})"
+
+
+def quoted(text: str | None, field: CrmField, most: int = 40) -> str:
+    """A value of tierwise's own as a preview names it: quoted, shortened, without what may be a person's."""
+    if text is None:
+        return "nothing"
+    words = safe_text(text) if _plain(text, field) is None else text
+    return f"'{words if len(words) <= most else words[: most - 1] + '…'}'"
+
+
+def _plain(text: str, field: CrmField) -> str | None:
+    """A text that can be nobody's words: the name of a tier, or what a number's or a day's field holds."""
+    if field.kind == "number":
+        return _number(text, None, 1)
+    if field.kind in ("date", "datetime"):
+        return _moment(text, field)
+    return text if text in TIER_NAMES else None
 
 
 def _shown(c: str) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from tierwise.config.sinks_crm import HubspotHistory, HubspotSink
 from tierwise.routing.sinks import hubspot_payload as payload
-from tierwise.routing.sinks.crm_changes import Change, change
+from tierwise.routing.sinks.crm_changes import Change, change, is_news
 from tierwise.routing.sinks.crm_fields import Fit, fit, together
 from tierwise.routing.sinks.crm_http import Answer, Door, Stop
 from tierwise.routing.sinks.crm_sink import CrmSink, Receipts, told, understood
@@ -79,10 +80,9 @@ class Hubspot(CrmSink):
             if fate.outcome == "delivered":
                 there.append(one)
             else:
-                said = f"HubSpot refused the company: {fate.said}"
-                receipts[one.letter.letter_id] = Receipt(one.letter.letter_id, fate.outcome, said)
-        history = self._settings.history
-        unkept = self._write_history(history, there, at, receipts) if history is not None and there else {}
+                receipts[one.letter.letter_id] = _receipt(one.letter, "HubSpot refused the company", fate)
+        history, news = self._settings.history, [one for one in there if is_news(one.letter)]
+        unkept = self._write_history(history, news, at, receipts) if history is not None and news else {}
         for one in there:
             said = told(one.said, unkept.get(one.letter.letter_id, ""))
             receipts.setdefault(one.letter.letter_id, Receipt(one.letter.letter_id, "delivered", said))
@@ -100,7 +100,7 @@ class Hubspot(CrmSink):
             letter_id = one.letter.letter_id
             fate = fates[letter_id]
             if fate.outcome == "later":
-                receipts[letter_id] = Receipt(letter_id, "later", f"the company is written; history: {fate.said}")
+                receipts[letter_id] = _receipt(one.letter, "the company is written; history", fate)
             elif fate.outcome == "dead":
                 unkept[letter_id] = f"the company is written; its history was refused for good: {fate.said}"
             elif fate.id:
@@ -125,7 +125,11 @@ class Hubspot(CrmSink):
         return dict.fromkeys(missing, "its history is there and not associated: HubSpot did not say why")
 
     def _offered(self, verb: Any, object_type: str, inputs: Sequence[Input], at: datetime) -> dict[str, Fate]:
-        """Offer a batch; one that is refused whole is offered again in halves, so that only what is at fault fails."""
+        """Offer a batch; one that is refused whole is offered again in halves, so that only what is at fault fails.
+
+        The first half is judged whole before the second, so that each delivery comes to the end of some; of those that
+        were refused together only, nothing is known, and it is no attempt of theirs.
+        """
         path = payload.objects_path(self._settings.api_version, object_type, verb)
         found: dict[str, Fate] = {}
         waiting, splits = [list(inputs)], 0
@@ -139,11 +143,12 @@ class Hubspot(CrmSink):
                 if len(batch) == 1:
                     found[batch[0].letter_id] = Fate("dead", stop.said)
                 elif splits >= _SPLITS:
-                    found |= {one.letter_id: Fate("later", f"refused with others: {stop.said}") for one in batch}
+                    together = Fate("later", f"refused with others: {stop.said}", of_receiver=True)
+                    found |= {one.letter_id: together for one in batch}
                 else:
                     splits += 1
                     half = len(batch) // 2
-                    waiting += [batch[:half], batch[half:]]
+                    waiting[:0] = [batch[:half], batch[half:]]
                 continue
             whole = answer.status != 207
             found |= self._fates(answer, batch, whole)
@@ -151,7 +156,7 @@ class Hubspot(CrmSink):
 
     def _fates(self, answer: Answer, batch: Sequence[Input], whole: bool) -> dict[str, Fate]:
         found = understood(answer, lambda said: payload.fates(said, batch, whole))
-        return {key: Fate(fate.outcome, self._door.hide(fate.said), fate.id) for key, fate in found.items()}
+        return {key: replace(fate, said=self._door.hide(fate.said)) for key, fate in found.items()}
 
     def _described(self, object_type: str, at: datetime) -> dict[str, CrmField]:
         """The properties of an object, asked for once."""
@@ -184,6 +189,11 @@ def kept(history: HubspotHistory, letter: Letter, there: Mapping[str, CrmField])
     values = {**letter.body, "letter_id": letter.letter_id, "account_id": letter.account_id}
     texts = {field: written(name, values.get(name), there[field]) for name, field in history_fields(history).items()}
     return Input(letter.letter_id, letter.letter_id, {k: v or "" for k, v in texts.items()}, history.key_field)
+
+
+def _receipt(letter: Letter, what: str, fate: Fate) -> Receipt:
+    said = f"{what}: {fate.said}"
+    return Receipt(letter.letter_id, fate.outcome, said, of_receiver=fate.of_receiver)
 
 
 def refusal(answer: Answer, door: Door) -> Stop:

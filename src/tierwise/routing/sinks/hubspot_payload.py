@@ -40,11 +40,15 @@ class Input:
 
 @dataclass(frozen=True)
 class Fate:
-    """What became of one item; `id` is HubSpot's id of the record that it made or changed."""
+    """What became of one item; `id` is HubSpot's id of the record that it made or changed.
+
+    of_receiver: it says nothing of the item.
+    """
 
     outcome: Outcome
     said: str = ""
     id: str = ""
+    of_receiver: bool = False
 
 
 def objects_path(version: str, object_type: str, verb: Literal["read", "update", "upsert"]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from tierwise.config.sinks_crm import SalesforceHistory, SalesforceSink
 from tierwise.routing.sinks import salesforce_payload as payload
-from tierwise.routing.sinks.crm_changes import Change, change
+from tierwise.routing.sinks.crm_changes import Change, change, is_news
 from tierwise.routing.sinks.crm_fields import Fit, fit, together
 from tierwise.routing.sinks.crm_http import Stop
 from tierwise.routing.sinks.crm_sink import CrmSink, Receipts, told, understood
@@ -81,8 +81,8 @@ class Salesforce(CrmSink):
                     said = told("Salesforce ended the job before this account", results.ended)
                     receipts[one.letter.letter_id] = Receipt(one.letter.letter_id, "later", said)
         there = [one for one in changes if one.letter.letter_id not in receipts]
-        history = self._settings.history
-        unkept = self._write_history(history, there, at, receipts) if history is not None and there else {}
+        history, news = self._settings.history, [one for one in there if is_news(one.letter)]
+        unkept = self._write_history(history, news, at, receipts) if history is not None and news else {}
         for one in there:
             said = told(one.said, unkept.get(one.letter.letter_id, ""))
             receipts.setdefault(one.letter.letter_id, Receipt(one.letter.letter_id, "delivered", said))

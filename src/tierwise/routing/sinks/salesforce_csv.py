@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from tierwise.clock import naive
 from tierwise.config.sinks_crm import SalesforceCsvSink
 from tierwise.disk import make_folder, point
 from tierwise.plain import safe_cell
 from tierwise.routing.sinks import salesforce_payload as payload
+from tierwise.routing.sinks.crm_changes import is_news
 from tierwise.routing.sinks.crm_values import CrmField, Kind, written
 from tierwise.routing.sinks.salesforce import history_fields
 from tierwise.routing.sinks.sink import Letter, Receipt
+from tierwise.store.told_accounts import NO_ACCOUNT
 
 _NUMBERS = ("account_score", "fit_score", "signal_score", "propensity")
 _LONGEST_TEXT = 255
@@ -23,8 +26,9 @@ _LONGEST_TEXT = 255
 class SalesforceCsv:
     """The sink of kind salesforce_csv: one file of accounts a delivery, and one of history where it is configured.
 
-    The same letters make the same files, so that a second delivery replaces the first. The CRM is not read: a loader of
-    these files writes over what a person changed. Texts that a spreadsheet would run get a quote in front.
+    The files' names sort as they were written, so that a loader that takes them in that order ends at the newest
+    values; a second delivery makes second files of the same rows, which change nothing. The CRM is not read: a loader
+    of these files writes over what a person changed. Texts that a spreadsheet would run get a quote in front.
     """
 
     most = 50_000
@@ -40,13 +44,13 @@ class SalesforceCsv:
     def send(self, letters: Sequence[Letter], at: datetime) -> Sequence[Receipt]:
         """Write the letters' rows; each is delivered once its file is there whole."""
         good = [letter for letter in letters if self.takes(letter.account_id)]
-        said = "is no id of Salesforce, so there is nothing to update"
+        said = f"is no id of Salesforce; {NO_ACCOUNT}"
         receipts = {one.letter_id: Receipt(one.letter_id, "dead", f"'{one.account_id[:40]}' {said}") for one in letters}
         if good:
-            name = file_name(good)
+            name, news = file_name(good, at), [letter for letter in good if is_news(letter)]
             files = {f"{name}.csv": self._rows(good, {"account_id": "Id", **self._settings.wanted})}
-            if self._settings.history is not None:
-                files[f"{name}-history.csv"] = self._rows(good, history_fields(self._settings.history))
+            if self._settings.history is not None and news:
+                files[f"{name}-history.csv"] = self._rows(news, history_fields(self._settings.history))
             try:
                 make_folder(self._folder)
                 for file, content in files.items():
@@ -74,10 +78,11 @@ class SalesforceCsv:
         return payload.bulk_csv(list(named.values()), rows)
 
 
-def file_name(letters: Sequence[Letter]) -> str:
-    """`<plan>-<as_of's date>-<hash of the letters' ids>`, without an ending."""
-    ids = "\n".join(sorted(letter.letter_id for letter in letters))
-    return f"{letters[0].plan}-{letters[0].as_of:%Y-%m-%d}-{hashlib.sha256(ids.encode()).hexdigest()[:12]}"
+def file_name(letters: Sequence[Letter], at: datetime) -> str:
+    """`<when it is written, in UTC, to the microsecond>-<plan>-<as_of's date>-<hash of the letters' ids>`, without an
+    ending."""
+    ids = hashlib.sha256("\n".join(sorted(letter.letter_id for letter in letters)).encode()).hexdigest()
+    return f"{naive(at):%Y%m%dT%H%M%S.%fZ}-{letters[0].plan}-{letters[0].as_of:%Y-%m-%d}-{ids[:12]}"
 
 
 def _cell(letter: Letter, name: str, column: str) -> str:
