@@ -10,6 +10,8 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +23,7 @@ from sqlalchemy import create_engine, text
 from standardwebhooks.webhooks import Webhook as Oracle
 
 from mail_server import MailServer
-from receiver import Receiver, Told
+from receiver import Asked, Receiver, Told
 from tierwise.config import load_workspace
 from tierwise.config.sinks import FilesSink, MailSink, SlackSink, SqlSink, WebhookSink
 from tierwise.errors import ConfigError
@@ -29,6 +31,7 @@ from tierwise.routing.sinks import Letter, Receipt
 from tierwise.routing.sinks.files import Files
 from tierwise.routing.sinks.http import LONGEST_SECONDS, seconds
 from tierwise.routing.sinks.mail import Mail
+from tierwise.routing.sinks.sink import MOST_HALVES, in_halves
 from tierwise.routing.sinks.slack import Slack, content
 from tierwise.routing.sinks.sql import Sql
 from tierwise.routing.sinks.webhook import Webhook, signature
@@ -73,8 +76,8 @@ def test_a_webhook_is_a_signed_event_of_the_documented_form() -> None:
 @pytest.mark.parametrize(
     ("answer", "outcome", "of_receiver", "wait", "said"),
     [
-        (Told(200), "delivered", False, None, "it answered 200"),
-        (Told(202), "delivered", False, None, "it answered 202"),
+        (Told(200), "delivered", False, None, ""),
+        (Told(202), "delivered", False, None, ""),
         (Told(500, body=b"no\x1b[31m luck\n"), "later", False, None, "it answered 500: no [31m luck"),
         (Told(503, headers={"Retry-After": "7"}), "later", True, 7.0, "it answered 503"),
         (Told(429, headers={"Retry-After": "30"}), "later", True, 30.0, "it answered 429"),
@@ -161,6 +164,84 @@ def test_slack_gets_plain_text_in_which_nothing_is_markup() -> None:
     assert second == "Acme: plan it. (owner o1, due 2026-01-07 00:00 UTC)"
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:443a", "hooks..example"])
+def test_an_address_that_cannot_be_read_is_an_answer_that_does_not_repeat_it(host: str) -> None:
+    settings = SlackSink.model_construct(name="s", kind="slack", url=f"https://{host}/{SECRET}", timeout_seconds=1.0)
+    with closing(Slack(settings)) as sink:
+        (receipt,) = sink.send([LETTER], AT)
+    assert (receipt.outcome, receipt.of_receiver) == ("later", True)
+    assert receipt.said == "its url cannot be read, so mend it"
+
+
+def batch(n: int) -> list[Letter]:
+    return [replace(LETTER, letter_id=f"{k}", account_id=f"a{k}", body={**BODY, "message": f"({k})"}) for k in range(n)]
+
+
+def refusing(bad: set[int], told: Told) -> Callable[[Asked], Told]:
+    return lambda asked: told if any(f"({k})".encode() in asked.body for k in bad) else Told(200)
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(400, "later"), (413, "dead"), (422, "later"), (500, "later")])
+def test_what_one_action_is_refused_for_costs_no_other_of_its_batch(status: int, outcome: str) -> None:
+    with Receiver() as receiver, closing(Slack(SlackSink(name="s", kind="slack", url=receiver.url))) as sink:
+        receiver.answer = refusing({3, 11}, Told(status, taken=False))
+        found = sink.send(batch(20), AT)
+        assert [r.letter_id for r in found] == [f"{k}" for k in range(20)]
+        assert {k: r.outcome for k, r in enumerate(found) if r.outcome != "delivered"} == {3: outcome, 11: outcome}
+        assert not any(r.of_receiver for r in found)
+        assert len(receiver.asked) <= 19
+        lines = [line for asked in receiver.taken for line in json.loads(asked.body)["text"].split("\n")]
+        assert len(lines) == len(set(lines)) == 18, "nothing is sent twice"
+
+
+@pytest.mark.parametrize("told", [Told(502), Told(504), Told(kind="reset"), Told(kind="hang"), Told(401), Told(429)])
+def test_what_may_have_arrived_and_what_is_of_the_receiver_is_not_sent_in_halves(told: Told) -> None:
+    settings = SlackSink(name="s", kind="slack", url="http://127.0.0.1", timeout_seconds=0.2)
+    with Receiver(lambda asked: told) as receiver:
+        with closing(Slack(settings.model_copy(update={"url": receiver.url}))) as sink:
+            assert {r.outcome for r in sink.send(batch(20), AT)} == {"later"}
+        assert len(receiver.asked) == 1
+
+
+def test_halves_end_where_the_receiver_wants_to_be_left_alone() -> None:
+    answers = iter([Told(400), Told(200), Told(429, headers={"Retry-After": "30"})])
+    with (
+        Receiver(lambda asked: next(answers)) as receiver,
+        closing(Slack(SlackSink(name="s", kind="slack", url=receiver.url))) as sink,
+    ):
+        found = sink.send(batch(8), AT)
+    assert [(r.outcome, r.of_receiver, r.wait_seconds) for r in found] == (
+        [("delivered", False, None)] * 4 + [("later", True, 30.0)] * 4
+    )
+
+
+def test_a_batch_that_is_refused_throughout_has_an_end() -> None:
+    asked: list[int] = []
+
+    def offer(letters: Sequence[Letter]) -> list[Receipt]:
+        asked.append(len(letters))
+        return [Receipt(x.letter_id, "dead", "it answered 413", of_content=True) for x in letters]
+
+    found = in_halves(batch(100), offer)
+    assert len(asked) == 1 + MOST_HALVES
+    assert [r.letter_id for r in found] == [f"{k}" for k in range(100)]
+    singles = sum(n == 1 for n in asked)
+    assert 0 < singles == sum(r.outcome == "dead" for r in found), "what was refused among others is not dead"
+    assert {r.outcome for r in found} == {"dead", "later"}
+
+
+class Moods(dict[str, str]):
+    """Answers of a mail server that depend on what it has."""
+
+    def __init__(self, mood: Callable[[str], str | None]) -> None:
+        super().__init__()
+        self.mood = mood
+
+    def get(self, verb: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        answer = self.mood(verb)
+        return default if answer is None else answer
+
+
 def mail_sink(server: MailServer, **more: object) -> Mail:
     base = {"name": "m", "kind": "mail", "host": "127.0.0.1", "port": server.port, "security": "none"}
     return Mail(MailSink.model_validate({**base, "sender": "tierwise@example.com", "to": ["ops@example.com"], **more}))
@@ -195,8 +276,15 @@ def test_mail_is_plain_text_and_a_hostile_message_adds_no_header() -> None:
         ({"MAIL": "451 later"}, True, "451"),
         ({"RCPT": "550 no such user"}, False, "550 no such user"),
         ({"BODY": "554 refused as spam"}, False, "554"),
+        ({"BODY": "550 content rejected"}, False, "550: content rejected"),
+        ({"BODY": "452 no room"}, False, "452: no room"),
+        ({"BODY": "what"}, False, "its answer cannot be read"),
+        ({"BANNER": "554 no service"}, True, "554"),
+        ({"MAIL": "552 too long"}, False, "552: too long"),
         ({"AUTH": "535 wrong"}, True, "535"),
-        ({"DATA": ""}, True, "it cannot be reached"),
+        ({"DATA": ""}, False, "the connection broke"),
+        ({"DATA": "550 no"}, False, "550: no"),
+        ({"RCPT": ""}, True, "it cannot be reached"),
     ],
 )
 def test_what_a_mail_server_refuses_is_tried_again(answers: dict[str, str], of_receiver: bool, said: str) -> None:
@@ -206,6 +294,48 @@ def test_what_a_mail_server_refuses_is_tried_again(answers: dict[str, str], of_r
     assert receipt.outcome == "later"
     assert receipt.of_receiver is of_receiver
     assert said in receipt.said
+
+
+@pytest.mark.parametrize("quit_", ["500 what", "250 yes", "", "421 gone"])
+def test_mail_that_was_taken_is_delivered_whatever_quit_is_answered(quit_: str) -> None:
+    with MailServer({"QUIT": quit_}) as server:
+        sink = mail_sink(server)
+        (receipt,) = sink.send([LETTER], AT)
+        assert (receipt.outcome, receipt.said) == ("delivered", "")
+        assert len(server.taken) == 1
+        assert sink.check() == ()
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_mail_that_may_have_been_taken_counts_as_tried(silent: bool) -> None:
+    over = threading.Event()
+
+    def mood(verb: str) -> str | None:
+        if verb != "BODY":
+            return None
+        if silent:
+            over.wait(30)
+        raise ConnectionResetError
+
+    with MailServer() as server:
+        server.answers = Moods(mood)
+        found = mail_sink(server, timeout_seconds=0.2).send(batch(3), AT)
+        over.set()
+        assert len(server.taken) == 1, "it is not sent in halves: a second copy would arrive"
+    assert {(r.outcome, r.of_receiver) for r in found} == {("later", False)}
+    assert all(r.said.startswith("the connection broke") for r in found)
+
+
+def test_a_mail_that_is_refused_for_one_action_is_sent_in_halves() -> None:
+    with MailServer() as server:
+        server.answers = Moods(
+            lambda verb: "550 content rejected" if verb == "BODY" and b"(70)" in server.taken[-1][1] else None
+        )
+        found = mail_sink(server).send(batch(100), AT)
+        assert len(server.taken) <= 15
+    assert [r.letter_id for r in found if r.outcome != "delivered"] == ["70"]
+    assert (found[70].outcome, found[70].of_receiver) == ("later", False)
+    assert found[70].said == "it answered 550: content rejected"
 
 
 def test_a_mail_server_without_starttls_gets_no_password() -> None:
@@ -257,6 +387,45 @@ def test_a_table_holds_each_action_once(kind: str, tmp_path: Path, request: pyte
     assert (receipt.outcome, receipt.of_receiver) == ("later", True)
 
 
+BAD = {
+    "sqlite": "CREATE TABLE actions (action_id TEXT PRIMARY KEY, plan TEXT, account_id TEXT, as_of TEXT, play TEXT, "
+    "owner TEXT, tier TEXT, due_at TEXT, message TEXT CHECK (length(message) <= 16), payload TEXT)",
+    "postgresql": "CREATE TABLE actions (action_id text PRIMARY KEY, plan text, account_id text, as_of timestamp, "
+    "play text, owner text, tier text, due_at timestamp, message varchar(16), payload text)",
+    "a check": "CREATE TABLE actions (action_id text PRIMARY KEY, plan text, account_id text, as_of timestamp, "
+    "play text, owner text, tier text, due_at timestamp, message text CHECK (length(message) <= 16), payload text)",
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_row_that_a_table_refuses_costs_no_other(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    url = f"sqlite:///{tmp_path}/lake.db" if kind == "sqlite" else request.getfixturevalue("postgresql_url")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text(BAD[kind]))
+    sink = Sql(SqlSink(name="s", kind="sql", url=url, table="actions"))
+    letters = batch(5)
+    letters[2] = replace(letters[2], body={**BODY, "message": "Acme: plan it, and at length."})
+    for _ in range(2):
+        found = sink.send(letters, AT)
+        assert [r.letter_id for r in found] == [x.letter_id for x in letters]
+        assert [r.outcome for r in found] == ["delivered", "delivered", "later", "delivered", "delivered"]
+        assert not found[2].of_receiver, "it counts as tried"
+        assert found[2].said.startswith(f"the table actions refused its row: {REFUSED[kind]}")
+        assert "\n" not in found[2].said
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT action_id FROM actions ORDER BY action_id")).scalars().all()
+    engine.dispose()
+    assert rows == ["0", "1", "3", "4"]
+
+
+REFUSED = {
+    "sqlite": "CHECK constraint failed",
+    "postgresql": "value too long for type character varying(16)",
+    "a check": 'new row for relation "actions" violates check constraint',
+}
+
+
 def test_a_database_that_cannot_be_reached_keeps_its_password() -> None:
     sink = Sql(SqlSink(name="s", kind="sql", url="postgresql://u:hidden@127.0.0.1:1/x?connect_timeout=2"))
     (receipt,) = sink.send([LETTER], AT)
@@ -284,6 +453,12 @@ BROKEN = {
 BROKEN_LIVE = {
     "kind: webhook, url: 'ftp://x.example', secret: '{s}'":
         "an address that begins with https:// (or http://) is wanted",
+    "kind: slack, url: 'https://hooks.example:443a/{s}'": "its port is no number from 1 to 65535",
+    "kind: slack, url: 'https://hooks.example:70000/{s}'": "its port is no number from 1 to 65535",
+    "kind: slack, url: 'https://[::1/{s}'": "an address that begins with https:// (or http://) is wanted",
+    "kind: slack, url: 'https://hooks..example/{s}'": "its host is no name and no number of a host",
+    "kind: slack, url: 'https://xn--a-.example{s}\u2024/{s}'": "its host is no name and no number of a host",
+    "kind: slack, url: \"https://hooks.example/{s}\\x07\"": "it holds what no address may hold",
     "kind: webhook, url: 'https://x.example', secret: whsec_c2hvcnQ=": "the base64 of 24 to 64 random bytes is wanted",
     "kind: webhook, url: 'https://x.example', secret: '${{NOWHERE}}'": "the environment has no variable NOWHERE",
     "kind: webhook, url: 'https://x.example', secret: '{s}', timeout_seconds: 0": "a number above 0 is wanted",

@@ -92,7 +92,9 @@ def test_only_what_is_new_is_told_and_a_suppressed_account_too(store: Store, org
 def test_what_a_person_wrote_stays_and_is_said(store: Store, org: SalesforceServer) -> None:
     told(store, org, rows())
     org.accounts[ONE]["Tierwise_Why__c"] = "call me first"
-    told(store, org, rows(day=7, tier="tier_2", why="fell"), day=7)
+    tally = told(store, org, rows(day=7, tier="tier_2", why="fell"), day=7)
+    assert list(tally.noted) == [ONE]
+    assert "Tierwise_Why__c" in tally.noted[ONE]
     assert org.accounts[ONE]["Tierwise_Why__c"] == "call me first"
     assert org.accounts[ONE]["Tierwise_Tier__c"] == "tier_2"
     queue = ToldAccounts(store, PLAN, "crm", {}, FIRST, STAMPS)

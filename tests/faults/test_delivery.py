@@ -22,12 +22,17 @@ from standardwebhooks.webhooks import Webhook as Oracle
 
 from letters import FIRST, PLAN, actions, commit
 from receiver import Asked, Receiver, Told
-from tierwise.config.sinks import WebhookSink
-from tierwise.routing.delivery import MOST_ATTEMPTS, Tally, deliver
+from tierwise.config.sinks import SlackSink, WebhookSink
+from tierwise.routing.delivery import MOST_ATTEMPTS, PATIENCE, Queue, Tally, deliver
+from tierwise.routing.sinks import Letter
+from tierwise.routing.sinks.slack import Slack
+from tierwise.routing.sinks.told import told
 from tierwise.routing.sinks.webhook import Webhook
 from tierwise.store import Deliveries, Store
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+KINDS = ("webhook", "slack")
+"""An action a request, and some together."""
 POINTS = ("read", "offered", "keeping", "kept")
 SHORT = 0.15
 """Seconds until the client gives up on a silent receiver."""
@@ -70,7 +75,8 @@ class Dying(Deliveries):
 class Schedule:
     """One drawn world: an outbox, a receiver with moods, and kills."""
 
-    def __init__(self, seed: int, folder: Path, receiver: Receiver) -> None:
+    def __init__(self, seed: int, folder: Path, receiver: Receiver, kind: str = "webhook") -> None:
+        self.kind, self.lines = kind, {}  # type: ignore[var-annotated]
         self.r = np.random.default_rng(seed)
         self.store = Store.open(f"sqlite:///{folder}/{seed}.db")
         self.receiver = receiver
@@ -90,14 +96,27 @@ class Schedule:
             owed = pd.concat([owed, actions(chosen[:3], day, play="surge")], ignore_index=True)
         commit(self.store, day, owed)
         self.expected |= dict(zip(owed["action_id"], owed["account_id"], strict=True))
+        for row in self.store.outbox(PLAN, None).itertuples():
+            self.lines[told(Letter(row.action_id, PLAN, row.account_id, row.as_of, row.payload))] = row.action_id
         if not self.poison and self.r.random() < 0.5:
             self.poison = {str(owed["action_id"].iloc[0])} - {
                 i for i, a in self.expected.items() if a == self.suppressed
             }
 
+    def letters(self, asked: Asked) -> list[str]:
+        """The ids of the actions in one request; a message in Slack's form has their lines."""
+        if self.kind == "webhook":
+            return [asked.headers["webhook-id"]]
+        return [self.lines[line] for line in json.loads(asked.body)["text"].split("\n")]
+
+    def sink(self) -> Webhook | Slack:
+        url = self.receiver.url
+        if self.kind == "webhook":
+            return Webhook(WebhookSink(name="sequencer", kind="webhook", url=url, secret=SECRET, timeout_seconds=SHORT))
+        return Slack(SlackSink(name="sequencer", kind="slack", url=url, timeout_seconds=SHORT))
+
     def answer(self, asked: Asked) -> Told:
-        letter = asked.headers["webhook-id"]
-        if letter in self.poison:
+        if self.poison & set(self.letters(asked)):
             return Told(500, taken=False)
         mood = self.r.random()
         kinds = {
@@ -105,20 +124,17 @@ class Schedule:
             0.88: Told(429, headers={"Retry-After": "120"}, taken=False), 0.90: Told(410, taken=False),
             0.92: Told(kind="hang"), 0.97: Told(kind="reset"), 1.0: Told(400, taken=False),
         }  # fmt: skip
-        told = next(told for most, told in kinds.items() if mood <= most)
-        self.counts[f"{told.kind} {told.status if told.kind == 'answer' else ''}".strip()] += 1
-        return told
+        said = next(said for most, said in kinds.items() if mood <= most)
+        self.counts[f"{said.kind} {said.status if said.kind == 'answer' else ''}".strip()] += 1
+        return said
 
     def run(self) -> Tally | None:
         """One delivery; None where it was killed."""
         queue = Dying(self.store, PLAN, "sequencer")
         queue.point = str(self.r.choice(POINTS)) if self.r.random() < 0.25 else ""
-        settings = WebhookSink(
-            name="sequencer", kind="webhook", url=self.receiver.url, secret=SECRET, timeout_seconds=SHORT
-        )
         stops = {self.suppressed: "suppressed since: opt out"}
         try:
-            with closing(Webhook(settings)) as sink:
+            with closing(self.sink()) as sink:
                 return deliver(queue, sink, plan=PLAN, clock=lambda: self.now, stops=stops)
         except Killed as killed:
             self.counts[f"killed: {killed}"] += 1
@@ -148,8 +164,8 @@ class Schedule:
     def judge(self) -> None:
         queue = Deliveries(self.store, PLAN, "sequencer")
         dead = queue.dead()
-        taken = [asked.headers["webhook-id"] for asked in self.receiver.taken]
-        for asked in self.receiver.asked:
+        taken = [letter for asked in self.receiver.taken for letter in self.letters(asked)]
+        for asked in self.receiver.asked if self.kind == "webhook" else ():
             Oracle(SECRET).verify(asked.body, _within_tolerance(asked))
             assert json.loads(asked.body)["data"]["action_id"] == asked.headers["webhook-id"]
         left = {i for i, a in self.expected.items() if a == self.suppressed}
@@ -187,16 +203,104 @@ def _within_tolerance(asked: Asked) -> dict[str, str]:
 
 
 @pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(f"sqlite:///{tmp_path}/one.db") as opened:
+        yield opened
+
+
+def delivered(queue: Queue, receiver: Receiver, now: datetime) -> Tally:
+    settings = WebhookSink(name="sequencer", kind="webhook", url=receiver.url, secret=SECRET)
+    with closing(Webhook(settings)) as sink:
+        return deliver(queue, sink, plan=PLAN, clock=lambda: now, stops={})
+
+
+def owing(store: Store, accounts: int) -> Deliveries:
+    commit(store, 0, actions([f"a{k:02d}" for k in range(accounts)], 0))
+    return Deliveries(store, PLAN, "sequencer")
+
+
+def test_a_receiver_that_refuses_one_after_the_other_is_left_alone(store: Store, receiver: Receiver) -> None:
+    queue = owing(store, 50)
+    receiver.answer = lambda asked: Told(400)
+    tally = delivered(queue, receiver, FIRST)
+    assert PATIENCE == 20
+    assert (len(receiver.asked), tally.later, tally.waiting) == (20, 20, 30)
+    assert tally.said == "it answered 400"
+    assert sorted(x.attempts for x in queue.open()) == [0] * 30 + [1] * 20
+    receiver.answer = lambda asked: Told(400) if len(receiver.asked) % 2 else Told(204)
+    assert delivered(queue, receiver, FIRST).said == "", "those that are taken in between begin the count anew"
+
+
+def test_a_receiver_that_asks_for_an_hour_gets_an_hour(store: Store, receiver: Receiver) -> None:
+    queue = owing(store, 30)
+    receiver.answer = lambda asked: Told(429, headers={"Retry-After": "3600"}, taken=False)
+    for minute in range(60):
+        tally = delivered(Deliveries(store, PLAN, "sequencer"), receiver, FIRST + timedelta(minutes=minute))
+        assert (tally.delivered, tally.later + tally.waiting) == (0, 30)
+        assert tally.said
+    assert len(receiver.asked) == 1
+    assert tally.said == "it asked to be left alone until 2026-01-05 01:00:00 UTC"
+    assert [x.next_at for x in queue.open() if x.next_at] == [FIRST + timedelta(hours=1)]
+    other = Deliveries(store, PLAN, "other")
+    assert other.rests_until() is None, "it is of this sink alone"
+    assert other.begins_at(FIRST, keep=True) == queue.begins_at(FIRST, keep=True) == FIRST
+    assert queue.begins_at(FIRST + timedelta(days=1), keep=True) == FIRST
+    assert queue.rests_until() == FIRST + timedelta(hours=1)
+    receiver.answer = lambda asked: Told(204)
+    assert delivered(queue, receiver, FIRST + timedelta(hours=1)).delivered == 30
+
+
+def test_a_letter_waits_as_long_as_its_answer_asked(store: Store, receiver: Receiver) -> None:
+    queue = owing(store, 3)
+    receiver.answer = lambda asked: Told(500, headers={"Retry-After": "7200"})
+    delivered(queue, receiver, FIRST)
+    assert {x.next_at for x in queue.open()} == {FIRST + timedelta(hours=2)}
+    assert queue.rests_until() is None, "it asked for these letters, and took no rest"
+
+
+def test_what_a_receiver_does_that_nobody_foresaw_loses_no_answer(store: Store, receiver: Receiver) -> None:
+    queue = owing(store, 5)
+
+    class Breaking(Webhook):
+        def send(self, letters, at):  # type: ignore[no-untyped-def]
+            if len(receiver.asked) == 3:
+                raise RuntimeError("nobody foresaw it")
+            return super().send(letters, at)
+
+    settings = WebhookSink(name="sequencer", kind="webhook", url=receiver.url, secret=SECRET)
+    with closing(Breaking(settings)) as sink, pytest.raises(RuntimeError, match="nobody foresaw it"):
+        deliver(queue, sink, plan=PLAN, clock=lambda: FIRST, stops={})
+    assert queue.counts() == {"delivered": 3}
+    delivered(queue, receiver, FIRST)
+    assert len(receiver.asked) == 5
+
+
+def test_what_is_withdrawn_during_a_delivery_is_not_sent(store: Store, receiver: Receiver) -> None:
+    owing(store, 3)
+
+    class Overtaken(Deliveries):
+        def open(self):  # type: ignore[no-untyped-def]
+            found = super().open()
+            commit(store, 1, actions(["a01"], 1), tiers={"a01": "tier_1", "a02": "suppress"})
+            return found
+
+    tally = delivered(Overtaken(store, PLAN, "sequencer"), receiver, FIRST)
+    taken = {json.loads(asked.body)["data"]["account_id"] for asked in receiver.asked}
+    assert (taken, tally.delivered, tally.waiting, tally.later) == ({"a00", "a01"}, 2, 0, 0)
+    assert store.outbox(PLAN, "withdrawn")["account_id"].tolist() == ["a02"]
+
+
+@pytest.fixture
 def receiver() -> Iterator[Receiver]:
     with Receiver() as opened:
         yield opened
 
 
-def schedules(seeds: range, folder: Path, receiver: Receiver) -> Counter[str]:
+def schedules(seeds: range, folder: Path, receiver: Receiver, kind: str) -> Counter[str]:
     """Play and judge each, and count what happened in all."""
     counts: Counter[str] = Counter()
     for seed in seeds:
-        schedule = Schedule(seed, folder, receiver)
+        schedule = Schedule(seed, folder, receiver, kind)
         schedule.play()
         schedule.judge()
         schedule.store.close()
@@ -205,16 +309,18 @@ def schedules(seeds: range, folder: Path, receiver: Receiver) -> Counter[str]:
     return counts
 
 
-def test_schedules_lose_nothing_and_block_nobody(tmp_path: Path, receiver: Receiver) -> None:
-    counts = schedules(range(8), tmp_path, receiver)
+@pytest.mark.parametrize("kind", KINDS)
+def test_schedules_lose_nothing_and_block_nobody(kind: str, tmp_path: Path, receiver: Receiver) -> None:
+    counts = schedules(range(8), tmp_path, receiver, kind)
     assert counts["taken"] > 100
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
 def test_300_schedules_lose_nothing_and_block_nobody(
-    tmp_path: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+    kind: str, tmp_path: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    counts = schedules(range(100, 400), tmp_path, receiver)
+    counts = schedules(range(100, 400), tmp_path, receiver, kind)
     assert {f"killed: {point}" for point in POINTS} <= set(counts)
     with capsys.disabled():
-        print(f"\n300 schedules: {', '.join(f'{name} {n:,}' for name, n in sorted(counts.items()))}")
+        print(f"\n300 schedules of {kind}: {', '.join(f'{name} {n:,}' for name, n in sorted(counts.items()))}")

@@ -137,6 +137,10 @@ def _delivered(result: DeliverResult) -> None:
             show.line(f"{s.sink}: {_count(s.again, 'dead letter')} put back.")
         if s.tally.said:
             show.line(f"{s.sink} was left alone: {s.tally.said}.", indent="  ")
+        for account, said in list(s.tally.noted.items())[:SHOWN]:
+            show.line(f"{s.sink}, {account}: {said}.", indent="  ")
+        if len(s.tally.noted) > SHOWN:
+            show.line(f"{s.sink}: so much of {len(s.tally.noted) - SHOWN:,} more; --json has all of it.")
         for action_id, said in list(s.tally.dead.items())[:SHOWN]:
             show.line(f"dead: {action_id} at {s.sink}: {said}", indent="  ")
 

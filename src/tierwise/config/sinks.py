@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
@@ -17,10 +17,39 @@ from tierwise.config.sinks_crm import HubspotSink, SalesforceCsvSink, Salesforce
 
 
 def _http(value: str) -> str:
-    parts = urlsplit(value)
+    """An address that a client can read; what is wrong with another is said without it: it may be a secret."""
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("an address that begins with https:// (or http://) is wanted")
+    if not _has_port(parts):
+        raise ValueError("its port is no number from 1 to 65535")
+    if not value.isprintable() or " " in value:
+        raise ValueError("it holds what no address may hold: a space, or a character that cannot be seen")
+    if not _has_host(parts.hostname, value):
+        raise ValueError("its host is no name and no number of a host")
     return value
+
+
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
+
+
+def _has_host(host: str, value: str) -> bool:
+    import httpx
+
+    try:
+        if host.isascii():
+            host.encode("idna")
+        httpx.URL(value)
+    except (httpx.InvalidURL, ValueError):
+        return False
+    return True
 
 
 HttpUrl = Annotated[str, AfterValidator(_http)]

@@ -85,7 +85,8 @@ def deliver(
     """Offer each sink of the workspace what the outbox owes it and whose time has come (`routing.delivery`).
 
     Accounts that the tables suppress by now get no approach, whatever was owed before; the tables are read for it where
-    anything is due. clock: gives now. dead: put dead letters back first. only: these sinks alone.
+    anything is due. clock: gives now. dead: put dead letters back first, also at a receiver that asked to be left
+    alone. only: these sinks alone.
 
     Raises
     ------
@@ -103,6 +104,8 @@ def deliver(
         queues = [queue_of(workspace, name, store, s, sink, keep=True) for s, sink in zip(asked, sinks, strict=True)]
         again = [queue.again() if dead else 0 for queue in queues]
         now = clock()
+        for queue in queues if dead else ():
+            queue.rest(now)
         waiting = [x for queue in queues if isinstance(queue, Deliveries) for x in queue.open()]
         due = {x.account_id for x in waiting if x.next_at is None or x.next_at <= now}
         stops = stopped(workspace, files, store, due, now, say) if due else {}

@@ -2,7 +2,8 @@
 
 An account's next action waits until the one before it is delivered or dead, so that a receiver never learns of a tier
 before the one that it follows; other accounts do not wait for it. A letter that is refused again and again is dead
-after `MOST_ATTEMPTS`, with the last reason; a receiver that is down, full or gone costs no letter an attempt.
+after `MOST_ATTEMPTS`, with the last reason; a receiver that is down, full or gone costs no letter an attempt, and one
+that says for how long it wants to be left alone is offered nothing until then, whatever delivery comes by.
 """
 
 from __future__ import annotations
@@ -44,13 +45,18 @@ class Queue(Protocol):
 
     def approaches(self, body: Mapping[str, Any]) -> bool: ...
 
+    def rests_until(self) -> datetime | None: ...
+
+    def rest(self, until: datetime) -> None: ...
+
 
 @dataclass
 class Tally:
     """What a delivery came to: how many letters were delivered, are to be offered again, are dead, and were stopped.
 
     waiting: letters that were not offered: their time has not come, or one of their account's is in front of them.
-    said: why the receiver was left alone, "" where it was not. dead: the letters that died, with why.
+    said: why the receiver was left alone, "" where it was not. dead: the letters that died, with why. noted: what there
+    is to say of letters that were delivered, as of a value that a person changed in a CRM and that was kept.
     """
 
     delivered: int = 0
@@ -59,6 +65,7 @@ class Tally:
     waiting: int = 0
     said: str = ""
     dead: dict[str, str] = field(default_factory=dict)
+    noted: dict[str, str] = field(default_factory=dict)
 
 
 def delay_seconds(action_id: str, attempts: int) -> float:
@@ -81,8 +88,10 @@ def deliver(
     clock: gives now; asked before each offer. stops: accounts that are to be left alone, each with why; of theirs only
     what approaches nobody is sent.
     """
-    tally, now = Tally(), clock()
+    tally, now, until = Tally(), clock(), queue.rests_until()
     waiting = _by_account([x for x in queue.open() if not (x.stopped and x.next_at and x.next_at > now)])
+    if until is not None and until > now:
+        tally.said = f"it asked to be left alone until {until:%Y-%m-%d %H:%M:%S} UTC"
     run = _Run(queue, sink, plan, clock, stops, tally)
     blocked: set[str] = set()
     while not tally.said and (round_ := _heads(waiting, blocked, clock())):
@@ -123,6 +132,8 @@ class _Run:
     tally: Tally
     refused: int = 0
     """Letters refused one after the other."""
+    rests_until: datetime | None = None
+    """Until when the receiver asked to be left alone."""
 
     def offer(self, window: Sequence[Open], waiting: Mapping[str, deque[Open]]) -> set[str]:
         """Offer a window's letters, keep the answers in one transaction, and give the accounts that must wait now."""
@@ -140,11 +151,15 @@ class _Run:
                 answers.append(Answer(letter.action_id, "stopped", letter.attempts, why, now, again))
             else:
                 offered.append((letter, body))
-        for part in _parts(offered, self.sink.most):
-            answers += self._sent(part)
-            if self.tally.said:
-                break
-        self.queue.keep(answers)
+        try:
+            for part in _parts(offered, self.sink.most):
+                answers += self._sent(part)
+                if self.tally.said:
+                    break
+        finally:  # what was answered before anything unforeseen is not asked again
+            self.queue.keep(answers)
+            if self.rests_until is not None:
+                self.queue.rest(self.rests_until)
         of = {x.action_id: x.account_id for x in window}
         for answer in answers:
             if answer.status != "pending":
@@ -162,6 +177,8 @@ class _Run:
         if receipt.outcome == "delivered":
             self.refused = 0
             self.tally.delivered += 1
+            if receipt.said:
+                self.tally.noted[letter.account_id] = receipt.said
             return Answer(letter.action_id, "delivered", tried, receipt.said, now)
         if receipt.outcome == "dead" or (tried >= MOST_ATTEMPTS and not receipt.of_receiver):
             said = receipt.said if receipt.outcome == "dead" else f"given up after {tried} attempts: {receipt.said}"
@@ -174,6 +191,7 @@ class _Run:
             self.tally.said = receipt.said or "it refused what it was offered"
         if receipt.of_receiver:
             wait = PAUSE_SECONDS if pause is None else pause
+            self.rests_until = self.rests_until if pause is None else now + timedelta(seconds=pause)
         else:
             wait = max(delay_seconds(letter.action_id, tried), pause or 0.0)
         return Answer(letter.action_id, "pending", tried, receipt.said, now, now + timedelta(seconds=wait))

@@ -14,6 +14,7 @@ from sqlalchemy import Select, and_, delete, func, insert, or_, select
 import tierwise.store.schema as schema
 from tierwise.clock import instant, naive
 from tierwise.store.ledger import Store
+from tierwise.store.resting import OfSink
 from tierwise.store.writing import NO_OUTREACH
 
 Delivery = Literal["delivered", "pending", "dead", "stopped"]
@@ -50,7 +51,7 @@ class Answer:
     next_at: datetime | None = None
 
 
-class Deliveries:
+class Deliveries(OfSink):
     """The outbox of one plan as one sink sees it; every method is one transaction.
 
     plays: it is offered actions of these plays alone; empty: of all. since: of as-of dates from then on.
@@ -59,20 +60,16 @@ class Deliveries:
     def __init__(
         self, store: Store, plan: str, sink: str, plays: Sequence[str] = (), since: datetime | None = None
     ) -> None:
-        self.store, self.plan, self.sink, self.plays, self.since = store, plan, sink, plays, since
+        super().__init__(store, plan, sink)
+        self.plays, self.since = plays, since
 
     def begins_at(self, newest: datetime, *, keep: bool) -> datetime:
         """From which as_of on this sink is offered actions: `newest` where it was never delivered to, which is kept
         then if asked."""
-        s = schema.sinks.c
-        query = select(s.begins_at).where(s.plan == self.plan, s.sink == self.sink)
-        with self.store.reading("a sink was looked up") as connection:
-            known = connection.scalar(query)
+        known = self._noted(schema.sinks.c.begins_at)
         if known is None and keep:
-            with self.store.writing(f"the first delivery to {self.sink} was noted") as connection:
-                row = {"plan": self.plan, "sink": self.sink, "begins_at": naive(newest)}
-                connection.execute(insert(schema.sinks).values(**row))
-        return instant(newest if known is None else known)
+            self._note("begins_at", newest, f"the first delivery to {self.sink} was noted")
+        return instant(newest) if known is None else known
 
     def open(self) -> list[Open]:
         """The actions owed that this sink has not answered for good, in the order in which each account gets them."""

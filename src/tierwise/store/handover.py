@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, DateTime, MetaData, String, Table, Text, insert, inspect, select
+from sqlalchemy import Column, Connection, DateTime, MetaData, String, Table, Text, insert, inspect, select
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
+from tierwise.data.sources.urls import first_line, without_secrets
 from tierwise.store.engine import faults, make_engine, read_url
 
 CHUNK = 500
+OF_ROWS = ("22", "23", "44", "P0")
+"""Classes of SQLSTATE that say something of a row: its data, a constraint, a view's check, what a trigger raised."""
 
 
 def handed_table(name: str) -> Table:
@@ -30,9 +34,10 @@ def handed_table(name: str) -> Table:
     )
 
 
-def hand_over(url: str, table: str, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Write rows in one transaction, those of an id that is there already apart; how many were new. The table is made
-    where there is none.
+def hand_over(url: str, table: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Write rows in one transaction, those of an id that is there already apart; where one is refused for what is in
+    it, each in a transaction of its own. The refused ones: action_id -> why, in the database's words. The table is
+    made where there is none.
 
     Raises
     ------
@@ -43,18 +48,33 @@ def hand_over(url: str, table: str, rows: Sequence[Mapping[str, Any]]) -> int:
     try:
         with faults(read, "actions were handed over"), engine.connect() as connection:
             connection = connection.execution_options(writes=True)
-            with connection.begin():
-                there.create(connection, checkfirst=True)
-                ids, known = [row["action_id"] for row in rows], set()
-                for start in range(0, len(ids), CHUNK):
-                    of_these = there.c.action_id.in_(ids[start : start + CHUNK])
-                    known |= set(connection.scalars(select(there.c.action_id).where(of_these)))
-                new = [dict(row) for row in rows if row["action_id"] not in known]
-                if new:
-                    connection.execute(insert(there), new)
+            if not _refused(connection, there, rows):
+                return {}
+            why = {row["action_id"]: _refused(connection, there, [row]) for row in rows}
     finally:
         engine.dispose()
-    return len(new)
+    return {action_id: without_secrets(words, read) for action_id, words in why.items() if words}
+
+
+def _refused(connection: Connection, there: Table, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Write the new ones of some rows in one transaction; why the database refuses what is in them, "" if it does
+    not."""
+    try:
+        with connection.begin():
+            there.create(connection, checkfirst=True)
+            ids, known = [row["action_id"] for row in rows], set()
+            for start in range(0, len(ids), CHUNK):
+                of_these = there.c.action_id.in_(ids[start : start + CHUNK])
+                known |= set(connection.scalars(select(there.c.action_id).where(of_these)))
+            new = [dict(row) for row in rows if row["action_id"] not in known]
+            if new:
+                connection.execute(insert(there), new)
+    except DBAPIError as error:
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        if not isinstance(error, IntegrityError | DataError) and state[:2] not in OF_ROWS:
+            raise
+        return first_line(str(error.orig))
+    return ""
 
 
 def lacking(url: str, table: str) -> list[str]:

@@ -126,9 +126,11 @@ sinks = Table(
     metadata,
     Column("plan", String(60), primary_key=True),
     Column("sink", String(60), primary_key=True),
-    Column("begins_at", DateTime, nullable=False),
+    Column("begins_at", DateTime, nullable=True),
+    Column("rests_until", DateTime, nullable=True),
 )
-"""From which as_of on a sink is offered actions: that of the newest run when it was first delivered to."""
+"""From which as_of on a sink is offered actions (that of the newest run when it was first delivered to; null: nothing
+says), and until when its receiver asked to be left alone (null: it never did)."""
 
 promotions = Table(
     "promotions",

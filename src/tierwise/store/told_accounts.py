@@ -17,6 +17,7 @@ from tierwise.config.sinks_crm import as_told
 from tierwise.store.deliveries import CHUNK, Answer, Delivery, Open, dead_letters
 from tierwise.store.frames import text
 from tierwise.store.ledger import Store
+from tierwise.store.resting import OfSink
 
 LAST, TRIED = "_last", "_tried"
 """The keys of a body under which stand what was told before, and what was offered since without a known answer."""
@@ -33,7 +34,7 @@ NEW: Mapping[str, Any] = {
 """What there is of an account that was never offered."""
 
 
-class ToldAccounts:
+class ToldAccounts(OfSink):
     """The accounts of a plan's newest run as one CRM sink sees them: a letter for each that has something new to tell.
 
     Only the newest values are ever offered; an account whose values change again before they were taken is offered
@@ -54,7 +55,7 @@ class ToldAccounts:
         as_of: datetime,
         stamps: Sequence[str] = (),
     ) -> None:
-        self.store, self.plan, self.sink = store, plan, sink
+        super().__init__(store, plan, sink)
         self.rows, self.as_of, self.stamps = rows, as_of, frozenset(stamps)
         self._letters: dict[str, tuple[str, Mapping[str, Any]]] = {}
         self._given: dict[str, str] = {}

@@ -39,7 +39,7 @@ class Files:
         except OSError as error:
             said = f"{self.folder} cannot be written: {error.strerror}"
             return [Receipt(x.letter_id, "later", said, of_receiver=True) for x in letters]
-        return [Receipt(x.letter_id, "delivered", name) for x in letters]
+        return [Receipt(x.letter_id, "delivered") for x in letters]
 
     def check(self) -> Sequence[str]:
         """Whether its folder can be made and written."""

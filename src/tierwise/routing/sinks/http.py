@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -43,18 +44,21 @@ def post(
         found = Receipt("", "later", f"it did not answer within {http.timeout.read:g} s")
     except httpx.HTTPError as error:
         found = Receipt("", "later", f"the connection broke: {_plain(str(error) or type(error).__name__)}")
-    return [Receipt(x.letter_id, found.outcome, found.said, found.wait_seconds, found.of_receiver) for x in letters]
+    except (httpx.InvalidURL, UnicodeError):  # neither says more than the url, which is a secret
+        found = Receipt("", "later", "its url cannot be read, so mend it", of_receiver=True)
+    return [replace(found, letter_id=x.letter_id) for x in letters]
 
 
 def judged(status: int, said: str, retry_after: str | None, at: datetime) -> Receipt:
     """What a status means, of no letter yet.
 
     2xx: delivered. 401, 403, 404, 410, 3xx: of the receiver (credentials, address). 429, and 503 that says for how
-    long: of the receiver. 413: the letter is dead, as it will never be shorter. Any other: again later.
+    long: of the receiver. 413: the letter is dead, as it will never be shorter. Any other: again later. Any other 4xx,
+    and 500, which one letter of some may be the cause of, are of the content.
     """
     words = f"it answered {status}" + (f": {said}" if said else "")
     if 200 <= status < 300:
-        return Receipt("", "delivered", words)
+        return Receipt("", "delivered")
     wait = seconds(retry_after, at)
     if status == 429 or (status == 503 and wait is not None):
         return Receipt("", "later", words, wait, of_receiver=True)
@@ -65,8 +69,8 @@ def judged(status: int, said: str, retry_after: str | None, at: datetime) -> Rec
     if status in (401, 403, 404):
         return Receipt("", "later", f"{words}; look at its url and secret", wait, of_receiver=True)
     if status == 413:
-        return Receipt("", "dead", words)
-    return Receipt("", "later", words, wait)
+        return Receipt("", "dead", words, of_content=True)
+    return Receipt("", "later", words, wait, of_content=400 <= status <= 500)
 
 
 def seconds(retry_after: str | None, at: datetime) -> float | None:

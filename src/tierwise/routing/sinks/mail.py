@@ -5,13 +5,21 @@ from __future__ import annotations
 import hashlib
 import smtplib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from email.message import EmailMessage
+from typing import TYPE_CHECKING
 
 from tierwise.config.sinks import MailSink
-from tierwise.routing.sinks.sink import Letter, Receipt
+from tierwise.routing.sinks.sink import Letter, Outcome, Receipt, in_halves
 from tierwise.routing.sinks.told import told
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+TOO_LONG = 552
+"""What a server answers that was told a mail's size before the mail (RFC 1870)."""
 
 
 def message(settings: MailSink, letters: Sequence[Letter], at: datetime) -> EmailMessage:
@@ -37,16 +45,33 @@ class Mail:
         self.settings, self.name = settings, settings.name
 
     def send(self, letters: Sequence[Letter], at: datetime) -> Sequence[Receipt]:
+        return in_halves(letters, lambda some: self._together(some, at))
+
+    def _together(self, letters: Sequence[Letter], at: datetime) -> Sequence[Receipt]:
+        """Offer one mail. Whatever fails once its content was begun counts: the server may have it, or dislike it."""
+        begun = False
         try:
             with _server(self.settings) as server:
-                refused = server.send_message(message(self.settings, letters, at))
+                try:
+                    refused = server.send_message(message(self.settings, letters, at))
+                finally:
+                    begun = server.begun
         except smtplib.SMTPRecipientsRefused as error:
             return _each(letters, "later", f"it refuses every recipient: {_answers(error.recipients)}")
         except smtplib.SMTPResponseException as error:
-            said = f"it answered {error.smtp_code}: {_text(error.smtp_error)}"
-            return _each(letters, "later", said, of_receiver=error.smtp_code not in (552, 554))
+            too_long = isinstance(error, smtplib.SMTPSenderRefused) and error.smtp_code == TOO_LONG
+            return _each(
+                letters,
+                "later",
+                f"it answered {error.smtp_code}: {_text(error.smtp_error)}"
+                if error.smtp_code > 0
+                else "its answer cannot be read",
+                of_receiver=not begun and not too_long,
+                of_content=too_long or (begun and error.smtp_code >= 500),
+            )
         except (OSError, smtplib.SMTPException) as error:
-            return _each(letters, "later", f"it cannot be reached: {error}", of_receiver=True)
+            said = f"{'the connection broke' if begun else 'it cannot be reached'}: {_text(str(error))}"
+            return _each(letters, "later", said, of_receiver=not begun)
         return _each(letters, "delivered", f"but not to {_answers(refused)}" if refused else "")
 
     def check(self) -> Sequence[str]:
@@ -62,27 +87,46 @@ class Mail:
         """Nothing is held open."""
 
 
-def _server(settings: MailSink) -> smtplib.SMTP:
-    """A connection that is encrypted and logged in as the settings ask, or an error."""
+class _Begun(smtplib.SMTP):
+    """A dialogue that knows whether a mail's content was begun."""
+
+    begun = False
+
+    def data(self, msg: ReadableBuffer | str) -> tuple[int, bytes]:
+        self.begun = True
+        return super().data(msg)
+
+
+class _BegunInTls(_Begun, smtplib.SMTP_SSL):
+    """The same, in TLS from the first byte."""
+
+
+@contextmanager
+def _server(settings: MailSink) -> Iterator[_Begun]:
+    """A connection that is encrypted and logged in as the settings ask, or an error. How it ends is no matter: what the
+    server has taken, it has taken."""
     where, tls = (settings.host, settings.port), ssl.create_default_context()
-    server: smtplib.SMTP
+    server: _Begun
     if settings.security == "tls":
-        server = smtplib.SMTP_SSL(*where, timeout=settings.timeout_seconds, context=tls)
+        server = _BegunInTls(*where, timeout=settings.timeout_seconds, context=tls)
     else:
-        server = smtplib.SMTP(*where, timeout=settings.timeout_seconds)
+        server = _Begun(*where, timeout=settings.timeout_seconds)
     try:
         if settings.security == "starttls":
             server.starttls(context=tls)
         if settings.user is not None and settings.password is not None:
             server.login(settings.user, settings.password)
-    except BaseException:
+        yield server
+        with suppress(OSError, smtplib.SMTPException):
+            server.quit()
+    finally:
         server.close()
-        raise
-    return server
 
 
-def _each(letters: Sequence[Letter], outcome: str, said: str, *, of_receiver: bool = False) -> list[Receipt]:
-    return [Receipt(x.letter_id, outcome, said, of_receiver=of_receiver) for x in letters]  # type: ignore[arg-type]
+def _each(
+    letters: Sequence[Letter], outcome: Outcome, said: str, *, of_receiver: bool = False, of_content: bool = False
+) -> list[Receipt]:
+    return [Receipt(x.letter_id, outcome, said, None, of_receiver, of_content) for x in letters]
 
 
 def _answers(recipients: dict[str, tuple[int, bytes]]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
 Outcome = Literal["delivered", "later", "dead"]
+MOST_HALVES = 40
+"""So many requests more, at the most, find which of the letters of one request are refused."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Receipt:
     never take this letter. said: why, in words for a person, without secrets. wait_seconds: how long the receiver asked
     to be left alone; None where it did not ask. of_receiver: whether it says something of the receiver and nothing of
     this letter (it is down, full, gone, or refuses our credentials): nothing more is offered to it for now, and the
-    letter does not count as tried.
+    letter does not count as tried. of_content: whether the receiver read what it was sent and refused that, so that of
+    letters that went together one may be refused and the others not.
     """
 
     letter_id: str
@@ -42,6 +45,7 @@ class Receipt:
     said: str = ""
     wait_seconds: float | None = None
     of_receiver: bool = False
+    of_content: bool = False
 
 
 class Sink(Protocol):
@@ -70,3 +74,30 @@ class Sink(Protocol):
     def close(self) -> None:
         """Let go of its connections."""
         ...
+
+
+def in_halves(letters: Sequence[Letter], offer: Callable[[Sequence[Letter]], Sequence[Receipt]]) -> list[Receipt]:
+    """Offer letters together, and those refused for their content in halves, until what is refused stands alone.
+
+    offer: one request, whose receipts are alike but for their letters. After `MOST_HALVES` requests more, those still
+    refused together are to be offered again later; once one answer is of the receiver, the rest gets it unasked. The
+    receipts have the letters' order.
+    """
+    found: dict[str, Receipt] = {}
+    groups, left, gone = [letters], 1 + MOST_HALVES, None
+    while groups:
+        group = groups.pop()
+        if gone is not None:
+            found |= {x.letter_id: replace(gone, letter_id=x.letter_id) for x in group}
+            continue
+        if left == 0:
+            continue
+        left, receipts = left - 1, offer(group)
+        found |= {r.letter_id: r for r in receipts}
+        if receipts[0].of_receiver:
+            gone = receipts[0]
+        elif receipts[0].of_content and len(group) > 1:
+            found |= {r.letter_id: replace(r, outcome="later") for r in receipts}
+            half = len(group) // 2
+            groups += [group[half:], group[:half]]
+    return [found[x.letter_id] for x in letters]

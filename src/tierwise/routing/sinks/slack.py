@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tierwise.config.sinks import SlackSink
 from tierwise.routing.sinks.http import client, post
-from tierwise.routing.sinks.sink import Letter, Receipt
+from tierwise.routing.sinks.sink import Letter, Receipt, in_halves
 from tierwise.routing.sinks.told import told
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Slack:
 
     def send(self, letters: Sequence[Letter], at: datetime) -> Sequence[Receipt]:
         headers = {"Content-Type": "application/json; charset=utf-8"}
-        return post(self._http, self.settings.url, content(letters), headers, letters, at)
+        return in_halves(letters, lambda some: post(self._http, self.settings.url, content(some), headers, some, at))
 
     def check(self) -> Sequence[str]:
         """Nothing can be asked of an incoming webhook without posting to it."""

@@ -41,10 +41,16 @@ class Sql:
 
     def send(self, letters: Sequence[Letter], at: datetime) -> Sequence[Receipt]:
         try:
-            hand_over(self.settings.url, self.settings.table, [row(letter) for letter in letters])
+            refused = hand_over(self.settings.url, self.settings.table, [row(letter) for letter in letters])
         except EnvironmentFault as error:
             return [Receipt(x.letter_id, "later", error.found, of_receiver=True) for x in letters]
-        return [Receipt(x.letter_id, "delivered") for x in letters]
+        words = f"the table {self.settings.table} refused its row: "
+        return [
+            Receipt(x.letter_id, "later", words + refused[x.letter_id], of_content=True)
+            if x.letter_id in refused
+            else Receipt(x.letter_id, "delivered")
+            for x in letters
+        ]
 
     def check(self) -> Sequence[str]:
         """Whether the database answers, and the table, where there is one, has the columns."""
