@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tierwise.clock import instant
 from tierwise.config import Icp, Plays, parse_plan
 from tierwise.config.load import parse_file, parse_icp
+from tierwise.config.messages import MESSAGE_FIELDS, message_fault
 from tierwise.errors import ConfigError
 from tierwise.routing import dynamic_signals, owed, to_jsonl
 from tierwise.routing.messages import fill
@@ -76,7 +77,7 @@ def test_a_sentence_with_nothing_to_say_is_left_out_whole() -> None:
     assert got["messages"]["exec_buyer"] == "To executives of Acme: see what sells. Ask for a meeting."
     bare = action("personas: {champion: {job: trust one number}}")["messages"]
     assert bare == {"exec_buyer": "Ask for a meeting.", "champion": "We help to trust one number."}
-    assert action("")["messages"] == {"exec_buyer": "Ask for a meeting.", "champion": ""}
+    assert action("")["messages"] == {"exec_buyer": "Ask for a meeting."}
 
 
 def test_braces_that_are_to_be_read_are_no_fields() -> None:
@@ -170,3 +171,29 @@ def test_no_signal_is_named_that_did_not_move_the_account(reason: Any, facts: di
 def test_profiles_without_personas_are_as_they_were() -> None:
     assert Icp().personas == {}
     assert "personas" not in Icp().model_dump(exclude_defaults=True)
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{name}: call. {why} Open with its {signal}.", "Acme: call. Fit is high."),
+        ("Talk of news, e.g. {signal}. {why}", "Fit is high."),
+        ("(Open with its {signal}.) {why}", "Fit is high."),
+        ("- news: {signal}\n- why: {why}", "- why: Fit is high."),
+    ],
+)
+def test_an_empty_signal_takes_no_reason_with_it(template: str, said: str) -> None:
+    assert fill(template, {"name": "Acme", "why": "Fit is high.", "signal": ""}) == said
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("Open with its {signal}; {why}", "say {why} in a sentence of its own"),
+        ("Open with its {signal}.", "every sentence may be left out"),
+        ("Write to jane.doe@acme.com. {why}", "no address and no number of a person"),
+        ("Call +49 170 1234567. {why}", "no address and no number of a person"),
+    ],
+)
+def test_templates_that_would_say_nothing_or_name_a_person_are_refused(template: str, says: str) -> None:
+    assert says in message_fault(template, MESSAGE_FIELDS)

@@ -186,7 +186,7 @@ BROKEN: dict[str, tuple[str, str, list[str]]] = {
     "rows_of_a_lower_tier": (
         "play: stay, tiers: [tier_1], movements: [stayed], every_days: 9",
         "play: stay, tiers: [tier_1], rows: [scaled]",
-        ["10: plays[7].rows: play stay is never owed: entering tier_1 comes by focus, growth; name one of these rows"],
+        ["10: plays[7].rows: play stay is never owed: entering tier_1 comes by focus, growth, no_match; name one of these rows"],
     ),
     "rows_of_no_status": (
         "statuses: [in_pipeline, customer]",
@@ -272,7 +272,9 @@ def rows_by(policy: str, words: str) -> set[str]:
 
 
 def test_the_rows_by_which_a_movement_comes() -> None:
-    assert rows_by(POLICY, "entering tier_2") == {"growth", "scaled", "target"}, "a surge lifts those of tier_3"
+    lifted = {"growth", "scaled", "target", "no_match"}
+    assert rows_by(POLICY, "entering tier_2") == lifted, "a surge lifts those of tier_3, also those kept there"
+    assert "no_match" in rows_by(POLICY, "a surge in tier_2")
     assert rows_by(POLICY + "surge: null\n", "entering tier_2") == {"growth"}
     assert rows_by(POLICY + "capacity: {tier_1: 5}\nsurge: null\n", "entering tier_2") == {"focus", "growth"}
     assert rows_by(POLICY, "entering tier_3") == {"scaled", "target", "no_match"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from string import Formatter
 
@@ -9,6 +10,19 @@ MESSAGE_FIELDS = ("account_id", "name", "tier", "tier_words", "why", "signal", "
 PERSONA_FIELDS = (*MESSAGE_FIELDS, "pain")
 MAY_BE_EMPTY = ("signal", "pain", "job")
 """A sentence that says one of these is left out where there is none."""
+
+_SENTENCE_ENDS = re.compile(r"((?:(?<=[.!?])|(?<=[.!?][)\"])|(?<=\{why\}))(?<!\be\.g\.)(?<!\bi\.e\.)\s+|\n+)")
+_CONTACT = re.compile(r"@|\+?\d[\d ()/.-]{7,}\d")
+
+
+def sentences(template: str) -> list[tuple[str, str]]:
+    """The sentences of a template, each after the space before it; {why} ends one, as do line breaks.
+
+    >>> sentences("{name}: call. {why} Open with its {signal}.")
+    [('', '{name}: call.'), (' ', '{why}'), (' ', 'Open with its {signal}.')]
+    """
+    pieces = ["", *_SENTENCE_ENDS.split(template)]
+    return list(zip(pieces[::2], pieces[1::2], strict=True))
 
 
 def fields_of(template: str) -> frozenset[str]:
@@ -36,4 +50,11 @@ def message_fault(template: str, fields: Sequence[str]) -> str:
         if field is not None and (field not in fields or spec or conversion):
             known = ", ".join(f"{{{name}}}" for name in fields)
             return f"a message may say {known} only, not {{{field}}}"
+    if _CONTACT.search(template):
+        return "a message holds no address and no number of a person (law 10)"
+    optional = [fields & {*MAY_BE_EMPTY} for fields in map(fields_of, (text for _, text in sentences(template)))]
+    if any("why" in fields_of(text) and fields_of(text) & {*MAY_BE_EMPTY} for _, text in sentences(template)):
+        return "say {why} in a sentence of its own: one that says {signal}, {pain} or {job} may be left out"
+    if "pain" not in fields and all(optional):
+        return "every sentence may be left out, where there is no signal and no job: say one that always stands"
     return ""

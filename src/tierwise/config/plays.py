@@ -48,7 +48,7 @@ class Play(Frozen):
     """Who acts. account_owner: the account's, or revops where none is active. territory: where none is, the active
     owner of its territory and team with fewest accounts in the tier. capacity: the same also where the owner has more
     accounts in the tier than its capacity, and only who has room. Any other is a function."""
-    sla_days: Annotated[int, Field(ge=1)] | None = None
+    sla_days: Annotated[int, Field(ge=1, le=3650)] | None = None
     """Whole business days (days of `hours:`, Monday to Friday by default, UTC) from as_of until it is due; on an
     account's first scoring only plays for tier_1 and suppress are due by a date."""
     sla_hours: Annotated[int, Field(ge=1, le=2000)] | None = None

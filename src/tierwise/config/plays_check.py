@@ -65,7 +65,7 @@ def happenings(policy: Policy, plan: Plan) -> list[Happening]:
     found = [Happening("entered", tier, into[tier]) for tier in reached]
     found += [Happening("left", tier, somewhere) for tier in reached]
     if policy.surge is not None:
-        rows = frozenset(row.row for row in policy.rows)
+        rows = frozenset({*(row.row for row in policy.rows), "no_match"})
         found += [Happening("surge", tier, rows) for tier in reached if LEVELS.get(tier, 0) > 0]
     return found + [Happening("entered", status, frozenset({"status"})) for status in _statuses(plan)]
 
@@ -136,12 +136,11 @@ def _rows_into(tier: str, policy: Policy) -> frozenset[str]:
 
 
 def _lifted(tier: str, policy: Policy) -> Iterator[str]:
-    """The rows whose accounts a surge lifts into a tier."""
+    """The rows whose accounts a surge lifts into a tier; time in tier may keep one of no row in any tier below."""
     if policy.surge is None:
         return
     yield from (row.row for row in policy.rows if LEVELS[row.tier] == LEVELS[tier] - 1)
-    if tier == "tier_3":
-        yield "no_match"
+    yield "no_match"
 
 
 def _possible(movement: str, place: str, policy: Policy) -> frozenset[str]:

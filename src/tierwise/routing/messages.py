@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from tierwise.config.icp import Icp
-from tierwise.config.messages import MAY_BE_EMPTY, fields_of
+from tierwise.config.messages import MAY_BE_EMPTY, fields_of, sentences
 from tierwise.config.plays import Play
 from tierwise.tiers.words import safe_text
 
 LONGEST = 300
 """Characters of a pain or a job at most."""
-_SENTENCE_ENDS = re.compile(r"(?<=[.!?])(\s+)")
 
 
 @dataclass(frozen=True)
@@ -29,12 +27,13 @@ class Messages:
         return fill(self.play.message, {**words, "job": self._job})
 
     def by_persona(self, words: Mapping[str, str]) -> dict[str, str]:
-        """Persona -> its message, in the play's order; empty where it names none."""
-        return {role: fill(text, {**words, **self._own[role]}) for role, text in self.play.personas.items()}
+        """Persona -> its message, in the play's order, of those for whom there is something to say."""
+        said = {role: fill(text, {**words, **self._own[role]}) for role, text in self.play.personas.items()}
+        return {role: text for role, text in said.items() if text.strip()}
 
     @property
     def _job(self) -> str:
-        return safe_text(self.icp.job_to_be_done or "", LONGEST)
+        return _phrase(self.icp.job_to_be_done or "")
 
     @cached_property
     def _own(self) -> dict[str, dict[str, str]]:
@@ -43,8 +42,13 @@ class Messages:
         for role in self.play.personas:
             said = self.icp.personas.get(role)
             pain, job = (said.pain, said.job) if said else ("", "")
-            own[role] = {"pain": safe_text(pain, LONGEST), "job": safe_text(job, LONGEST) or self._job}
+            own[role] = {"pain": _phrase(pain), "job": _phrase(job) or self._job}
         return own
+
+
+def _phrase(text: str) -> str:
+    """A pain or a job as part of a sentence."""
+    return safe_text(text, LONGEST).rstrip(".?! ")
 
 
 def fill(template: str, words: Mapping[str, str]) -> str:
@@ -65,5 +69,4 @@ def fill(template: str, words: Mapping[str, str]) -> str:
 @lru_cache(maxsize=1024)
 def _sentences(template: str) -> tuple[tuple[str, str, frozenset[str]], ...]:
     """Each sentence: the space before it, its text, and the fields that it says."""
-    pieces = ["", *_SENTENCE_ENDS.split(template)]
-    return tuple((gap, sentence, fields_of(sentence)) for gap, sentence in zip(pieces[::2], pieces[1::2], strict=True))
+    return tuple((gap, sentence, fields_of(sentence)) for gap, sentence in sentences(template))

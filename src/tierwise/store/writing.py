@@ -102,7 +102,8 @@ def _is_late(action: Mapping[str, Any], tier: str | None) -> bool:
     """
     if action.get("motion") == NO_OUTREACH:
         return tier != SUPPRESS
-    return tier == SUPPRESS or (tier in STATUSES and tier != action.get("tier"))
+    owed_in = action.get("tier")
+    return tier == SUPPRESS or (tier != owed_in and (tier in STATUSES or owed_in in STATUSES))
 
 
 def _elsewhere(connection: Connection, action_ids: set[str]) -> set[str]:
