@@ -186,7 +186,10 @@ BROKEN: dict[str, tuple[str, str, list[str]]] = {
     "rows_of_a_lower_tier": (
         "play: stay, tiers: [tier_1], movements: [stayed], every_days: 9",
         "play: stay, tiers: [tier_1], rows: [scaled]",
-        ["10: plays[7].rows: play stay is never owed: entering tier_1 comes by focus, growth, no_match; name one of these rows"],
+        [
+            "10: plays[7].rows: play stay is never owed: entering tier_1 comes by focus, growth, no_match; "
+            "name one of these rows"
+        ],
     ),
     "rows_of_no_status": (
         "statuses: [in_pipeline, customer]",
