@@ -113,6 +113,8 @@ def test_a_broken_connection_and_a_closed_port_are_told_apart() -> None:
     assert closed.outcome == "later"
     assert closed.of_receiver
     assert closed.said.startswith("it cannot be reached")
+    host = url.removeprefix("http://").removesuffix("/in")
+    assert sink.check() == (f"{host} cannot be reached: Connection refused",)
 
 
 def test_the_receiver_of_the_readme_takes_an_action_once_and_no_forged_one() -> None:

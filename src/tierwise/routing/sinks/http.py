@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from tierwise.clock import instant
 from tierwise.routing.sinks.sink import Letter, Receipt
@@ -47,6 +49,17 @@ def post(
     except (httpx.InvalidURL, UnicodeError):  # neither says more than the url, which is a secret
         found = Receipt("", "later", "its url cannot be read, so mend it", of_receiver=True)
     return [replace(found, letter_id=x.letter_id) for x in letters]
+
+
+def unreachable(url: str, timeout_seconds: float) -> tuple[str, ...]:
+    """Why no connection to a receiver can be made; empty where one can: more cannot be asked without sending."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout_seconds).close()
+    except OSError as error:
+        return (f"{parts.hostname}:{port} cannot be reached: {_plain(error.strerror or str(error))}",)
+    return ()
 
 
 def judged(status: int, said: str, retry_after: str | None, at: datetime) -> Receipt:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tierwise.config.sinks import SlackSink
-from tierwise.routing.sinks.http import client, post
+from tierwise.routing.sinks.http import client, post, unreachable
 from tierwise.routing.sinks.sink import Letter, Receipt, in_halves
 from tierwise.routing.sinks.told import told
 
@@ -45,8 +45,8 @@ class Slack:
         return in_halves(letters, lambda some: post(self._http, self.settings.url, content(some), headers, some, at))
 
     def check(self) -> Sequence[str]:
-        """Nothing can be asked of an incoming webhook without posting to it."""
-        return ()
+        """Whether a connection can be made; more cannot be asked without sending something."""
+        return unreachable(self.settings.url, self.settings.timeout_seconds)
 
     def close(self) -> None:
         self._http.close()

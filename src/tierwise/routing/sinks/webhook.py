@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tierwise.clock import instant
 from tierwise.config.sinks import WebhookSink
 from tierwise.plain import plain
-from tierwise.routing.sinks.http import client, post
+from tierwise.routing.sinks.http import client, post, unreachable
 from tierwise.routing.sinks.sink import Letter, Receipt
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ class Webhook:
         return post(self._http, self.settings.url, body, headers, [letter], at)
 
     def check(self) -> Sequence[str]:
-        """Nothing can be asked of a webhook without sending it something."""
-        return ()
+        """Whether a connection can be made; more cannot be asked without sending something."""
+        return unreachable(self.settings.url, self.settings.timeout_seconds)
 
     def close(self) -> None:
         self._http.close()
