@@ -145,10 +145,12 @@ LEADER = ("a", "trigger_leadership_change_90d", "2", 0.5, "family")
 
 
 def test_the_signal_is_the_one_that_speaks_most_for_an_account_that_rose() -> None:
-    assert signals(LAUNCH) == {"a": "product launch in 30 days"}
-    assert signals(LAUNCH, LEADER, ("a", "web_events_30d", "9", 3.0, "part")) == {"a": "leadership change in 90 days"}
-    assert signals(LAUNCH, movement="", surge_began=True) == {"a": "product launch in 30 days"}
-    assert signals(LAUNCH, movement="entered") == {"a": "product launch in 30 days"}
+    assert signals(LAUNCH) == {"a": "product launch in the last 30 days"}
+    assert signals(LAUNCH, LEADER, ("a", "web_events_30d", "9", 3.0, "part")) == {
+        "a": "leadership change in the last 90 days"
+    }
+    assert signals(LAUNCH, movement="", surge_began=True) == {"a": "product launch in the last 30 days"}
+    assert signals(LAUNCH, movement="entered") == {"a": "product launch in the last 30 days"}
 
 
 @pytest.mark.parametrize(

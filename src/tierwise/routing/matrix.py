@@ -31,7 +31,7 @@ _MATRIX = (
         channel="email",
         message="{name} ({tier_words}): add it to a 1:few programme and to outbound. {why}",
         personas={
-            "champion": "{name}, champions: invite them to compare notes with their like. Speak to {pain}. "
+            "champion": "{name}, champions: invite them to compare notes with their peers. Speak to {pain}. "
             "Open with its {signal}.",
         },
         budget_share=0.25,

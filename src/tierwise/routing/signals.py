@@ -12,7 +12,7 @@ RISES = ("entered", "up")
 
 
 def dynamic_signals(decisions: pd.DataFrame, reasons: pd.DataFrame, plan: Plan) -> dict[str, str]:
-    """Account -> the dynamic signal that moved it, as `leadership change in 30 days`; no entry where none did.
+    """Account -> the dynamic signal that moved it, as `leadership change in the last 30 days`; no entry where none did.
 
     A signal moved an account that rose by data, or whose surge began, if it happened within the window and speaks for
     the account in the model, by a family of features that training has proven; of several the one that speaks most,
@@ -24,7 +24,7 @@ def dynamic_signals(decisions: pd.DataFrame, reasons: pd.DataFrame, plan: Plan) 
     reasons : account_id, feature, value, log_odds and proven, as published.
     """
     kinds = {
-        f"trigger_{slug(kind)}_{days}d": (place, days, f"{spoken(safe_text(kind))} in {days} days")
+        f"trigger_{slug(kind)}_{days}d": (place, days, f"{spoken(safe_text(kind))} in the last {days} days")
         for place, kind in enumerate(plan.features.signal.triggers)
         for days in TRIGGER_WINDOWS
     }
