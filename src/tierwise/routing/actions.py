@@ -87,14 +87,7 @@ def owed(
     """
     before.check(plays)
     timed = before.runs is not None and any(play.every_days for play in plays.plays)
-    needed = (*_NEEDED, "tier_since") if timed else _NEEDED
-    missing = [c for c in needed if c not in decisions.columns]
-    if missing:
-        raise UsageError(
-            f"actions were asked for, and the decisions have no column {', '.join(missing)}",
-            found=f"they have {', '.join(map(str, decisions.columns)) or 'none'}",
-            do="Give what decide returns",
-        )
+    _need(decisions, (*_NEEDED, "tier_since") if timed else _NEEDED)
     moved_by = [signals.get(str(account), "") for account in decisions["account_id"]]
     decisions = decisions.assign(name=_names(decisions), cause=_causes(decisions), signal=moved_by)
     desks = Desks(decisions, owners, instant(as_of))
@@ -110,6 +103,16 @@ def owed(
         return _typed(pd.DataFrame({c: pd.Series(dtype=object) for c in ACTION_COLUMNS}))
     frame = pd.concat(parts).sort_values(["account_id", "_order"], kind="stable")
     return _typed(frame[list(ACTION_COLUMNS)].reset_index(drop=True))
+
+
+def _need(decisions: pd.DataFrame, columns: tuple[str, ...]) -> None:
+    missing = [c for c in columns if c not in decisions.columns]
+    if missing:
+        raise UsageError(
+            f"actions were asked for, and the decisions have no column {', '.join(missing)}",
+            found=f"they have {', '.join(map(str, decisions.columns)) or 'none'}",
+            do="Give what decide returns",
+        )
 
 
 def action_id(plan: str, account_id: str, as_of: datetime, play: str) -> str:

@@ -19,7 +19,14 @@ def shown(url: URL) -> str:
 
 
 def without_secret_values(url: URL) -> URL:
-    """The URL with every secret of its query hidden; its password is where it was."""
+    """The URL with every secret of its query hidden, and what of a password with an @ reads as its host; the password
+    is where it was.
+
+    >>> shown(make_url("postgresql://u:pa@ss@h/d"))
+    'postgresql://u:***@***@h/d'
+    """
+    if url.host and "@" in url.host:
+        url = url.set(host=f"{SECRET}@{url.host.rpartition('@')[2]}")
     return url.update_query_dict({name: SECRET for name in url.query if _is_secret(name)})
 
 
@@ -51,6 +58,7 @@ def first_line(told: str) -> str:
 
 def _secrets(url: URL) -> list[str]:
     secrets: list[str] = [str(url.password)] if url.password else []
+    secrets += [url.host.rpartition("@")[0]] if url.host else []
     for name, value in url.query.items():
         if _is_secret(name):
             secrets += [value] if isinstance(value, str) else list(value)
