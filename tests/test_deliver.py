@@ -128,6 +128,27 @@ def test_a_suppression_follows_a_merge_and_is_lifted_where_it_is(folder: Path, r
     assert {h["account_id"] for h in hooks} == {old, new, gone}, "a suppression by mistake is no loss"
 
 
+def test_an_action_that_comes_while_another_sink_is_served_is_looked_at_too(folder: Path, receiver: Receiver) -> None:
+    """A run ends while the first of two sinks is served, and owes an approach to an account that is suppressed."""
+    barred = pd.read_parquet(folder / "tables" / "exclusions.parquet")["account_id"].dropna().iloc[0]
+    with Store.open(workspace(folder).store) as store:
+        last = store.newest_run(PLAN)
+        assert last is not None
+        day = (last.as_of - instant("2026-01-05")).days + 7
+
+        def comes(asked: Asked) -> Told:
+            if len(receiver.asked) == 5:
+                commit(store, day, actions([barred], day))
+            return Told(204)
+
+        receiver.answer = comes
+        deliver(workspace(folder), clock=lambda: NOW)
+        assert Deliveries(store, PLAN, "sales").counts()["stopped"] == 1
+    said = [json.loads(a.body)["text"] for a in receiver.taken if a.path == "/in/slack"]
+    assert said
+    assert not [text for text in said if barred in text]
+
+
 def test_without_the_exclusions_that_the_newest_run_read_nothing_is_sent(folder: Path, receiver: Receiver) -> None:
     (folder / "tables" / "exclusions.parquet").unlink()
     with pytest.raises(InputsLate, match=r"suppressed [\d,]+ accounts by the table exclusions, and it is empty now"):

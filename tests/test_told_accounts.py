@@ -64,7 +64,7 @@ def told(
     """What a delivery came to, by a sink whose settings a test changes."""
     queue = ToldAccounts(store, plan, "crm", values, FIRST + timedelta(days=day), STAMPS)
     with closing(sink(org, **changed)) as crm:
-        return offer(queue, crm, plan=plan, clock=lambda: now, stops=dict.fromkeys(values, "opt out"))
+        return offer(queue, crm, plan=plan, clock=lambda: now, stops=lambda account: "opt out")
 
 
 class Killed(BaseException):
@@ -122,7 +122,7 @@ def test_a_kill_between_offer_and_answer_is_no_change_by_hand(store: Store, org:
     told(store, org, rows())
     dying = Dying(store, PLAN, "crm", rows(day=7, tier="tier_2"), FIRST + timedelta(days=7), STAMPS)
     with closing(sink(org)) as crm, pytest.raises(Killed):
-        offer(dying, crm, plan=PLAN, clock=lambda: NOW, stops={})
+        offer(dying, crm, plan=PLAN, clock=lambda: NOW, stops=lambda account: "")
     assert org.accounts[ONE]["Tierwise_Tier__c"] == "tier_2"
     assert told(store, org, rows(day=14, tier="tier_3"), day=14).delivered == 1
     assert org.accounts[ONE]["Tierwise_Tier__c"] == "tier_3"
@@ -164,7 +164,7 @@ def test_a_kill_with_newer_values_in_the_crm_and_a_way_back(store: Store, org: S
     told(store, org, rows())
     dying = Dying(store, PLAN, "crm", rows(day=7, tier="tier_2"), FIRST + timedelta(days=7), STAMPS)
     with closing(sink(org)) as crm, pytest.raises(Killed):
-        offer(dying, crm, plan=PLAN, clock=lambda: NOW, stops={})
+        offer(dying, crm, plan=PLAN, clock=lambda: NOW, stops=lambda account: "")
     assert org.accounts[ONE]["Tierwise_Tier__c"] == "tier_2"
     assert told(store, org, rows(day=14), day=14).delivered == 1
     assert org.accounts[ONE]["Tierwise_Tier__c"] == "tier_1"

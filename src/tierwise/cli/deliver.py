@@ -120,16 +120,10 @@ def _delivered(result: DeliverResult) -> None:
     if context.as_json:
         show.emit({"plan": result.plan, "sinks": result.sinks})
         return
-    rows = [
-        (
-            s.sink,
-            *(
-                f"{n:,}"
-                for n in (s.tally.delivered, s.tally.stopped, s.tally.later, s.tally.waiting, len(s.tally.dead))
-            ),
-        )
-        for s in result.sinks
-    ]
+    rows = []
+    for s in result.sinks:
+        counts = (s.tally.delivered, s.tally.stopped, s.tally.later, s.tally.waiting, len(s.tally.dead))
+        rows.append((s.sink, *(f"{n:,}" for n in counts)))
     names = ("sink", "delivered", "stopped", "again later", "waiting", "dead")
     show.table(f"Actions of {result.plan}", names, rows, right=(1, 2, 3, 4, 5))
     for s in result.sinks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ import pandas as pd
 
 from tierwise.config import Workspace
 from tierwise.jobs.queues import queue_of, sinks_of
-from tierwise.jobs.stops import stopped
+from tierwise.jobs.stops import Stops, stops_now
 from tierwise.learning.progress import Say, silent
 from tierwise.publishing import DELIVERY, plan_lock
 from tierwise.routing.delivery import Tally
@@ -20,9 +20,12 @@ from tierwise.routing.sinks import Letter, Sink
 from tierwise.routing.sinks.crm_sink import CrmSink
 from tierwise.routing.sinks.made import made
 from tierwise.store import Deliveries, Store, ToldAccounts
+from tierwise.store.deliveries import Open
 
 PREVIEWED = 10
 """Of so many accounts a CRM is asked what would be written."""
+NOBODY = Stops({}, {}, frozenset())
+"""Lets no account be approached: where no action is due the tables are not read, and none is offered."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def deliver(
     """Offer each sink of the workspace what the outbox owes it and whose time has come (`routing.delivery`).
 
     Accounts that the tables suppress by now get no approach, whatever was owed before; the tables are read for it where
-    anything is due. clock: gives now. dead: put dead letters back first, also at a receiver that asked to be left
+    any action is due. clock: gives now. dead: put dead letters back first, also at a receiver that asked to be left
     alone. only: these sinks alone.
 
     Raises
@@ -106,13 +109,16 @@ def deliver(
         now = clock()
         for queue in queues if dead else ():
             queue.rest(now)
-        waiting = [x for queue in queues if isinstance(queue, Deliveries) for x in queue.open()]
-        due = {x.account_id for x in waiting if x.next_at is None or x.next_at <= now}
-        stops = stopped(workspace, files, store, due, now, say) if due else {}
+        actions = [x for queue in queues if isinstance(queue, Deliveries) for x in queue.open()]
+        due = any(x.next_at is None or x.next_at <= now for x in actions)
+        stops = stops_now(workspace, files, store, now, say) if due else NOBODY
         found = []
         for settings, sink, queue, put_back in zip(asked, sinks, queues, again, strict=True):
             say(f"delivering to {sink.name}")
-            tally = offer(queue, sink, plan=name, clock=clock, stops=stops)
+            if isinstance(queue, Deliveries) and not due:
+                tally = Tally(waiting=sum(not x.stopped for x in queue.open()))
+            else:
+                tally = offer(queue, sink, plan=name, clock=clock, stops=stops)
             found.append(SinkResult(sink.name, settings.kind, tally, put_back))
     return DeliverResult(name, tuple(found))
 
@@ -122,18 +128,16 @@ def owed_to_sinks(
 ) -> list[Owed]:
     """What a delivery would offer each sink, and offer nothing; a CRM is asked what it holds of the first accounts."""
     files = workspace.plan(plan)
-    name, found = files.plan.plan, []
-    with Store.open(workspace.store, create=False) as store:
-        for settings in sinks_of(workspace, files, only):
-            with closing(made(settings, workspace.folder)) as sink:
-                queue = queue_of(workspace, name, store, settings, sink, keep=False)
-                if isinstance(queue, Deliveries):
-                    accounts = {x.account_id for x in queue.open()}
-                    stops = stopped(workspace, files, store, accounts, now, say) if accounts else {}
-                    found.append(_owed(queue, settings.kind, stops, now))
-                else:
-                    found.append(_told(queue, settings.kind, sink, now))
-    return found
+    name, asked = files.plan.plan, sinks_of(workspace, files, only)
+    with Store.open(workspace.store, create=False) as store, ExitStack() as opened:
+        sinks = [opened.enter_context(closing(made(s, workspace.folder))) for s in asked]
+        queues = [queue_of(workspace, name, store, s, sink, keep=False) for s, sink in zip(asked, sinks, strict=True)]
+        waiting = any(queue.open() for queue in queues if isinstance(queue, Deliveries))
+        stops = stops_now(workspace, files, store, now, say) if waiting else NOBODY
+        return [
+            _owed(queue, s.kind, stops, now) if isinstance(queue, Deliveries) else _told(queue, s.kind, sink, now)
+            for s, sink, queue in zip(asked, sinks, queues, strict=True)
+        ]
 
 
 def check_sinks(workspace: Workspace, plan: str | None = None, *, only: Sequence[str] = ()) -> dict[str, list[str]]:
@@ -146,46 +150,32 @@ def check_sinks(workspace: Workspace, plan: str | None = None, *, only: Sequence
     return found
 
 
-def _owed(queue: Deliveries, kind: str, stops: Mapping[str, str], now: datetime) -> Owed:
+def _owed(queue: Deliveries, kind: str, stops: Stops, now: datetime) -> Owed:
     waiting, every = queue.open(), Deliveries(queue.store, queue.plan, queue.sink, queue.plays).open()
     bodies = queue.bodies([x.action_id for x in waiting])
-    rows = [
-        {
-            "action_id": x.action_id,
-            "account_id": x.account_id,
-            "as_of": x.as_of,
-            "play": bodies[x.action_id].get("play", ""),
-            "attempts": x.attempts,
-            "due": x.next_at is None or x.next_at <= now,
-            "stopped": stops.get(x.account_id, "") if bodies[x.action_id].get("motion") != "none" else "",
-        }
-        for x in waiting
-        if x.action_id in bodies
-    ]
-    columns = ["action_id", "account_id", "as_of", "play", "attempts", "due", "stopped"]
-    return Owed(queue.sink, kind, queue.since, len(every) - len(waiting), pd.DataFrame(rows, columns=columns))
+    still = [x for x in waiting if x.action_id in bodies]
+    frame = _frame(still, now).assign(
+        play=[bodies[x.action_id].get("play", "") for x in still],
+        stopped=[stops(x.account_id) if queue.approaches(bodies[x.action_id]) else "" for x in still],
+    )
+    return Owed(queue.sink, kind, queue.since, len(every) - len(waiting), frame)
 
 
 def _told(queue: ToldAccounts, kind: str, sink: Sink, now: datetime) -> Owed:
     """What a CRM would be told; `preview` reads it, and a folder of CSV has none."""
     waiting = queue.open()
-    rows = [
-        {
-            "action_id": x.action_id,
-            "account_id": x.account_id,
-            "as_of": x.as_of,
-            "play": "",
-            "attempts": x.attempts,
-            "due": x.next_at is None or x.next_at <= now,
-            "stopped": "",
-        }
-        for x in waiting
-    ]
-    columns = ["action_id", "account_id", "as_of", "play", "attempts", "due", "stopped"]
-    lines: Sequence[str] = ()
+    lines: tuple[str, ...] = ()
     if isinstance(sink, CrmSink) and waiting:
         first = waiting[:PREVIEWED]
         bodies = queue.seen([x.action_id for x in first])
         letters = [Letter(x.action_id, queue.plan, x.account_id, x.as_of, bodies[x.action_id]) for x in first]
-        lines = sink.preview(letters, now)
-    return Owed(queue.sink, kind, None, 0, pd.DataFrame(rows, columns=columns), True, tuple(lines))
+        lines = tuple(sink.preview(letters, now))
+    return Owed(queue.sink, kind, None, 0, _frame(waiting, now), True, lines)
+
+
+def _frame(waiting: Sequence[Open], now: datetime) -> pd.DataFrame:
+    """A row a letter, with whether its time has come; play and stopped are `""`."""
+    columns = ["action_id", "account_id", "as_of", "attempts"]
+    frame = pd.DataFrame([[getattr(x, name) for name in columns] for x in waiting], columns=columns)
+    due = [x.next_at is None or x.next_at <= now for x in waiting]
+    return frame.assign(play="", due=pd.Series(due, dtype=bool), stopped="")

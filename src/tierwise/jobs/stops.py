@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from tierwise.config import PlanFiles, Workspace
-from tierwise.data import Query, survivors
+from tierwise.data import Query, become
 from tierwise.errors import InputsLate
 from tierwise.features import suppressed_at
 from tierwise.jobs.intake import taken_in
@@ -16,11 +17,27 @@ from tierwise.store import Store
 GONE = "it is no longer among the accounts"
 
 
-def stopped(
-    workspace: Workspace, files: PlanFiles, store: Store, accounts: Collection[str], now: datetime, say: Say
-) -> dict[str, str]:
-    """Of some accounts, those that get no approach now, each with why: the tables suppress it, or what it was merged
-    into, or have it no longer.
+@dataclass(frozen=True)
+class Stops:
+    """What the tables say of accounts by now.
+
+    reasons: of those that they suppress. become: who each merged account has become. there: the accounts there are.
+    """
+
+    reasons: Mapping[str, str]
+    become: Mapping[str, str]
+    there: frozenset[str]
+
+    def __call__(self, account: str) -> str:
+        """Why an account gets no approach now: it, or what it was merged into, is suppressed, or gone; `""`: it may."""
+        now_called = self.become.get(account, account)
+        if now_called in self.reasons:
+            return f"suppressed since: {self.reasons[now_called]}"
+        return "" if now_called in self.there else GONE
+
+
+def stops_now(workspace: Workspace, files: PlanFiles, store: Store, now: datetime, say: Say) -> Stops:
+    """Read who is to be left alone by now.
 
     Raises
     ------
@@ -31,18 +48,10 @@ def stopped(
         exclusions = intake.warehouse.frame(Query("SELECT count(*) AS n FROM exclusions"))["n"]
         _check_exclusions(files.plan.plan, store, int(exclusions.iloc[0]))
         found = suppressed_at(intake.warehouse, files.plan, negative, now)
-        there = set(intake.warehouse.frame(Query("SELECT account_id FROM accounts"))["account_id"])
-        merges = intake.warehouse.frame(Query("SELECT losing_id, surviving_id FROM account_merges"))
+        there = frozenset(intake.warehouse.frame(Query("SELECT account_id FROM accounts"))["account_id"])
+        merged = become(intake.warehouse)
     reasons = dict(zip(found["account_id"], found["reason"].str.replace("_", " "), strict=True))
-    become, _ = survivors(dict(zip(merges["losing_id"], merges["surviving_id"], strict=True)), there)
-    said = {}
-    for account in accounts:
-        now_called = become.get(account, account)
-        if now_called in reasons:
-            said[account] = f"suppressed since: {reasons[now_called]}"
-        elif now_called not in there:
-            said[account] = GONE
-    return said
+    return Stops(reasons, merged, there)
 
 
 def _check_exclusions(plan: str, store: Store, rows: int) -> None:

@@ -81,12 +81,12 @@ def deliver(
     *,
     plan: str,
     clock: Callable[[], datetime],
-    stops: Mapping[str, str],
+    stops: Callable[[str], str],
 ) -> Tally:
     """Offer a sink all that it is owed and whose time has come, and keep what becomes of it.
 
-    clock: gives now; asked before each offer. stops: accounts that are to be left alone, each with why; of theirs only
-    what approaches nobody is sent.
+    clock: gives now; asked before each offer. stops: why an account is to be left alone, "" where it is not; of those
+    that are, only what approaches nobody is sent.
     """
     tally, now, until = Tally(), clock(), queue.rests_until()
     waiting = _by_account([x for x in queue.open() if not (x.stopped and x.next_at and x.next_at > now)])
@@ -128,7 +128,7 @@ class _Run:
     sink: Sink
     plan: str
     clock: Callable[[], datetime]
-    stops: Mapping[str, str]
+    stops: Callable[[str], str]
     tally: Tally
     refused: int = 0
     """Letters refused one after the other."""
@@ -143,8 +143,7 @@ class _Run:
             body = bodies.get(letter.action_id)
             if body is None:  # withdrawn since the queue was read
                 waiting[letter.account_id].popleft()
-            elif letter.account_id in self.stops and self.queue.approaches(body):
-                why = self.stops[letter.account_id]
+            elif self.queue.approaches(body) and (why := self.stops(letter.account_id)):
                 self.tally.stopped += 1
                 now = self.clock()
                 again = now + timedelta(seconds=STOPPED_SECONDS)
