@@ -175,7 +175,7 @@ def _promoted(result: Any) -> None:
         said = {"plan": result.plan, "version": result.number, "model_version": result.model_version}
         gate = None if result.gate is None else result.gate.to_dict()
         moves = None if result.moves is None else result.moves.to_dict()
-        limits = None if result.limits is None else result.limits.model_dump()
+        limits = None if result.limits is None else result.limits.model_dump(exclude_none=True)
         said |= {"gate": gate, "overruled": result.overruled, "unneeded": result.unneeded}
         show.emit(said | {"limits": limits, "moves": moves})
     else:

@@ -106,7 +106,7 @@ def promote(
         if newest is not None and moves is not None:
             seen: dict[str, Any] = {"version": new.version, "as_of": newest.as_of.isoformat(), "moves": moves.to_dict()}
             seen |= {"promotion": int(store.promotions(name)["sequence"].iloc[-1])}
-            seen |= {} if stated is None else {"limits": stated.model_dump()}
+            seen |= {} if stated is None else {"limits": stated.model_dump(exclude_none=True)}
             store.add_act(Act(name, "promotion", now or newest.as_of, seen))
         return replace(noted, gate=found, overruled=overruled, unneeded=unneeded, limits=stated, moves=moves)
 
