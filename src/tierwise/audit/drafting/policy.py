@@ -33,8 +33,8 @@ rows:  # the first row whose bands are all reached names the tier
   - {{row: scaled_unknown, tier: tier_3, fit: moderate, coverage: unknown}}
   - {{row: target, tier: tier_3, fit: high}}
 stale: {{after_days: 120, within_days: 365}}
-surge: {{ratio: 3, least_activities: 5, least_contacts: 2, least_channels: 2, days: 21, cool_down_days: 60}}
-time_in_tier: {{stay_margin: 15, minimum_stay_days: 56, promotion_window_days: 60}}
+surge: {{ratio: 3, least_activities: 7, least_contacts: 2, least_channels: 2, days: 21, cool_down_days: 60}}
+time_in_tier: {{stay_margin: 30, minimum_stay_days: 63, promotion_window_days: 60}}
 # promotion_window_days: no promotion so soon after the last move by rows, so that nothing bounces; surges apart
 # capacity: {{tier_1: 50, tier_2: 200}}  # accounts the team can work in a tier at one as-of date; none: room for all
 # owner_capacity: {{by: owner, tier_1: 10}}  # and each owner, territory or team; owners' own numbers go before it
