@@ -159,7 +159,7 @@ def test_pictures_are_well_formed_and_say_what_they_show(page: str, review: str)
             assert root.get("role") == "img"
             assert "nan" not in svg.replace("Finance", "")
     assert not re.search(
-        r"\bid=\"(?!tiers|accounts|movement|quality|policy|data|words|verdict|precision|calibration|drift|misses)",
+        r"\bid=\"(?!tiers|accounts|kpis|movement|quality|policy|data|words|verdict|precision|calibration|drift|misses)",
         page + review,
     )
 
@@ -385,7 +385,7 @@ def test_what_is_absent_is_said_with_its_reason(run: Any) -> None:
                                 unavailable={"precision": "no cohort has matured"})  # fmt: skip
     said = words_of(review_page(empty))
     assert "Not available: no cohort has matured." in said
-    assert said.count("Not available:") == 7
+    assert said.count("Not available:") == 8
 
 
 def test_no_usable_model_is_said_first_and_no_probability_is_shown(run: Any) -> None:
@@ -634,6 +634,7 @@ def test_a_review_is_printed_with_a_last_row_of_all(capsys: pytest.CaptureFixtur
     found = SimpleNamespace(
         precision=SimpleNamespace(by_tier=by_tier, base=Figure(0.085, 0.08, 0.09, 4260)),
         calibration=SimpleNamespace(predicted=0.083), as_of=sample.AS_OF, verdict="watch", reasons=(),
+        kpis=None,
     )  # fmt: skip
     tables.review(SimpleNamespace(review=found, folder=None))  # type: ignore[arg-type]
     rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -54,6 +55,30 @@ def grid(every: Every, first: datetime, last: datetime) -> tuple[datetime, ...]:
             days.append(day)
         day += timedelta(days=1)
     return tuple(days)
+
+
+def months(since: datetime, until: datetime) -> float:
+    """The calendar months from one instant to another; the days over are a share of the month that they begin.
+
+    >>> months(instant("2026-01-01"), instant("2027-01-01")), months(instant("2026-01-15"), instant("2026-03-01"))
+    (12.0, 1.5)
+    """
+    whole = (until.year - since.year) * 12 + until.month - since.month
+    while _later(since, whole) > until:
+        whole -= 1
+    begins, ends = _later(since, whole), _later(since, whole + 1)
+    return whole + (until - begins) / (ends - begins)
+
+
+def year_before(value: datetime) -> datetime:
+    """The same day a year before; 28 February for 29 February."""
+    return _later(value, -12)
+
+
+def _later(value: datetime, n: int) -> datetime:
+    """The same day n months later, or the last of that month where it has no such day."""
+    year, month = divmod(value.year * 12 + value.month - 1 + n, 12)
+    return value.replace(year=year, month=month + 1, day=min(value.day, monthrange(year, month + 1)[1]))
 
 
 @dataclass(frozen=True)

@@ -272,12 +272,15 @@ def explain(
 
 def govern(
     as_of: Annotated[str | None, typer.Option("--as-of", help="YYYY-MM-DD; default: that of the newest run.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="YYYY-MM-DD: KPIs count from then on; default: a year before.")
+    ] = None,
 ) -> None:
     """Review what the published tiers were worth."""
     from tierwise.cli import tables
     from tierwise.jobs import govern as run_govern
 
-    result = run_govern(context.workspace(), context.plan, now=context.now, as_of=as_of, say=context.say)
+    result = run_govern(context.workspace(), context.plan, now=context.now, as_of=as_of, since=since, say=context.say)
     code = 3 if result.review.verdict == "act" else 0
     if context.as_json:
         show.emit({"verdict": result.review.verdict, "folder": result.folder, "review": result.review.to_dict()})

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from tierwise.audit import Coverage, Draft, Finding
     from tierwise.data import Inspection, Intake
+    from tierwise.governance import KpiTable
     from tierwise.jobs import Answer, CheckResult, GovernResult, RecalibrateResult, ScoreResult, TablesAsOf, TrainResult
     from tierwise.learning import Ladder
 
@@ -153,9 +154,40 @@ def review(result: GovernResult) -> None:
         f"Tier precision of matured cohorts as of {found.as_of.date()}",
         ("tier", "n", "outcomes", "predicted", "precision", "95% interval"), rows, right=(1, 2, 3, 4, 5),
     )  # fmt: skip
+    if found.kpis is not None:
+        kpis(found.kpis)
     print(f"Verdict: {found.verdict}")
     for reason in found.reasons:
         line(f"  - {reason.words}", indent="    ")
+
+
+def kpis(found: KpiTable) -> None:
+    """What came of each tier, row by row up to all opportunities, and what each tier is judged by."""
+    from tierwise.governance import KPI_WORDS, told
+
+    rows = [
+        (
+            r["place"],
+            *(f"{r[name]:,.0f}" for name in ("opportunities", "pipeline", "won", "lost", "open")),
+            percent(r["win_rate"]),
+            f"{r['meetings']:,}",
+        )
+        for r in found.by_tier.to_dict("records")
+        if r["place"] in (*TIERS, "total") or r["opportunities"] or r["meetings"]
+    ]
+    table(
+        f"Opportunities created from {found.since.date()} up to {found.as_of.date()}, by where their account stood",
+        ("tier", "created", f"pipeline{found.currency and f' {found.currency}'}", "won", "lost", "open", "win rate",
+         "meetings"),
+        rows, right=range(1, 8),
+    )  # fmt: skip
+    judged = []
+    for kpi in found.kpis:
+        value, interval = told(kpi, found.currency)
+        n = "" if kpi.needs else f"n = {kpi.figure.n:,} {kpi.of}"
+        said = " ".join([value, f"({interval}, {n})" if interval else f"({n})"]) if value else kpi.needs
+        judged.append((kpi.tier, KPI_WORDS[kpi.kpi], said))
+    table("What each tier is judged by", ("tier", "KPI", ""), judged)
 
 
 def taken_in(counts: pd.DataFrame, matches: pd.DataFrame) -> None:

@@ -26,7 +26,7 @@ from tierwise.config.plan import (
     Plan,
     Signals,
 )
-from tierwise.config.plays import Play, Plays
+from tierwise.config.plays import Budget, Play, Plays
 from tierwise.config.policy import (
     COVERAGE_BANDS,
     FIT_BANDS,
@@ -54,6 +54,7 @@ __all__ = [
     "Attribute",
     "Bands",
     "Brake",
+    "Budget",
     "BuyingGroup",
     "Channel",
     "Cohort",

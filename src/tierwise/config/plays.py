@@ -128,6 +128,15 @@ def _senseless(play: Play) -> list[Found]:
     return found
 
 
+class Budget(Frozen):
+    """What the plan's plays may spend in all; no action depends on it."""
+
+    amount: Annotated[FiniteFloat, Field(gt=0)]
+    """In the workspace's currency."""
+    months: Annotated[int, Field(ge=1, le=120)] = 12
+    """The months that it is for."""
+
+
 class NoPlay(Frozen):
     """Movements that are known to call for nothing."""
 
@@ -152,6 +161,8 @@ class Plays(Frozen):
     """Whether every movement that can happen must name its play or stand under `none`, or the file is refused;
     otherwise `tierwise check` notes what does not."""
     hours: Hours = Hours()
+    budget: Budget | None = None
+    """What `budget_share` is a share of; with it, the review tells what each tier's pipeline cost."""
     plays: tuple[Play, ...] = ()
     none: tuple[NoPlay, ...] = ()
     """What calls for nothing, said so that nothing is forgotten."""
@@ -177,8 +188,20 @@ class Plays(Frozen):
         ordered = sorted(self.plays, key=lambda play: "entered" not in play.movements)
         return {place: play.motion for play in reversed(ordered) for place in play.places}
 
+    @property
+    def shares(self) -> dict[str, float]:
+        """By tier and status, the share of the budget that its plays have; a play of several, in equal parts."""
+        found: dict[str, float] = {}
+        for play in self.plays:
+            for place in play.places if play.budget_share else ():
+                found[place] = found.get(place, 0.0) + (play.budget_share or 0.0) / len(play.places)
+        return found
+
     def said(self) -> str:
-        """All that they say as text, without the settings that came later and are not set: older files say the same."""
+        """All that they say as text, without the settings that came later and are not set: older files say the same.
+
+        The budget is not said: what it is changes no action.
+        """
         plays = [{k: v for k, v in p.model_dump(mode="json").items() if v or k not in _LATER} for p in self.plays]
         told: dict[str, object] = {"plays": plays}
         further = self.model_dump(mode="json", include={"hours"}, exclude_defaults=True, by_alias=True)

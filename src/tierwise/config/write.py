@@ -24,8 +24,10 @@ HEAD = """\
 #   (the dynamic signal that moved it) and {job} (icp.yaml's job_to_be_done); personas: a message for each role, which
 #   may also say its {pain}; both are under personas in icp.yaml. A sentence whose signal, job or pain is empty is left
 #   out.
-# budget_share: of all that the plan may spend; the shares add up to 1 at most.
+# budget_share: of all that the plan may spend; the shares add up to 1 at most. With budget: below, in the workspace's
+#   currency, `tierwise govern` tells what each tier's pipeline cost.
 # suppress: owed whenever an account was not suppressed before, its first scoring included.
+# budget: {amount: 400000, months: 12}
 """
 
 

@@ -13,6 +13,7 @@ from tierwise.features.build import (
 from tierwise.features.catalogue import TRIGGER_WINDOWS, catalogue, slug, spoken
 from tierwise.features.counting import CohortCounts, cohort_counts, foreseen, make_touch, seller_touches
 from tierwise.features.feature import Feature
+from tierwise.features.kpi_facts import KpiFacts, kpi_facts
 from tierwise.features.matrix import Matrix
 from tierwise.features.sql.deals import deals, outcome_table
 from tierwise.features.sql.deals import events as outcome_events
@@ -22,6 +23,7 @@ __all__ = [
     "TRIGGER_WINDOWS",
     "CohortCounts",
     "Feature",
+    "KpiFacts",
     "Matrix",
     "build_matrix",
     "build_statuses",
@@ -31,6 +33,7 @@ __all__ = [
     "deals",
     "foreseen",
     "history_start",
+    "kpi_facts",
     "make_touch",
     "outcome_events",
     "outcome_table",

@@ -8,12 +8,15 @@ from tierwise.governance.disputes import Disputes, count_disputes
 from tierwise.governance.drift import drift_table, holm, psi, reference, two_sample_p
 from tierwise.governance.gate import Gate, PairedLoss, gate, paired_loss
 from tierwise.governance.intervals import Figure, effective_n, share
+from tierwise.governance.judged_by import KPI_WORDS, Kpi, told
+from tierwise.governance.kpis import KpiTable, kpi_table
 from tierwise.governance.matured import Matured, matured
 from tierwise.governance.movement import MovementReview, movement_review
 from tierwise.governance.precision import TierPrecision, tier_precision
 from tierwise.governance.recalibrated import recalibrated_meta, recalibration_words
 from tierwise.governance.review import Reason, Review, review
 from tierwise.governance.rules import DEFAULT_RULES, ReviewRules
+from tierwise.governance.standing import stood_in
 from tierwise.governance.words import (
     better_unseen,
     calibration_words,
@@ -26,11 +29,14 @@ from tierwise.governance.words import (
 
 __all__ = [
     "DEFAULT_RULES",
+    "KPI_WORDS",
     "Braking",
     "CalibrationReview",
     "Disputes",
     "Figure",
     "Gate",
+    "Kpi",
+    "KpiTable",
     "Matured",
     "MovementReview",
     "PairedLoss",
@@ -53,6 +59,7 @@ __all__ = [
     "helps",
     "holm",
     "kept_words",
+    "kpi_table",
     "matured",
     "model_card",
     "movement_review",
@@ -65,7 +72,9 @@ __all__ = [
     "reference",
     "review",
     "share",
+    "stood_in",
     "tier_precision",
+    "told",
     "two_sample_p",
     "unbeaten",
 ]

@@ -15,6 +15,7 @@ from tierwise.governance.calibration import CalibrationReview, calibration_revie
 from tierwise.governance.disputes import Disputes, count_disputes
 from tierwise.governance.drift import SCORES, drift_table
 from tierwise.governance.intervals import Figure, counted
+from tierwise.governance.kpis import KpiTable
 from tierwise.governance.matured import matured
 from tierwise.governance.movement import MovementReview, movement_review
 from tierwise.governance.plain import plain
@@ -40,7 +41,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Review:
-    """The evidence of one as_of: `verdict`, its reasons (gravest first), and the five parts (drift may be None)."""
+    """The evidence of one as_of: `verdict`, its reasons (gravest first), and its parts (drift, kpis may be None)."""
 
     plan: str
     as_of: datetime
@@ -54,6 +55,7 @@ class Review:
     drift: pd.DataFrame | None
     rules: ReviewRules
     disputes: Disputes
+    kpis: KpiTable | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The review as plain JSON values."""
@@ -69,6 +71,7 @@ class Review:
             "movement": self.movement.to_dict(),
             "drift": plain(self.drift),
             "disputes": self.disputes.to_dict(),
+            "kpis": None if self.kpis is None else self.kpis.to_dict(),
             "rules": plain(self.rules),
         }
 
@@ -86,13 +89,15 @@ def review(
     current: pd.DataFrame | None = None,
     base_rate: float | None = None,
     disputes: pd.DataFrame | None = None,
+    kpis: KpiTable | None = None,
     rules: ReviewRules = DEFAULT_RULES,
 ) -> Review:
     """The review as of a date: nothing published after it, and no horizon that closes after it, is looked at.
 
     published, outcomes: as `matured` reads them. movements: as `movement_review` reads them. reference, current: as
     `drift_table` reads them; without both, drift is not reviewed, and a reason says so. base_rate: that of the rows
-    the live model was trained on. disputes: the facts disputed by then (`count_disputes`).
+    the live model was trained on. disputes: the facts disputed by then (`count_disputes`). kpis: what happened by
+    tier, which is no reason for a verdict.
     """
     through = min(data_through, as_of)
     published = _until(published, as_of)
@@ -110,7 +115,7 @@ def review(
     ordered = tuple(sorted(reasons, key=lambda r: -VERDICTS.index(r.verdict)))
     return Review(
         plan, as_of, through, horizon_days, ordered[0].verdict, ordered, precision, calibration, movement, drift, rules,
-        count_disputes(disputes),
+        count_disputes(disputes), kpis,
     )  # fmt: skip
 
 

@@ -33,6 +33,8 @@ class ReviewRules:
     """An account that left a tier and is back within so many days has ping-ponged."""
     ping_pong_share: float = 0.02
     """More than this share of the accounts a month is watched."""
+    kpi_least_cases: int = 10
+    """A KPI that is a rate or a mean, over fewer cases, has too few."""
     gate_calibration_alpha: float = 0.05
     """The gate looks twice at a challenger whose calibration is rejected below this p-value."""
     gate_slope_off: float = 0.2

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from tierwise.clock import instant
+from tierwise.clock import instant, naive, year_before
 from tierwise.config import PlanFiles, Workspace
-from tierwise.data import Query
+from tierwise.data import Query, Warehouse, become
 from tierwise.errors import UsageError
-from tierwise.features import Matrix, build_matrix
-from tierwise.governance import Review, matured, review
+from tierwise.features import Matrix, build_matrix, kpi_facts
+from tierwise.governance import KpiTable, Review, kpi_table, matured, review, stood_in
 from tierwise.jobs.intake import check_as_of, check_question, check_whole, date_or, in_words, outcome_reach, taken_in
 from tierwise.jobs.rows import disputes_of_today
 from tierwise.jobs.rules import Rules, live
@@ -38,28 +38,25 @@ def govern(
     plan: str | None = None,
     *,
     as_of: str | datetime | None = None,
+    since: str | datetime | None = None,
     now: datetime | None = None,
     say: Say = silent,
 ) -> GovernResult:
     """Review what the plan's published tiers were worth, as of a date (by default the newest run's).
 
+    since : from when on the KPI table counts; by default from a year before as_of.
+
     Raises
     ------
-    UsageError : nothing is published by then.
+    UsageError : nothing is published by then; `since` is no date before it.
     """
     files = workspace.plan(plan)
     name = files.plan.plan
     with plan_lock(workspace.published, name), Store.open(workspace.store) as store:
         check_whole(recover(workspace.published, name, store))
         ledger = store.runs(name)
-        newest = None if ledger.empty else instant(ledger["as_of"].max().to_pydatetime())
-        if newest is None:
-            raise UsageError(
-                f"the review of plan '{name}' was asked for",
-                found="nothing is published",
-                do="Run `tierwise score` first",
-            )
-        stand = date_or(as_of, newest)
+        stand = date_or(as_of, _newest(name, ledger))
+        begins = _since(since, stand)
         say("reading the published runs")
         runs = _runs(workspace, name, ledger[ledger["as_of"] <= pd.Timestamp(stand.replace(tzinfo=None))])
         published = _published(runs, ledger)
@@ -73,6 +70,7 @@ def govern(
             matrix = build_matrix(intake.warehouse, files.plan, as_ofs, outcomes_through=reach)
             names = intake.warehouse.frame(Query("SELECT account_id, name FROM accounts WHERE name IS NOT NULL"))
             disputes = disputes_of_today(intake.warehouse, store.disputed(stand))
+            kpis = _kpis(intake.warehouse, files, published, stand, begins)
         current = _current(matrix, runs)
         found = review(
             plan=name,
@@ -85,6 +83,7 @@ def govern(
             reference=judge.meta.get("reference"),
             current=current,
             disputes=disputes,
+            kpis=kpis,
             base_rate=((judge.meta.get("evaluation") or {}).get("trained") or {}).get("base_rate"),
         )
         judged = matured(published, matrix.frame, files.plan.outcome.horizon_days, reach).rows
@@ -93,6 +92,37 @@ def govern(
         said = json.dumps(found.to_dict(), indent=1, sort_keys=True, default=str) + "\n"
         contents = {"review.html": page.encode(), "review.json": said.encode()}
         return GovernResult(found, publish_review(workspace.published, name, stand, contents))
+
+
+def _newest(plan: str, ledger: pd.DataFrame) -> datetime:
+    if ledger.empty:
+        raise UsageError(
+            f"the review of plan '{plan}' was asked for",
+            found="nothing is published",
+            do="Run `tierwise score` first",
+        )
+    return instant(ledger["as_of"].max().to_pydatetime())
+
+
+def _since(since: str | datetime | None, stand: datetime) -> datetime:
+    begins = date_or(since, year_before(stand))
+    if begins >= stand:
+        raise UsageError(
+            f"KPIs since {begins.date()} were asked for",
+            found=f"the review is as of {stand.date()}",
+            do="Give an earlier --since",
+        )
+    return begins
+
+
+def _kpis(
+    warehouse: Warehouse, files: PlanFiles, published: pd.DataFrame, stand: datetime, since: datetime
+) -> KpiTable:
+    """What happened from `since` on, by the tier in which each account stood."""
+    stood = stood_in(published.loc[published["run_as_of"] < naive(stand)], become(warehouse))
+    runs = [instant(run.to_pydatetime()) for run in sorted(stood["run_as_of"].unique())]
+    facts = kpi_facts(warehouse, files.plan.outcome, runs, since, stand)
+    return kpi_table(facts, stood, since, stand, shares=files.plays.shares, budget=files.plays.budget)
 
 
 def _runs(workspace: Workspace, plan: str, ledger: pd.DataFrame) -> dict[str, PublishedRun]:
@@ -182,6 +212,7 @@ def _page(
         unavailable=unavailable,
         notes=judge.meta.get("accepted_findings", ()),
         disputes=found.disputes.by_source,
+        kpis=found.kpis,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from tierwise.governance import DEFAULT_RULES
+from tierwise.governance import DEFAULT_RULES, KpiTable
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class ReviewPage:
     drift : `governance.drift_table`: feature, psi, p_value, alarm, n, reference_n; drift_alpha and drift_least_psi are
         the rules by which it raised its alarms.
     false_positives, false_negatives : account_id, as_of, tier, propensity, why: every such row, the surest first.
+    kpis : what happened by tier (`governance.KpiTable`).
     unavailable : part (a field's name) -> why it is not there.
     """
 
@@ -108,6 +109,7 @@ class ReviewPage:
     drift_alpha: float = DEFAULT_RULES.drift_alpha
     drift_least_psi: float = DEFAULT_RULES.drift_least_psi
     disputes: pd.DataFrame | None = None
+    kpis: KpiTable | None = None
 
 
 @dataclass(frozen=True)
