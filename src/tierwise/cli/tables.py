@@ -176,10 +176,9 @@ def kpis(found: KpiTable) -> None:
         if r["place"] in (*TIERS, "total") or r["opportunities"] or r["meetings"]
     ]
     table(
-        f"Opportunities created from {found.since.date()} up to {found.as_of.date()}, by where their account stood",
-        ("tier", "created", f"pipeline{found.currency and f' {found.currency}'}", "won", "lost", "open", "win rate",
-         "meetings"),
-        rows, right=range(1, 8),
+        f"Opportunities created from {found.since.date()} up to {found.as_of.date()}, by where their account stood"
+        f"{found.currency and f', in {found.currency}'}",
+        ("tier", "created", "pipeline", "won", "lost", "open", "win rate", "meetings"), rows, right=range(1, 8),
     )  # fmt: skip
     judged = []
     for kpi in found.kpis:
