@@ -245,7 +245,7 @@ def test_a_kpi_whose_source_is_missing_names_the_field_it_needs() -> None:
     assert without("activities.initiator")["zero_outreach"] == "needs activities.initiator: it is empty"
     assert without(meetings=())["meetings_set"].startswith("needs activities.kind or activities.channel to say meeting")
     assert without()["cost_per_pipeline"] == "needs budget in plays.yaml: it is not said"
-    assert "control group" in without()["engagement_lift"]
+    assert "leave alone" in without()["engagement_lift"]
     shared = table(facts([], RUNS), RUNS, budget=Budget(amount=1), shares={"tier_1": 0.4})
     assert needs(shared)["cost_per_pipeline"].startswith("needs a budget_share of the tier's plays")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tierwise.audit.attributes import not_to_keep
+from tierwise.audit.control import of_control
 from tierwise.audit.coverage import Coverage, outcome_coverage
 from tierwise.audit.drafting import Candidate, Draft, draft_plan, drafted_roles
 from tierwise.audit.finding import (
@@ -50,6 +51,7 @@ __all__ = [
     "missingness",
     "not_to_keep",
     "of_contract",
+    "of_control",
     "of_ladder",
     "of_plays",
     "of_policy",

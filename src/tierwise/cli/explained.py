@@ -37,7 +37,7 @@ def explained(result: Explained) -> None:
     line(f"{row['account_id']} {stands} since {row['tier_since']:%Y-%m-%d}. {row['why']}")
     if row["guardrails"]:
         print(f"Guardrails: {row['guardrails'].replace(';', ', ')}")
-    for said in result.disputed:
+    for said in (*result.disputed, *filter(None, [result.control])):
         line(said)
     if result.steps.empty:
         print(f"It is {_outside(row)}, and has no propensity.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tierwise.config.control import Control
 from tierwise.config.icp import Headcount, Icp, IcpPoints
 from tierwise.config.load import (
     PlanFiles,
@@ -58,6 +59,7 @@ __all__ = [
     "BuyingGroup",
     "Channel",
     "Cohort",
+    "Control",
     "Expects",
     "Features",
     "Formats",

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat, ValidationInfo, field_validator, model_validator
 
+from tierwise.config.control import Control
 from tierwise.config.hours import Hours
 from tierwise.config.messages import MESSAGE_FIELDS, PERSONA_FIELDS, fields_of, message_fault
 from tierwise.config.plan import Days, Frozen, Name
@@ -101,6 +102,11 @@ class Play(Frozen):
         return (*self.tiers, *self.statuses)
 
     @property
+    def by_seller(self) -> bool:
+        """Whether a seller is to approach somebody: what a control group does without."""
+        return self.owner not in _NO_SELLERS and self.motion != "none"
+
+    @property
     def speaks(self) -> bool:
         """Whether its messages say what icp.yaml says."""
         return self.says("pain") or self.says("job")
@@ -166,6 +172,8 @@ class Plays(Frozen):
     plays: tuple[Play, ...] = ()
     none: tuple[NoPlay, ...] = ()
     """What calls for nothing, said so that nothing is forgotten."""
+    control: Control = Control()
+    """The accounts that get no seller action, so that it is seen what seller action is worth; none by default."""
 
     @model_validator(mode="after")
     def _sound(self, info: ValidationInfo) -> Plays:
@@ -204,11 +212,21 @@ class Plays(Frozen):
         """
         plays = [{k: v for k, v in p.model_dump(mode="json").items() if v or k not in _LATER} for p in self.plays]
         told: dict[str, object] = {"plays": plays}
-        further = self.model_dump(mode="json", include={"hours"}, exclude_defaults=True, by_alias=True)
+        further = self.model_dump(
+            mode="json",
+            include={"hours", "control"},
+            exclude={"control": {"detect"}},
+            exclude_defaults=True,
+            by_alias=True,
+        )
+        further = further if self.control.on else {k: v for k, v in further.items() if k != "control"}
         return json.dumps(told | further, separators=(",", ":"), ensure_ascii=False)
 
 
 _LATER = ("statuses", "stages", "every_days", "sla_hours", "channel", "personas", "budget_share")
+
+
+_NO_SELLERS = ("marketing_operations", "revops")
 
 
 def _spent(plays: Plays) -> list[Found]:

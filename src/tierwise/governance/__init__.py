@@ -4,6 +4,7 @@ from tierwise.governance.answer import helps, needs, unbeaten
 from tierwise.governance.brake import Braking, brake
 from tierwise.governance.calibration import CalibrationReview, calibration_review, calibration_test
 from tierwise.governance.card import model_card
+from tierwise.governance.control import ControlReview, control_review
 from tierwise.governance.disputes import Disputes, count_disputes
 from tierwise.governance.drift import drift_table, holm, psi, reference, two_sample_p
 from tierwise.governance.gate import Gate, PairedLoss, gate, paired_loss
@@ -32,6 +33,7 @@ __all__ = [
     "KPI_WORDS",
     "Braking",
     "CalibrationReview",
+    "ControlReview",
     "Disputes",
     "Figure",
     "Gate",
@@ -51,6 +53,7 @@ __all__ = [
     "calibration_words",
     "capacity_words",
     "choice_words",
+    "control_review",
     "count_disputes",
     "drift_table",
     "effective_n",

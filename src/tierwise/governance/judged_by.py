@@ -93,7 +93,7 @@ def judged_by(
         Kpi("tier_3", "mql_to_sal", "share", _figure(scaled, "lead_rate", "lead", "leads"), "leads",
             led or _few(scaled["leads"], "leads", rules)),
         Kpi("tier_3", "engagement_lift", "ratio", Figure(math.nan, math.nan, math.nan, scaled["stood"]), "accounts",
-            "needs a control group: what earned accounts their tier, and what their plays brought, look alike"),
+            "needs accounts that its plays leave alone: what earned the tier, and what its plays brought, look alike"),
         Kpi("recycle", "false_positives", "share", opened, "accounts recycled",
             _lacks(filled, "opportunities") or _few(recycle["stood"], "accounts recycled", rules)),
         Kpi("recycle", "cost_per_pipeline", "ratio", _plain(recycle, "cost_per_pipeline", "opportunities"),

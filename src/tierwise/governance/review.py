@@ -6,12 +6,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal
 
 import pandas as pd
 
 from tierwise import clock
+from tierwise.config.control import Control
 from tierwise.governance.calibration import CalibrationReview, calibration_review
+from tierwise.governance.control import ALL, ControlReview, control_review
 from tierwise.governance.disputes import Disputes, count_disputes
 from tierwise.governance.drift import SCORES, drift_table
 from tierwise.governance.intervals import Figure, counted
@@ -28,6 +31,8 @@ Verdict = Literal["steady", "watch", "act"]
 VERDICTS: tuple[Verdict, ...] = ("steady", "watch", "act")
 """Calmest first; the review's verdict is the gravest of its reasons'."""
 
+NO_CONTROL = Control()
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -41,7 +46,10 @@ class Reason:
 
 @dataclass(frozen=True)
 class Review:
-    """The evidence of one as_of: `verdict`, its reasons (gravest first), and its parts (drift, kpis may be None)."""
+    """The evidence of one as_of: `verdict`, its reasons (gravest first), and its parts.
+
+    drift, kpis: None where they were not asked for. control: None where nobody was drawn into a control group.
+    """
 
     plan: str
     as_of: datetime
@@ -56,6 +64,7 @@ class Review:
     rules: ReviewRules
     disputes: Disputes
     kpis: KpiTable | None = None
+    control: ControlReview | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The review as plain JSON values."""
@@ -73,6 +82,7 @@ class Review:
             "disputes": self.disputes.to_dict(),
             "kpis": None if self.kpis is None else self.kpis.to_dict(),
             "rules": plain(self.rules),
+            **({} if self.control is None else {"control": self.control.to_dict()}),
         }
 
 
@@ -90,6 +100,9 @@ def review(
     base_rate: float | None = None,
     disputes: pd.DataFrame | None = None,
     kpis: KpiTable | None = None,
+    draws: pd.DataFrame | None = None,
+    become: Mapping[str, str] = MappingProxyType({}),
+    terms: Control = NO_CONTROL,
     rules: ReviewRules = DEFAULT_RULES,
 ) -> Review:
     """The review as of a date: nothing published after it, and no horizon that closes after it, is looked at.
@@ -97,7 +110,7 @@ def review(
     published, outcomes: as `matured` reads them. movements: as `movement_review` reads them. reference, current: as
     `drift_table` reads them; without both, drift is not reviewed, and a reason says so. base_rate: that of the rows
     the live model was trained on. disputes: the facts disputed by then (`count_disputes`). kpis: what happened by
-    tier, which is no reason for a verdict.
+    tier, which is no reason for a verdict. draws, become, terms: of the control group, as `control_review` reads them.
     """
     through = min(data_through, as_of)
     published = _until(published, as_of)
@@ -105,17 +118,24 @@ def review(
     precision = precision_of(judged, rules)
     calibration = calibration_review(judged.rows, rules, base_rate)
     movement = movement_review(_in_force(published), _until(movements, as_of), rules)
+    control = None
+    if draws is not None:
+        control = control_review(
+            draws[draws["drawn_as_of"] <= clock.naive(as_of)], become, judged.rows, terms, horizon_days=horizon_days,
+            data_through=through, base_rate=base_rate, rules=rules,
+        )  # fmt: skip
     drift = None if reference is None or current is None else drift_table(reference, current, rules)
     reasons = (
         *of_precision(precision, rules),
         *of_calibration(calibration, rules),
         *of_movement(movement, rules),
         *of_drift(drift, rules),
+        *of_control(control),
     )
     ordered = tuple(sorted(reasons, key=lambda r: -VERDICTS.index(r.verdict)))
     return Review(
         plan, as_of, through, horizon_days, ordered[0].verdict, ordered, precision, calibration, movement, drift, rules,
-        count_disputes(disputes), kpis,
+        count_disputes(disputes), kpis, control,
     )  # fmt: skip
 
 
@@ -231,6 +251,15 @@ def of_drift(drift: pd.DataFrame | None, rules: ReviewRules) -> tuple[Reason, ..
     if len(alarms) > 1:
         words = f"{len(alarms)} of {counted_lines(drift)} have drifted, most of all {first['feature']}: {told}"
     return (Reason("watch", "drift", words, Figure(float(first["psi"]), math.nan, math.nan, n)),)
+
+
+def of_control(control: ControlReview | None) -> tuple[Reason, ...]:
+    """What the control group says of seller action; that it costs outcomes is watched."""
+    if control is None:
+        return ()
+    line = control.line(ALL)
+    lift = Figure(line["lift"], line["lift_low"], line["lift_high"], int(line["control_n"]))
+    return (Reason("watch" if line["reading"] == "less" else "steady", "control_group", control.words, lift),)
 
 
 def counted_lines(drift: pd.DataFrame) -> str:

@@ -35,6 +35,10 @@ class ReviewRules:
     """More than this share of the accounts a month is watched."""
     kpi_least_cases: int = 10
     """A KPI that is a rate or a mean, over fewer cases, has too few."""
+    control_least_accounts: int = 10
+    """Fewer accounts of an arm of the control group, with a matured row, are too few to read its lift."""
+    control_power: float = 0.8
+    """The chance with which the control group is to show the lift that plays.yaml wants to detect."""
     gate_calibration_alpha: float = 0.05
     """The gate looks twice at a challenger whose calibration is rejected below this p-value."""
     gate_slope_off: float = 0.2

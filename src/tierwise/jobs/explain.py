@@ -25,6 +25,7 @@ from tierwise.explain import (
 )
 from tierwise.explain.whatif import Decide
 from tierwise.jobs.changed import Changed, Scoring, changed
+from tierwise.jobs.control import in_control
 from tierwise.jobs.intake import check_question, taken_in
 from tierwise.jobs.rows import rows_on
 from tierwise.jobs.rules import RUBRIC
@@ -44,7 +45,8 @@ class Explained:
     newest activity (step, side, words), no log-odds. reasons: every family, shown or not, with its words. predicts: the
     outcome as a verb phrase. before, before_as_of: the published row then (None if it had none), and of which run.
     change: None if no date was asked for, or one of the two has no probability. moves: what would move it; None where
-    it has no probability. disputed: what people marked wrong of it, a sentence each.
+    it has no probability. disputed: what people marked wrong of it, a sentence each. control: that it is in the control
+    group, and what was withheld; "" where it is not.
     """
 
     row: dict[str, Any]
@@ -57,6 +59,7 @@ class Explained:
     change: Changed | None = None
     moves: WhatIf | None = None
     disputed: tuple[str, ...] = ()
+    control: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -64,6 +67,7 @@ class Explained:
         said["reasons"] = self.reasons.to_dict("records")
         said["change"] = None if self.change is None else self.change.to_dict()
         said["disputed"] = list(self.disputed)
+        said |= {"control": self.control} if self.control else {}
         return said | {"moves": None if self.moves is None else self.moves.to_dict()}
 
 
@@ -98,12 +102,12 @@ def explain(
     earlier = None if since is None else run_before(workspace, run, instant(since))
     before = None if earlier is None else _row(earlier, account_id)
     then = None if earlier is None else instant(earlier.meta["as_of"])
-    disputed = _disputed(workspace, run, account_id)
+    disputed, control = _disputed(workspace, run, account_id), _control(workspace, files, run, account_id)
     if pd.isna(row["propensity"]):
         said = run.frame("reasons")
         points = said[(said["account_id"] == account_id) & (row["model_version"] == RUBRIC)]
         steps = points.rename(columns={"feature": "step"})[["step", "side", "words"]].reset_index(drop=True)
-        return Explained(row, steps, pd.DataFrame(), run.run_id, "", before, then, disputed=disputed)
+        return Explained(row, steps, pd.DataFrame(), run.run_id, "", before, then, disputed=disputed, control=control)
     here = Scoring(run, _bundle(workspace, name, row), account_id)
     check_question(files, here.bundle.meta)
     with taken_in(workspace, say, now, files=files) as intake:
@@ -115,7 +119,7 @@ def explain(
             change = changed(files, intake, there, here, _moved(workspace, name, account_id, there, here))
     lines, steps = _steps(here)
     predicts = str(here.bundle.meta.get("predicts", ""))
-    return Explained(row, steps, lines, run.run_id, predicts, before, then, change, moves, disputed)
+    return Explained(row, steps, lines, run.run_id, predicts, before, then, change, moves, disputed, control)
 
 
 def _disputed(workspace: Workspace, run: PublishedRun, account_id: str) -> tuple[str, ...]:
@@ -130,6 +134,12 @@ def _disputed(workspace: Workspace, run: PublishedRun, account_id: str) -> tuple
             fact = {"fact": "value", "name": act["field"]}
         told.append(told_disputed({**act, **fact, "made_at": act["made_at"].isoformat()}, later=True))
     return tuple(told)
+
+
+def _control(workspace: Workspace, files: PlanFiles, run: PublishedRun, account_id: str) -> str:
+    """That the account is in the control group as of the run, and what was withheld from it."""
+    with Store.open(workspace.store, create=False) as store:
+        return in_control(store, files, account_id, instant(run.meta["as_of"]))
 
 
 def _row(run: PublishedRun, account_id: str) -> dict[str, Any] | None:

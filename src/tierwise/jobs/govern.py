@@ -15,6 +15,7 @@ from tierwise.data import Query, Warehouse, become
 from tierwise.errors import UsageError
 from tierwise.features import Matrix, build_matrix, kpi_facts
 from tierwise.governance import KpiTable, Review, kpi_table, matured, review, stood_in
+from tierwise.jobs.control import newest_group
 from tierwise.jobs.intake import check_as_of, check_question, check_whole, date_or, in_words, outcome_reach, taken_in
 from tierwise.jobs.rows import disputes_of_today
 from tierwise.jobs.rules import Rules, live
@@ -71,7 +72,7 @@ def govern(
             names = intake.warehouse.frame(Query("SELECT account_id, name FROM accounts WHERE name IS NOT NULL"))
             disputes = disputes_of_today(intake.warehouse, store.disputed(stand))
             kpis = _kpis(intake.warehouse, files, published, stand, begins)
-        current = _current(matrix, runs)
+            drawn, merged = newest_group(store, files, stand), become(intake.warehouse)
         found = review(
             plan=name,
             as_of=stand,
@@ -81,17 +82,22 @@ def govern(
             outcomes=matrix.frame[["account_id", "as_of", "outcome", "outcome_at"]],
             movements=store.movements(name),
             reference=judge.meta.get("reference"),
-            current=current,
+            current=_current(matrix, runs),
             disputes=disputes,
             kpis=kpis,
+            draws=drawn,
+            become=merged,
+            terms=files.plays.control,
             base_rate=((judge.meta.get("evaluation") or {}).get("trained") or {}).get("base_rate"),
         )
         judged = matured(published, matrix.frame, files.plan.outcome.horizon_days, reach).rows
-        named = dict(names.itertuples(index=False, name=None))
-        page = review_page(_page(files, found, published, judged, named, judge))
-        said = json.dumps(found.to_dict(), indent=1, sort_keys=True, default=str) + "\n"
-        contents = {"review.html": page.encode(), "review.json": said.encode()}
-        return GovernResult(found, publish_review(workspace.published, name, stand, contents))
+        page = _page(files, found, published, judged, dict(names.itertuples(index=False, name=None)), judge)
+        return GovernResult(found, publish_review(workspace.published, name, stand, _contents(found, page)))
+
+
+def _contents(found: Review, page: ReviewPage) -> dict[str, bytes]:
+    said = json.dumps(found.to_dict(), indent=1, sort_keys=True, default=str) + "\n"
+    return {"review.html": review_page(page).encode(), "review.json": said.encode()}
 
 
 def _newest(plan: str, ledger: pd.DataFrame) -> datetime:
@@ -213,6 +219,7 @@ def _page(
         notes=judge.meta.get("accepted_findings", ()),
         disputes=found.disputes.by_source,
         kpis=found.kpis,
+        control=found.control,
     )
 
 

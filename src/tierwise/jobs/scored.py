@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from tierwise.data import Freshness, Intake, Query, own_fields
 from tierwise.errors import UsageError
 from tierwise.explain import Evidence, Observed, reasons, rule_reasons, tell, top_reasons, top_rules
 from tierwise.features import Matrix
+from tierwise.jobs.control import NO_GROUP, Group, draws_hash, grouped
 from tierwise.jobs.intake import in_words, inputs_hash, tracked_by
 from tierwise.jobs.rows import disputed_facts, merged_into, owners_of, rows_on, stages_on
 from tierwise.jobs.rules import Rules, readable, rule_notes
@@ -26,7 +27,7 @@ from tierwise.plain import plain
 from tierwise.publishing import reasons_table, run_files, run_id, scores_table, sheet_table, tiers_table
 from tierwise.registry import Bundle
 from tierwise.report import RunPage, run_page
-from tierwise.routing import Before, dynamic_signals, owed, to_jsonl
+from tierwise.routing import Before, dynamic_signals, no_draws, owed, to_jsonl
 from tierwise.store import Kind, RunRecord, Store, movements_difference, state_hash
 from tierwise.tiers import decide, movements
 from tierwise.tiers.spoken import spoken
@@ -38,7 +39,7 @@ class Inputs:
 
     last: the last run of this as_of, if there is one. fresh: which sources are late or short. overrides: those in force
     (`Store.overrides`). own: the digest of what our own history of attributes held before as_of. disputes: of the facts
-    that were disputed before as_of.
+    that were disputed before as_of. draws: of the control group, up to as_of.
     """
 
     files: PlanFiles
@@ -51,6 +52,7 @@ class Inputs:
     overrides: pd.DataFrame
     own: str = ""
     disputes: str = ""
+    draws: pd.DataFrame = field(default_factory=no_draws)
 
     @property
     def plan(self) -> str:
@@ -75,8 +77,9 @@ class Inputs:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over tables, plan and plays; and, where they count, over our own history, what holds demotions, and
-        overrides and disputes; of rules also over icp.yaml and what training said.
+        """SHA-256 over tables, plan and plays; and, where they count, over our own history, what holds demotions,
+        overrides and disputes, and who was drawn into the control group before; of rules also over icp.yaml and what
+        training said.
         """
         own = self.own if tracked_by(self.files) & set(own_fields(self.intake.warehouse)) else ""
         held = "\n".join(self.fresh.wanting.values())
@@ -84,6 +87,8 @@ class Inputs:
         said += [own, held] if own or held else []
         if len(self.overrides) or self.disputes:
             said += ["acts", state_hash(self.overrides), self.disputes]
+        if drawn := draws_hash(self.draws, self.stand):
+            said += ["control", drawn]
         if isinstance(self.judge, Rules):
             said += ["rules", self.files.icp.model_dump_json(), self.judge.digest]
         return hashlib.sha256("\0".join(said).encode()).hexdigest() if len(said) > 1 else said[0]
@@ -111,6 +116,7 @@ class Scored:
     """What is to be said of rules."""
     disputed: tuple[dict[str, Any], ...] = ()
     """What was not read as people had marked it wrong: `DISPUTED_FACT` as JSON values."""
+    group: Group = NO_GROUP
 
     @property
     def counts(self) -> dict[str, int]:
@@ -127,7 +133,8 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
     scores = scores_table(judged.scores, matrix.frame["status"])
     said = reasons_table(judged.reasons, scores)
     values = _values(inputs, matrix, scores)
-    decisions = _decided(inputs, matrix, scores, values)
+    facts = _facts(inputs, matrix, scores, values)
+    decisions = _decided(inputs, facts)
     roles = matrix.frame[["account_id", "roles_reached"]]
     tiers = tiers_table(decisions, scores, values, roles, _top(inputs, said), inputs.versions["run_id"])
     kind = store.kind(inputs.plan, inputs.stand)
@@ -138,9 +145,10 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
     names = inputs.intake.warehouse.frame(Query("SELECT account_id, name FROM accounts ORDER BY account_id"))
     known = decisions.merge(names, on="account_id", how="left", validate="1:1")
     actions = _actions(inputs, known, kind, moved, said)
+    actions, group = grouped(inputs, facts, matrix.frame[["account_id", "as_of"]], decisions, actions, kind)
     return Scored(
         inputs.versions, kind, scores, said, decisions, tiers, moved, actions, names, judged.notes,
-        disputed=_disputed(inputs, store),
+        disputed=_disputed(inputs, store), group=group,
     )  # fmt: skip
 
 
@@ -153,16 +161,21 @@ def _disputed(inputs: Inputs, store: Store) -> tuple[dict[str, Any], ...]:
     return tuple(plain(found.to_dict("records")))
 
 
-def _decided(inputs: Inputs, matrix: Matrix, scores: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
-    """The policy engine on everything that it reads of the accounts."""
+def _facts(inputs: Inputs, matrix: Matrix, scores: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
+    """Everything that the policy engine reads of the accounts."""
     facts = matrix.frame.drop(columns="as_of").merge(scores.drop(columns="as_of"), on="account_id")
     facts = facts.merge(values[["account_id", "expected_value"]], on="account_id", how="left", validate="1:1")
-    warehouse = inputs.intake.warehouse
-    facts = facts.merge(merged_into(warehouse, inputs.stand), on="account_id", how="left", validate="1:1")
+    merged = merged_into(inputs.intake.warehouse, inputs.stand)
+    return facts.merge(merged, on="account_id", how="left", validate="1:1")
+
+
+def _decided(inputs: Inputs, facts: pd.DataFrame) -> pd.DataFrame:
+    """The policy engine on the facts of the accounts."""
     return decide(
         facts, inputs.prior, inputs.files.policy, inputs.stand,
         model_version=inputs.judge.version, hold_demotions=inputs.fresh.because,
-        fit_unknown=isinstance(inputs.judge, Rules), overrides=inputs.overrides, owners=owners_of(warehouse),
+        fit_unknown=isinstance(inputs.judge, Rules), overrides=inputs.overrides,
+        owners=owners_of(inputs.intake.warehouse),
     )  # fmt: skip
 
 
@@ -264,6 +277,7 @@ def published_files(inputs: Inputs, scored: Scored, released: Mapping[str, Any] 
     }
     meta |= {"released": dict(released)} if released else {}
     meta |= {"disputed": list(scored.disputed)} if scored.disputed else {}
+    meta |= scored.group.to_dict()
     return run_files(
         scored.scores,
         scored.reasons,
@@ -297,7 +311,7 @@ def _page(inputs: Inputs, scored: Scored) -> RunPage:
         intake=inputs.intake.counts,
         quarantine=inputs.intake.quarantine,
         refused=[(name, why) for name, why in meta["refused"]],
-        notes=[*inputs.intake.notes, *meta["notes"], *_zone_notes(inputs)],
+        notes=[*inputs.intake.notes, *meta["notes"], *_zone_notes(inputs), *filter(None, [scored.group.words])],
         late=list(inputs.fresh.wanting.values()),
         rules=meta["why"] if isinstance(inputs.judge, Rules) else "",
         rule_notes=scored.notes,

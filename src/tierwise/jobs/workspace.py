@@ -20,6 +20,7 @@ from tierwise.audit import (
     draft_plan,
     drafted_roles,
     history_days,
+    of_control,
     of_ladder,
     of_plays,
     of_policy,
@@ -278,7 +279,11 @@ def check(
 
 def _of_plays(files: PlanFiles, warehouse: Warehouse) -> list[Finding]:
     stages = warehouse.frame(Query("SELECT DISTINCT stage FROM opportunity_stages WHERE stage IS NOT NULL"))["stage"]
-    return of_plays(files, owners_of(warehouse), set(stages))
+    told = of_plays(files, owners_of(warehouse), set(stages))
+    if not files.plays.control.on:
+        return told
+    merged = "SELECT account_id FROM accounts UNION SELECT losing_id FROM account_merges"
+    return told + of_control(files.plays, set(warehouse.frame(Query(merged))["account_id"]))
 
 
 def _reach(intake: Intake, outcome: Outcome) -> datetime:

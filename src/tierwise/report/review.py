@@ -14,6 +14,7 @@ from tierwise.governance.drift import SCORES
 from tierwise.learning.metrics import wilson
 from tierwise.report.accounts import card
 from tierwise.report.charts import Point
+from tierwise.report.control import control_part
 from tierwise.report.kpis import kpis_part
 from tierwise.report.page import drawn, render
 from tierwise.report.quality import calibration_part
@@ -56,6 +57,7 @@ def review_dict(values: ReviewPage) -> dict[str, object]:
         "low": f"{w.tier('tier_3').split(' · ')[0]} or {w.tier('recycle')}",
         "precision": precision_part(values, w),
         "trend": trend_part(values, w),
+        "control": control_part(values, w),
         "kpis": kpis_part(values.kpis, w),
         "movement": movement_part(values, w),
         "by_month": months_part(values, w),

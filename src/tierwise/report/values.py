@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from tierwise.governance import DEFAULT_RULES, KpiTable
+from tierwise.governance import DEFAULT_RULES, ControlReview, KpiTable
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,7 @@ class ReviewPage:
     drift_least_psi: float = DEFAULT_RULES.drift_least_psi
     disputes: pd.DataFrame | None = None
     kpis: KpiTable | None = None
+    control: ControlReview | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Routing: what a tier, a movement, a status and a surge call for, as actions owed once."""
 
 from tierwise.routing.actions import ACTION_COLUMNS, action_id, owed, to_jsonl
+from tierwise.routing.control import draw, in_arms, no_draws, taken_over, without
 from tierwise.routing.deadlines import due_at
 from tierwise.routing.hours import due_in_hours
 from tierwise.routing.matrix import default_plays
@@ -12,9 +13,14 @@ __all__ = [
     "Before",
     "action_id",
     "default_plays",
+    "draw",
     "due_at",
     "due_in_hours",
     "dynamic_signals",
+    "in_arms",
+    "no_draws",
     "owed",
+    "taken_over",
     "to_jsonl",
+    "without",
 ]

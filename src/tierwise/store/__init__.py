@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tierwise.store.acts import DISPUTES, EVERY_PLAN, FACT, Act, HeldRun
+from tierwise.store.control import ControlLog, draws, withheld
 from tierwise.store.deliveries import Deliveries
 from tierwise.store.difference import movements_difference
 from tierwise.store.frames import state_hash
@@ -15,12 +16,15 @@ __all__ = [
     "EVERY_PLAN",
     "FACT",
     "Act",
+    "ControlLog",
     "Deliveries",
     "HeldRun",
     "Kind",
     "RunRecord",
     "Store",
     "ToldAccounts",
+    "draws",
     "movements_difference",
     "state_hash",
+    "withheld",
 ]

@@ -30,6 +30,7 @@ from tierwise.store.acts import (
     write_act,
     write_held,
 )
+from tierwise.store.control import ControlLog, write_control
 from tierwise.store.engine import faults, make_engine, read_url, sqlite_file
 from tierwise.store.frames import instants, movement_frame, need, state_frame, state_hash
 from tierwise.store.frames import text as canonical
@@ -245,7 +246,12 @@ class Store:
         return (last or 0) + 1
 
     def commit_run(
-        self, record: RunRecord, state: pd.DataFrame, movements: pd.DataFrame, actions: pd.DataFrame
+        self,
+        record: RunRecord,
+        state: pd.DataFrame,
+        movements: pd.DataFrame,
+        actions: pd.DataFrame,
+        control: ControlLog | None = None,
     ) -> bool:
         """Write a run whole, in one transaction: ledger, state, movements, actions owed; False if it is there already.
 
@@ -257,6 +263,7 @@ class Store:
         actions : action_id, account_id, and what else is owed; the whole row is the payload. An action_id that is
             there already is not owed twice. What earlier dates owe to an account that is now suppressed or out of the
         cohort becomes `withdrawn`.
+        control : what the run adds to the log of the control group.
 
         A revision replaces the state of its as_of; what the run before it owed to an account that the difference
         moves, and this run does not owe again, becomes `withdrawn` while it is still `owed`. A backfill writes the
@@ -282,6 +289,8 @@ class Store:
                 write_movements(connection, record, movements)
                 withdraw(connection, record, state)
                 write_actions(connection, record, movements, actions)
+                if control is not None:
+                    write_control(connection, record, control)
         return True
 
     # -- inside

@@ -168,3 +168,34 @@ held_runs = Table(
     UniqueConstraint("plan", "sequence", name="held_in_order"),
 )
 """Runs that were held, with what they would have moved; one that was published since stands in runs too."""
+
+control_draws = Table(
+    "control_draws",
+    metadata,
+    Column("plan", String(60), primary_key=True),
+    Column("salt", String(60), primary_key=True),
+    Column("account_id", Text, primary_key=True),
+    Column("via", Text, primary_key=True),
+    Column("tier", Text, nullable=False),
+    Column("share", Float, nullable=False),
+    Column("near", Float, nullable=True),
+    Column("arm", String(20), nullable=False),
+    Column("drawn_as_of", DateTime, nullable=False),
+    Column("row_as_of", DateTime, nullable=False),
+    Column("run_id", String(80), ForeignKey("runs.run_id"), nullable=False),
+)
+"""Who was drawn into the control group or not, by a salt; only ever added to. via: "" of an account's own draw, else
+the account that was merged into it and whose draw it took over."""
+
+withheld = Table(
+    "withheld",
+    metadata,
+    Column("run_id", String(80), ForeignKey("runs.run_id"), primary_key=True),
+    Column("action_id", String(80), primary_key=True),
+    Column("plan", String(60), nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("as_of", DateTime, nullable=False),
+    Column("play", Text, nullable=False),
+    Index("withheld_by_account", "plan", "account_id"),
+)
+"""The actions that a run would have owed, had their accounts not been in the control group."""
