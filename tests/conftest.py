@@ -1,4 +1,4 @@
-"""What every test needs: threads held down, telemetry off, and the real data sets where they are."""
+"""What every test needs: threads held down, telemetry off, no test timed, and the real data sets where they are."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["servers"]
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -41,10 +41,23 @@ def actions(accounts: Sequence[str], day: int, play: str = "focus", motion: str 
                 "message": f"{account}: do {play}",
                 "due_at": pd.Timestamp(naive(as_of)) + pd.Timedelta(days=2),
                 "name": account,
+                "overdue_of": "",
+                "not_before": pd.NaT,
             }
             for account in accounts
         ]
     )
+
+
+def watching(owed: pd.DataFrame, day: int, play: str, hours: int) -> pd.DataFrame:
+    """An overdue play of each of some actions, so many hours past the time until when they were due."""
+    as_of = FIRST + timedelta(days=day)
+    rows = []
+    for one in owed.to_dict("records"):
+        own = {"play": play, "overdue_of": one["action_id"], "not_before": one["due_at"] + pd.Timedelta(hours=hours)}
+        own["action_id"] = action_id(PLAN, one["account_id"], as_of, play, one["action_id"])
+        rows.append(one | own | {"message": f"{one['account_id']}: {play} of {one['play']}"})
+    return pd.DataFrame(rows)
 
 
 def commit(store: Store, day: int, owed: pd.DataFrame, tiers: dict[str, str] | None = None) -> None:

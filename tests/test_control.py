@@ -245,7 +245,7 @@ def test_over_any_runs_the_control_group_gets_no_sellers_action_and_all_else_is_
     plays, control = default_plays(), Control(share=0.5)
     sellers = {play.play for play in plays.plays if play.by_seller}
     assert sellers >= {"focus", "growth", "surge", "focus_ended"}
-    assert not sellers & {"scaled", "target", "recycle", "stop"}
+    assert not sellers & {"scaled", "target", "recycle", "stop", "escalation"}
     state, log = pd.DataFrame(), no_draws()
     for n, facts in enumerate(runs):
         as_of = D1 + timedelta(days=30 * n)
@@ -257,9 +257,12 @@ def test_over_any_runs_the_control_group_gets_no_sellers_action_and_all_else_is_
         arms = in_arms(log, {})
         held = set(arms.loc[arms["arm"] == CONTROL, "account_id"])
         off = without(actions, plays, held)
+        play_of = dict(zip(actions["action_id"], actions["play"], strict=True))
         for action, gone in zip(actions.to_dict("records"), off, strict=True):
             status = action["tier"] in ("in_pipeline", "customer")
-            assert gone == (action["account_id"] in held and action["play"] in sellers and not status)
+            watched = play_of.get(action["overdue_of"], "")
+            by_seller = action["play"] in sellers or watched in sellers
+            assert gone == (action["account_id"] in held and by_seller and not status)
         assert not without(actions, plays, []).any()
         state = next_state(decided)
 

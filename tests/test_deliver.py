@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from sqlalchemy import select
 
 import nursery
+import tierwise.store.schema as schema
 from letters import PLAN, actions, commit
 from receiver import Asked, Receiver, Told
 from tierwise.clock import instant
@@ -63,6 +65,23 @@ def owed(folder: Path) -> pd.DataFrame:
         return store.outbox(PLAN)
 
 
+def met(folder: Path, sink: str = "sequencer") -> set[str]:
+    """The actions that are not needed, as those that they watch were done."""
+    deliveries = schema.deliveries.c
+    with Store.open(workspace(folder).store) as store, store.reading("the test looks") as connection:
+        query = select(deliveries.action_id).where(deliveries.sink == sink, deliveries.status == "met")
+        return set(connection.scalars(query))
+
+
+def overdue_of(rows: pd.DataFrame) -> pd.Series:
+    return rows["payload"].map(lambda p: p["overdue_of"])
+
+
+def early(rows: pd.DataFrame) -> pd.DataFrame:
+    """Those whose hour has not come."""
+    return rows[pd.to_datetime(rows["payload"].map(lambda p: p["not_before"]), utc=True) > NOW]
+
+
 def test_what_is_sent_is_what_is_owed_and_only_once(folder: Path, receiver: Receiver) -> None:
     plain = load_workspace(folder)
     before = owed_to_sinks(plain, now=NOW)
@@ -73,9 +92,16 @@ def test_what_is_sent_is_what_is_owed_and_only_once(folder: Path, receiver: Rece
 
     result = deliver(workspace(folder), clock=lambda: NOW)
     by_sink = {s.sink: s.tally for s in result.sinks}
-    assert by_sink["sequencer"].delivered == len(owed(folder))
     hooks = [json.loads(a.body)["data"] for a in receiver.taken if a.path == "/in"]
-    assert {h["action_id"] for h in hooks} == set(owed(folder)["action_id"])
+    rows, done = owed(folder), met(folder)
+    waits = set(early(rows)["action_id"])
+    assert {h["action_id"] for h in hooks} == set(rows["action_id"]) - done - waits
+    watching = set(rows.loc[overdue_of(rows) != "", "action_id"])
+    assert done < watching
+    assert waits <= watching, "the newest run's hours have not come"
+    assert min(len(done), len(watching & {h["action_id"] for h in hooks})) > 0
+    tally = by_sink["sequencer"]
+    assert (tally.delivered, tally.met, tally.not_yet) == (len(hooks), len(done), len(waits))
     assert hooks[0] == owed(folder).set_index("action_id").loc[hooks[0]["action_id"], "payload"]
     said = "\n".join(json.loads(a.body)["text"] for a in receiver.taken if a.path == "/in/slack")
     plays = owed(folder)["payload"].map(lambda p: p["play"])
@@ -96,9 +122,11 @@ def test_what_was_suppressed_since_gets_no_approach(folder: Path, receiver: Rece
     pd.concat([there, more.reindex(columns=there.columns)], ignore_index=True).to_parquet(path)
     result = deliver(workspace(folder), clock=lambda: NOW, only=("sequencer",))
     tally = result.sinks[0].tally
-    assert tally.stopped == approached["account_id"].isin(chosen).sum()
+    left = approached[~approached["action_id"].isin(met(folder))]
+    waits = early(rows)
+    assert tally.stopped == left["account_id"].isin(chosen).sum() - waits["account_id"].isin(chosen).sum()
     hooks = [json.loads(a.body)["data"] for a in receiver.taken]
-    assert len(hooks) == tally.delivered == len(rows) - tally.stopped
+    assert len(hooks) == tally.delivered == len(rows) - tally.stopped - tally.met - len(waits)
     assert not [h for h in hooks if h["account_id"] in set(chosen) and h["motion"] != "none"]
 
 
@@ -190,9 +218,9 @@ def test_a_kill_in_the_middle_loses_nothing(folder: Path, receiver: Receiver) ->
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     receiver.answer = lambda asked: Told(204)
-    deliver(workspace(folder), clock=lambda: NOW, only=("sequencer",))
+    deliver(workspace(folder), clock=lambda: NOW + timedelta(days=60), only=("sequencer",))
     ids = [a.headers["webhook-id"] for a in receiver.taken]
-    assert set(ids) == set(owed(folder)["action_id"])
+    assert set(ids) == set(owed(folder)["action_id"]) - met(folder)
     assert 0 < len(ids) - len(set(ids)) <= 101
 
 
@@ -210,6 +238,9 @@ def test_the_verbs_say_what_is_owed_what_went_and_what_died(folder: Path, receiv
     assert told.returncode == 0, told.stderr
     assert not receiver.asked
     assert "sequencer (webhook): " in told.stdout
+    assert (
+        f"If overdue: {int((overdue_of(owed(folder)) != '').sum()):,} actions; 0 not before their hour" in told.stdout
+    )
     assert "Nothing was sent." in told.stdout
     ready = nursery.tierwise("-C", folder, "--env", "live", "deliver", "--check", env=ENV)
     assert (ready.returncode, ready.stdout) == (0, "sequencer: ready\nsales: ready\n")
@@ -224,15 +255,19 @@ def test_the_verbs_say_what_is_owed_what_went_and_what_died(folder: Path, receiv
     assert "it is gone" in gone.stdout
     shown = nursery.tierwise("-C", folder, "--env", "live", "status", env=ENV)
     assert shown.returncode == 0, shown.stderr
-    assert f"{len(owed(folder)):,} actions in the outbox stand" in shown.stdout
+    rows, left = owed(folder), len(owed(folder)) - len(met(folder))
+    plain = int((overdue_of(rows) == "").sum())
+    assert f"{plain:,} actions in the outbox stand" in shown.stdout
+    assert f"If overdue, at sequencer: 0 wait for their hour, 0 were sent, {len(met(folder)):,}" in shown.stdout
     assert "dead at sequencer: " in shown.stdout
     as_json = json.loads(nursery.tierwise("-C", folder, "--env", "live", "--json", "status", env=ENV).stdout)
-    assert as_json["sinks"][0]["dead"] == len(owed(folder))
+    assert as_json["sinks"][0]["dead"] == left
+    assert as_json["sinks"][0]["overdue"] == {"waiting": 0, "next_at": "", "sent": 0, "met": len(rows) - left}
 
     receiver.answer = lambda asked: Told(204)
     again = nursery.tierwise("-C", folder, "--env", "live", "deliver", "--dead", "--to", "sequencer", env=ENV)
     assert again.returncode == 0, again.stderr
-    assert f"{len(owed(folder)):,} dead letters put back" in again.stdout
+    assert f"{left:,} dead letters put back" in again.stdout
     for done in (told, died, gone, shown, again):
         assert max(map(len, done.stdout.splitlines())) <= 80
         assert "Traceback" not in done.stderr

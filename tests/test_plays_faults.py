@@ -46,6 +46,10 @@ plays:
   - {play: stay, tiers: [tier_1], movements: [stayed], every_days: 9, motion: m, owner: revops, message: "", kpi: ""}
   - {play: deal, statuses: [in_pipeline, customer], motion: m, owner: revops, message: "", kpi: ""}
   - {play: bye, tiers: [tier_1, tier_2], movements: [left], motion: m, owner: revops, message: "", kpi: ""}
+  - {play: due, tiers: [tier_2], movements: ["stayed"], every_days: 5, sla_hours: 8, motion: m, owner: revops,
+     message: "", kpi: ""}
+  - {play: late, movements: [overdue], of: [due], after_hours: 4, motion: m, owner: revops, message: "{overdue}",
+     kpi: ""}
 none:
   - {movements: [left], tiers: [tier_3, recycle, suppress]}
   - {statuses: [not_eligible]}
@@ -71,7 +75,7 @@ BROKEN: dict[str, tuple[str, str, list[str]]] = {
     "unknown_movement": (
         "movements: [stayed]",
         "movements: [stays]",
-        ["10: plays[7].movements[0]: one of entered, stayed, left, surge is wanted; did you mean 'stayed'?"],
+        ["10: plays[7].movements[0]: one of entered, stayed, left, surge, overdue is wanted; did you mean 'stayed'?"],
     ),
     "no_movement": (
         "movements: [stayed]",
@@ -163,17 +167,17 @@ BROKEN: dict[str, tuple[str, str, list[str]]] = {
     "none_and_a_play": (
         "tiers: [tier_3, recycle, suppress]",
         "tiers: [tier_2, tier_3, recycle, suppress]",
-        ["14: none[0]: leaving tier_2 calls for nothing by this line, and for play bye: take one of them out"],
+        ["18: none[0]: leaving tier_2 calls for nothing by this line, and for play bye: take one of them out"],
     ),
     "none_of_nobody": (
         "statuses: [not_eligible]",
         "movements: [entered]",
-        ["15: none[1]: it says of no account that nothing is owed: name tiers, statuses or both"],
+        ["19: none[1]: it says of no account that nothing is owed: name tiers, statuses or both"],
     ),
     "none_of_staying": (
         "movements: [left], tiers: [tier_3, recycle, suppress]",
         "movements: [stayed], tiers: [tier_3, recycle, suppress]",
-        ["14: none[0].movements[0]: one of entered, left, surge is wanted"],
+        ["18: none[0].movements[0]: one of entered, left, surge is wanted"],
     ),
     "rows_of_another_tier": (
         "tiers: [recycle], motion",
@@ -207,6 +211,77 @@ BROKEN: dict[str, tuple[str, str, list[str]]] = {
             f"1: complete: entering suppress names no play: {UNDER_NONE}[entered], tiers: [suppress]}}",
             "8: plays[5].except_rows: play stop is never owed: entering suppress comes by none that is left",
         ],
+    ),
+    "overdue_of_nothing": (
+        "of: [due], after_hours: 4, ",
+        "",
+        ["15: plays[11].movements: overdue watches other plays: name them, as of: [focus]"],
+    ),
+    "overdue_and_more": (
+        "movements: [overdue]",
+        "movements: [overdue, left]",
+        ["15: plays[11].movements: overdue stands alone: give the other movements a play of their own"],
+    ),
+    "overdue_in_a_place": (
+        "play: late,",
+        "play: late, tiers: [tier_1], rows: [focus],",
+        [
+            "15: plays[11].rows: an overdue play goes wherever the plays go that it watches: take rows out",
+            "15: plays[11].tiers: an overdue play goes wherever the plays go that it watches: take tiers out",
+        ],
+    ),
+    "overdue_by_a_time": (
+        "after_hours: 4",
+        "after_hours: 4, sla_hours: 8",
+        ["15: plays[11].sla_hours: an overdue play begins where a time is over, and has none of its own: take"],
+    ),
+    "overdue_for_nobody": (
+        "after_hours: 4, motion: m",
+        "after_hours: 4, motion: none",
+        ["15: plays[11].motion: somebody is to act on what is overdue: say what, and not none"],
+    ),
+    "overdue_before_it_is": (
+        "after_hours: 4",
+        "after_hours: -1",
+        ["15: plays[11].after_hours: at least 0 is wanted"],
+    ),
+    "overdue_of_a_stranger": (
+        "of: [due]",
+        "of: [deu]",
+        ["15: plays[11].of[0]: there is no 'deu'; did you mean 'due'?"],
+    ),
+    "overdue_twice_of_one": (
+        "of: [due]",
+        "of: [due, due]",
+        ["15: plays[11].of[1]: stands twice in this list: leave one out"],
+    ),
+    "overdue_of_what_has_no_time": (
+        "of: [due]",
+        "of: [due, surge]",
+        ["15: plays[11].of[1]: play surge has no time until when: say its sla_hours or sla_days, or leave it out here"],
+    ),
+    "overdue_of_what_approaches_nobody": (
+        "of: [due]",
+        "of: [stop, due]",
+        ["15: plays[11].of[0]: play stop approaches nobody, and no activity of a seller says that it is done"],
+    ),
+    "overdue_of_itself": (
+        "of: [due]",
+        "of: [late]",
+        ["15: plays[11].of[0]: play late is overdue itself: name the plays that it watches, with after_hours of your"],
+    ),
+    "watching_without_overdue": (
+        "play: due, tiers: [tier_2]",
+        "play: due, of: [deal], after_hours: 0, tiers: [tier_2]",
+        [
+            "13: plays[10].after_hours: is for overdue only: say movements: [overdue], or take after_hours out",
+            "13: plays[10].of: is for overdue only: say movements: [overdue], or take of out",
+        ],
+    ),
+    "overdue_said_of_others": (
+        'message: "", kpi: ""}\n  - {play: late',
+        'message: "{overdue}", kpi: ""}\n  - {play: late',
+        ["14: plays[10].message: a message may say {account_id}, {name}, {tier}, {tier_words}, {why}, {signal}, {job}"],
     ),
     "a_flag": ("complete: true", "complete: yes please", ["1: complete: true or false is wanted; here stands text"]),
 }  # fmt: skip

@@ -15,6 +15,7 @@ import nursery
 import tierwise
 from tierwise.clock import naive
 from tierwise.jobs import status
+from tierwise.jobs.stops import worked
 from tierwise.routing.clock import STATES, counted, on_the_clock
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -64,6 +65,14 @@ def test_a_touch_at_the_due_time_is_in_time_and_one_before_the_action_is_none() 
     none = touches.head(0)
     assert on_the_clock(actions, none, NOW)["state"].tolist() == ["overdue"] * 3
     assert counted(on_the_clock(actions.head(0), touches, NOW).assign(tier=""), "tier").empty
+
+
+def test_a_merged_accounts_work_is_done_at_what_it_became() -> None:
+    actions = pd.DataFrame({"account_id": ["old", "new", "x"], "as_of": [at(24)] * 3, "due_at": [at(48)] * 3})
+    touches = pd.DataFrame({"account_id": ["new"], "occurred_at": [at(30)]})
+    found = worked(actions, touches, {"old": "new"}, NOW)
+    assert found["state"].tolist() == ["done", "done", "overdue"]
+    assert found["account_id"].tolist() == ["old", "new", "x"]
 
 
 def test_status_counts_the_work_by_what_sellers_did_and_knows_nothing_of_later(small_demo: Path) -> None:

@@ -2,14 +2,15 @@
 
 Real SQLite, real HTTP on loopback; only the time is virtual. What must hold of each schedule: every action owed reaches
 the receiver, and no other; an account's come in their order; a poison action dies, is named, and blocks nobody else;
-an account suppressed meanwhile gets no approach.
+an account suppressed meanwhile gets no approach. An action that watches another comes after it and not before its
+hour, is met or comes but never both, and holds back nothing.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,18 +18,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 from standardwebhooks.webhooks import Webhook as Oracle
 
-from letters import FIRST, PLAN, actions, commit
+import tierwise.store.schema as schema
+from letters import FIRST, PLAN, actions, commit, watching
 from receiver import Asked, Receiver, Told
+from tierwise.clock import instant
 from tierwise.config.sinks import SlackSink, WebhookSink
-from tierwise.routing.delivery import MOST_ATTEMPTS, PATIENCE, Queue, Tally, deliver
+from tierwise.routing.delivery import MOST_ATTEMPTS, PATIENCE, Done, Queue, Tally, deliver
 from tierwise.routing.sinks import Letter
 from tierwise.routing.sinks.slack import Slack
 from tierwise.routing.sinks.told import told
 from tierwise.routing.sinks.webhook import Webhook
 from tierwise.store import Deliveries, Store
+from tierwise.store.deliveries import Open
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 KINDS = ("webhook", "slack")
@@ -84,16 +88,43 @@ class Schedule:
         self.poison: set[str] = set()
         self.down_from = FIRST + timedelta(hours=float(self.r.uniform(0, 24 * 6)))
         self.suppressed = self.accounts[-1]
+        self.watching: dict[str, dict] = {}  # type: ignore[type-arg]
+        self.touched = self._touched()
+        self.cleared: dict[str, datetime] = {}
+        self.came: list[tuple[str, datetime]] = []
         self.counts: Counter[str] = Counter()
         self.now = FIRST
         self.expected: dict[str, str] = {}
         receiver.answer, receiver.asked, receiver.taken = self.answer, [], []
+
+    def _touched(self) -> dict[str, datetime]:
+        """When a seller is at an account; at some, and at the suppressed one, nobody ever is."""
+        days = self.r.uniform(0, 9, len(self.accounts))
+        there = self.r.random(len(self.accounts)) < 0.6
+        found = zip(self.accounts[:-1], days, there, strict=False)
+        return {a: FIRST + timedelta(days=float(d)) for a, d, is_there in found if is_there}
+
+    def done(self, letters: Sequence[Open]) -> dict[str, datetime]:
+        """What is done by now of what some actions watch; when an action was told that it is not is kept."""
+        found = {}
+        for one in letters:
+            at = self.touched.get(one.account_id)
+            if at is not None and one.as_of <= at <= self.now:
+                found[one.action_id] = at
+            else:
+                self.cleared[one.action_id] = self.now
+        return found
 
     def owe(self, day: int) -> None:
         chosen = [a for a in self.accounts if self.r.random() < 0.7]
         owed = actions(chosen or self.accounts[:1], day)
         if self.r.random() < 0.3:
             owed = pd.concat([owed, actions(chosen[:3], day, play="surge")], ignore_index=True)
+        watched = owed
+        for play, hours in (("reminder", 0), ("escalation", 8)):
+            further = watching(watched[self.r.random(len(watched)) < 0.5], day, play, hours)
+            self.watching |= {row["action_id"]: row for row in further.to_dict("records")}
+            owed = pd.concat([owed, further], ignore_index=True)
         commit(self.store, day, owed)
         self.expected |= dict(zip(owed["action_id"], owed["account_id"], strict=True))
         for row in self.store.outbox(PLAN, None).itertuples():
@@ -102,6 +133,9 @@ class Schedule:
             self.poison = {str(owed["action_id"].iloc[0])} - {
                 i for i, a in self.expected.items() if a == self.suppressed
             }
+            never = [i for i, row in self.watching.items() if row["account_id"] not in self.touched]
+            left = {i for i in never if self.expected[i] != self.suppressed}
+            self.poison |= set(sorted(left)[:1]) if self.r.random() < 0.5 else set()
 
     def letters(self, asked: Asked) -> list[str]:
         """The ids of the actions in one request; a message in Slack's form has their lines."""
@@ -116,6 +150,7 @@ class Schedule:
         return Slack(SlackSink(name="sequencer", kind="slack", url=url, timeout_seconds=SHORT))
 
     def answer(self, asked: Asked) -> Told:
+        self.came += [(letter, self.now) for letter in self.letters(asked)]
         if self.poison & set(self.letters(asked)):
             return Told(500, taken=False)
         mood = self.r.random()
@@ -135,7 +170,9 @@ class Schedule:
         stops = {self.suppressed: "suppressed since: opt out"}
         try:
             with closing(self.sink()) as sink:
-                return deliver(queue, sink, plan=PLAN, clock=lambda: self.now, stops=lambda a: stops.get(a, ""))
+                return deliver(
+                    queue, sink, plan=PLAN, clock=lambda: self.now, stops=lambda a: stops.get(a, ""), done=self.done
+                )
         except Killed as killed:
             self.counts[f"killed: {killed}"] += 1
             return None
@@ -164,6 +201,8 @@ class Schedule:
     def judge(self) -> None:
         queue = Deliveries(self.store, PLAN, "sequencer")
         dead = queue.dead()
+        outbox = self.store.outbox(PLAN).itertuples()
+        self.place = {row.action_id: (instant(row.as_of), row.action_id) for row in outbox}
         taken = [letter for asked in self.receiver.taken for letter in self.letters(asked)]
         for asked in self.receiver.asked if self.kind == "webhook" else ():
             Oracle(SECRET).verify(asked.body, _within_tolerance(asked))
@@ -172,20 +211,54 @@ class Schedule:
         assert set(dead["action_id"]) == self.poison - left
         assert (dead["attempts"] == MOST_ATTEMPTS).all()
         assert dead["said"].str.startswith(f"given up after {MOST_ATTEMPTS} attempts: it answered 500").all()
-        assert set(taken) == set(self.expected) - left - self.poison
+        met = self._judge_watching(set(taken), set(dead["action_id"]))
+        assert set(taken) == set(self.expected) - left - self.poison - met
         counts = queue.counts()
+        assert counts.get("met", 0) == len(met)
         assert counts.get("stopped", 0) == len(left)
         assert counts.get("delivered", 0) == len(set(taken))
         self._judge_order(taken)
         self.counts.update(owed=len(self.expected), taken=len(set(taken)), copies=len(taken) - len(set(taken)))
-        self.counts.update(dead=len(dead), stopped=len(left))
+        self.counts.update(dead=len(dead), stopped=len(left), met=len(met), watching=len(self.watching))
+        self.counts.update(watching_taken=len(set(taken) & set(self.watching)))
+
+    def _judge_watching(self, taken: set[str], dead: set[str]) -> set[str]:
+        """The actions that were met, of those that watch others: as what was done says, and never offered.
+
+        What nobody was at is sent; what somebody was at before its hour is not; in between it depends on the receiver.
+        """
+        first: dict[str, datetime] = {}
+        for letter, at in self.came:
+            first.setdefault(letter, at)
+        table = schema.deliveries.c
+        with self.store.reading("the test looks") as connection:
+            query = select(table.action_id).where(table.status == "met")
+            met = set(connection.scalars(query))
+        assert met <= set(self.watching)
+        assert not met & (taken | dead | set(first))
+        for letter, row in self.watching.items():
+            at, hour = self.touched.get(row["account_id"]), instant(row["not_before"])
+            is_done = at is not None and at >= self.place[letter][0]
+            if row["account_id"] == self.suppressed:
+                assert letter not in first
+                continue
+            if not is_done:
+                assert letter in taken | dead
+            elif at is not None and at <= hour:
+                assert letter in met
+            if letter in first:
+                assert first[letter] >= hour
+                assert self.cleared[letter] >= hour, "it was asked at its hour or later, and was not done"
+                assert not is_done or (at is not None and self.cleared[letter] < at)
+            if row["overdue_of"] in taken and letter in first:
+                assert first[row["overdue_of"]] <= first[letter]
+        return met
 
     def _judge_order(self, taken: list[str]) -> None:
         """By the first copies, and by the last ones: a copy of an older action never comes after a newer one's."""
-        place = {row.action_id: (row.as_of, row.action_id) for row in self.store.outbox(PLAN).itertuples()}
         by_account: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
-        for letter in taken:
-            by_account[self.expected[letter]].append(place[letter])
+        for letter in (one for one in taken if one not in self.watching):
+            by_account[self.expected[letter]].append(self.place[letter])
         for came in by_account.values():
             assert came == sorted(came)
 
@@ -290,6 +363,73 @@ def test_what_is_withdrawn_during_a_delivery_is_not_sent(store: Store, receiver:
     assert store.outbox(PLAN, "withdrawn")["account_id"].tolist() == ["a02"]
 
 
+def test_what_waits_for_its_hour_blocks_nothing_and_goes_with_what_it_watches(store: Store, receiver: Receiver) -> None:
+    """One account's escalation waits; its later actions go. What it watches is stopped, then withdrawn: so is it."""
+    first = actions(["a00", "a01", "a02"], 0)
+    commit(store, 0, pd.concat([first, watching(first, 0, "escalation", 8)], ignore_index=True))
+    commit(store, 1, actions(["a00"], 1), tiers={"a00": "tier_1", "a01": "tier_1", "a02": "tier_1"})
+    queue, hour = Deliveries(store, PLAN, "sequencer"), FIRST + timedelta(days=2, hours=8)
+    settings = WebhookSink(name="sequencer", kind="webhook", url=receiver.url, secret=SECRET)
+
+    def offered(now: datetime, stopped: str = "", done: Done | None = None) -> Tally:
+        with closing(Webhook(settings)) as sink:
+            stops = {stopped: "opt out"}
+            return deliver(queue, sink, plan=PLAN, clock=lambda: now, stops=lambda a: stops.get(a, ""), done=done)
+
+    def nobody(letters: Sequence[Open]) -> dict[str, datetime]:
+        return {}
+
+    tally = offered(FIRST, "a01", nobody)
+    assert (tally.delivered, tally.stopped, tally.waiting, tally.not_yet) == (3, 1, 0, 3)
+    tally = offered(hour - timedelta(seconds=1), "a01", nobody)
+    assert (tally.delivered, tally.stopped, tally.not_yet) == (0, 1, 3)
+    assert (offered(hour).delivered, queue.watching()) == (0, {}), "where nobody is asked what was done it waits"
+    tally = offered(hour, "", lambda letters: {x.action_id: FIRST for x in letters if x.account_id == "a00"})
+    assert (tally.delivered, tally.met, tally.stopped) == (1, 1, 1)
+    assert queue.watching() == {"delivered": 1, "met": 1, "stopped": 1}, "a01's action was stopped, and so is this"
+    assert offered(hour + timedelta(days=2), "", nobody).delivered == 2, "the suppression was lifted"
+
+    later = actions(["a03"], 2)
+    commit(store, 2, pd.concat([later, watching(later, 2, "escalation", 8)], ignore_index=True))
+    receiver.answer = lambda asked: Told(500)
+    assert (offered(hour + timedelta(days=9), "", nobody).later, len(receiver.asked)) == (1, 7), "it comes after it"
+    commit(store, 3, actions([], 3).reindex(columns=["action_id", "account_id"]), tiers={"a03": "suppress"})
+    assert offered(hour + timedelta(days=19), "", nobody) == Tally()
+    assert len(store.outbox(PLAN, "withdrawn")) == 2
+
+
+def test_once_offered_it_is_offered_until_it_is_answered(store: Store, receiver: Receiver) -> None:
+    """The receiver may have it: what was done in the meantime does not make it one that was never needed."""
+    first = actions(["a00", "a01"], 0)
+    commit(store, 0, pd.concat([first, watching(first, 0, "escalation", 8)], ignore_index=True))
+    queue, hour = Deliveries(store, PLAN, "sequencer"), FIRST + timedelta(days=2, hours=8)
+    delivered(queue, receiver, FIRST)
+    settings = WebhookSink(name="sequencer", kind="webhook", url=receiver.url, secret=SECRET)
+
+    def offered(now: datetime, done: Done) -> Tally:
+        with closing(Webhook(settings)) as sink:
+            return deliver(queue, sink, plan=PLAN, clock=lambda: now, stops=lambda account: "", done=done)
+
+    class Cut(Deliveries):
+        def keep(self, answers):  # type: ignore[no-untyped-def]
+            if any(a.status == "delivered" for a in answers):
+                raise Killed
+            super().keep(answers)
+
+    queue = Cut(store, PLAN, "sequencer")
+    with pytest.raises(Killed):
+        offered(hour, lambda letters: {x.action_id: FIRST for x in letters if x.account_id == "a01"})
+    taken = {json.loads(asked.body)["data"]["account_id"] for asked in receiver.taken[2:]}
+    assert taken == {"a00"}
+    queue = Deliveries(store, PLAN, "sequencer")
+    receiver.stop()
+    tally = offered(hour, lambda letters: {x.action_id: FIRST for x in letters})
+    assert (tally.met, tally.later, tally.said[:23]) == (1, 1, "it cannot be reached: [")
+    receiver.start()
+    tally = offered(hour + timedelta(days=1), lambda letters: {x.action_id: FIRST for x in letters})
+    assert (tally.delivered, queue.watching()) == (1, {"delivered": 1, "met": 1})
+
+
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     with Receiver() as opened:
@@ -313,6 +453,7 @@ def schedules(seeds: range, folder: Path, receiver: Receiver, kind: str) -> Coun
 def test_schedules_lose_nothing_and_block_nobody(kind: str, tmp_path: Path, receiver: Receiver) -> None:
     counts = schedules(range(8), tmp_path, receiver, kind)
     assert counts["taken"] > 100
+    assert min(counts["met"], counts["watching_taken"]) > 20
 
 
 @pytest.mark.long

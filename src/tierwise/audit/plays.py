@@ -47,8 +47,10 @@ def of_plays(files: PlanFiles, owners: pd.DataFrame, stages: Collection[str]) ->
 
 
 def by_the_owners_clock(plays: Plays) -> bool:
-    """Whether some play is due in business hours of an owner."""
-    return any(play.sla_hours is not None and play.owner in OWNER_RULES for play in plays.plays)
+    """Whether some play is due, or overdue for so long, in business hours of an owner."""
+    watched = {name for play in plays.plays if play.after_hours for name in play.of}
+    mine = [play for play in plays.plays if play.owner in OWNER_RULES]
+    return any(play.sla_hours is not None or play.play in watched for play in mine)
 
 
 def unknown_zones(owners: pd.DataFrame) -> dict[str, int]:

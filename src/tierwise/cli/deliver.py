@@ -13,6 +13,8 @@ from tierwise.cli.context import context
 from tierwise.errors import UsageError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tierwise.jobs import DeliverResult, Owed, StatusResult
 
 CLOCK = {"overdue": "overdue", "due": "due", "open": "no date", "done": "done", "done_late": "late"}
@@ -100,6 +102,8 @@ def _owed(owed: list[Owed]) -> None:
                 for said in one.preview:
                     show.line(said, indent="    ")
                 continue
+            watching = a[a["overdue_of"] != ""]
+            a = a[a["overdue_of"] == ""]
             told = f"{one.sink} ({one.kind}): {_count(len(a), 'action')} owed"
             stopped, later = int((a["stopped"] != "").sum()), int((~a["due"].astype(bool)).sum())
             told += f", {stopped:,} of them to accounts suppressed since" if stopped else ""
@@ -112,8 +116,20 @@ def _owed(owed: list[Owed]) -> None:
                     indent="  ",
                 )
             show.table(told, ("play", "as of", "actions"), [(*key, f"{n:,}") for key, n in rows], right=(2,))
+            _if_overdue(watching)
         show.line("Nothing was sent.")
     context.close(0, following=context.command("deliver"))
+
+
+def _if_overdue(a: pd.DataFrame) -> None:
+    """What is owed only where another action is overdue."""
+    if a.empty:
+        return
+    due, met = a["due"].astype(bool), a["met"].astype(bool)
+    parts = [(~due, "not before their hour"), (due & met, "not needed any more"), (due & ~met, "sent now")]
+    told = f"If overdue: {_count(len(a), 'action')}; " + ", ".join(f"{int(n.sum()):,} {said}" for n, said in parts)
+    rows = Counter(zip(a["play"], (f"{d:%Y-%m-%d}" for d in a["as_of"]), strict=True)).most_common(SHOWN)
+    show.table(told, ("play", "as of", "actions"), [(*key, f"{n:,}") for key, n in rows], right=(2,))
 
 
 def _delivered(result: DeliverResult) -> None:
@@ -129,6 +145,10 @@ def _delivered(result: DeliverResult) -> None:
     for s in result.sinks:
         if s.again:
             show.line(f"{s.sink}: {_count(s.again, 'dead letter')} put back.")
+        if s.tally.not_yet or s.tally.met:
+            told = [f"{_count(s.tally.not_yet, 'action')} wait for the hour of being overdue"] * bool(s.tally.not_yet)
+            told += [f"{_count(s.tally.met, 'action')} not needed, as a seller was there"] * bool(s.tally.met)
+            show.line(f"{s.sink}: {'; '.join(told)}.", indent="  ")
         if s.tally.said:
             show.line(f"{s.sink} was left alone: {s.tally.said}.", indent="  ")
         for account, said in list(s.tally.noted.items())[:SHOWN]:
@@ -165,6 +185,11 @@ def _status(result: StatusResult) -> None:
     if rows:
         show.table("Sinks", ("sink", "kind", "delivered", "waiting", "dead", "next at"), rows, right=(2, 3, 4))
     for sink in result.sinks:
+        o = sink.overdue
+        if o.waiting or o.sent or o.met:
+            first = f" (the first: {o.next_at})" if o.next_at else ""
+            told = f"{o.waiting:,} wait for their hour{first}, {o.sent:,} were sent, {o.met:,} were not needed"
+            show.line(f"If overdue, at {sink.sink}: {told}.", indent="  ")
         for action_id, account, said in sink.letters[:SHOWN]:
             show.line(f"dead at {sink.sink}: {action_id} ({account}): {said}", indent="  ")
     if any(s.dead for s in result.sinks):

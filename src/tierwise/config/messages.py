@@ -8,6 +8,8 @@ from string import Formatter
 
 MESSAGE_FIELDS = ("account_id", "name", "tier", "tier_words", "why", "signal", "job")
 PERSONA_FIELDS = (*MESSAGE_FIELDS, "pain")
+OVERDUE_FIELD = "overdue"
+"""In the messages of overdue plays alone: the motion of what was not done in time."""
 MAY_BE_EMPTY = ("signal", "pain", "job")
 """A sentence that says one of these is left out where there is none."""
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat, ValidationInfo, field_validator, model_validator
 
 from tierwise.config.control import Control
 from tierwise.config.hours import Hours
-from tierwise.config.messages import MESSAGE_FIELDS, PERSONA_FIELDS, fields_of, message_fault
+from tierwise.config.messages import MESSAGE_FIELDS, OVERDUE_FIELD, PERSONA_FIELDS, fields_of, message_fault
+from tierwise.config.overdue import misplaced, watched_faults
 from tierwise.config.plan import Days, Frozen, Name
 from tierwise.config.plays_check import plays_faults
 from tierwise.config.policy import Tier
@@ -17,7 +19,7 @@ from tierwise.config.policy_check import Found, Reading, strange, twice
 from tierwise.config.yaml_lines import Faults
 
 Status = Literal["in_pipeline", "customer", "not_eligible"]
-Movement = Literal["entered", "stayed", "left", "surge"]
+Movement = Literal["entered", "stayed", "left", "surge", "overdue"]
 
 
 class Play(Frozen):
@@ -35,7 +37,12 @@ class Play(Frozen):
     the account comes into the status or the opportunity into one of the stages."""
     movements: Annotated[tuple[Movement, ...], Field(min_length=1)] = ("entered",)
     """entered: moved into one of `tiers` or `statuses`; stayed: has been there for a further `every_days`; left: moved
-    out of them; surge: a surge began and stands in one of `tiers`."""
+    out of them; surge: a surge began and stands in one of `tiers`; overdue: an action of a
+    play of `of` was due, and no seller was at the account since it was owed. It names no place of its own."""
+    of: tuple[Name, ...] = ()
+    """Only for overdue: the plays that it watches; each approaches somebody, and has a time until when."""
+    after_hours: Annotated[int, Field(ge=0, le=2000)] | None = None
+    """Only for overdue: so many business hours past that time, by the clock by which it was due; by default 0."""
     every_days: Days | None = None
     """For stayed: owed each time so many further days are over since the account came into its tier or status (or its
     opportunity into its stage), once however many runs there were."""
@@ -58,8 +65,8 @@ class Play(Frozen):
     """By what way it is done (email, phone, ads, event)."""
     message: str
     """A template that may say {account_id}, {name} (the account's own), {tier}, {tier_words}, {why}, {signal} (the
-    dynamic signal that moved it) and {job} (icp.yaml's job_to_be_done) only; a sentence whose {signal} or {job} is
-    empty is left out."""
+    dynamic signal that moved it) and {job} (icp.yaml's job_to_be_done) only, and for overdue {overdue} (the motion of
+    what was not done); a sentence whose {signal} or {job} is empty is left out."""
     personas: dict[Name, str] = Field(default_factory=dict)
     """Role -> a message of its own, which may also say {pain}; {pain} and {job} are that persona's in icp.yaml."""
     budget_share: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
@@ -69,21 +76,26 @@ class Play(Frozen):
 
     @field_validator("message")
     @classmethod
-    def _said_safely(cls, value: str) -> str:
-        if fault := message_fault(value, MESSAGE_FIELDS):
+    def _said_safely(cls, value: str, info: ValidationInfo) -> str:
+        if fault := message_fault(value, _fields(MESSAGE_FIELDS, info.data)):
             raise ValueError(fault)
         return value
 
     @field_validator("personas")
     @classmethod
-    def _each_said_safely(cls, value: dict[str, str]) -> dict[str, str]:
-        found: list[Found] = [((role,), message_fault(text, PERSONA_FIELDS)) for role, text in value.items()]
+    def _each_said_safely(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        fields = _fields(PERSONA_FIELDS, info.data)
+        found: list[Found] = [((role,), message_fault(text, fields)) for role, text in value.items()]
         if found := [one for one in found if one[1]]:
             raise Faults(found)
         return value
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Play:
+        if self.of or self.after_hours is not None or self.is_overdue:
+            if found := misplaced(self):
+                raise Faults(found)
+            return self
         if "suppress" in self.tiers and (self.tiers != ("suppress",) or self.statuses or self.motion != "none"):
             raise ValueError(
                 "a play for suppress stands alone and its motion is none: suppressed accounts get no outreach"
@@ -95,6 +107,11 @@ class Play(Frozen):
         if found := _senseless(self):
             raise Faults(found)
         return self
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it is owed where actions of other plays are not done in time."""
+        return "overdue" in self.movements
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -114,6 +131,11 @@ class Play(Frozen):
     def says(self, field: str) -> bool:
         """Whether one of its messages says a field."""
         return any(field in fields_of(text) for text in (self.message, *self.personas.values()))
+
+
+def _fields(known: Sequence[str], said: dict[str, Any]) -> tuple[str, ...]:
+    """What the messages of a play may say, by its movements."""
+    return (*known, OVERDUE_FIELD) if "overdue" in said.get("movements", ()) else tuple(known)
 
 
 def _senseless(play: Play) -> list[Found]:
@@ -185,7 +207,7 @@ class Plays(Frozen):
             for role in play.personas:
                 odd = strange((), [role], reading.personas, "the roles of icp.yaml and the buying group are")
                 found += [(("plays", i, "personas", role), says) for _, says in odd]
-        found += [*_spent(self), *plays_faults(self, reading)]
+        found += [*_spent(self), *plays_faults(self, reading), *watched_faults(self, reading)]
         if found:
             raise Faults(found)
         return self
@@ -223,7 +245,7 @@ class Plays(Frozen):
         return json.dumps(told | further, separators=(",", ":"), ensure_ascii=False)
 
 
-_LATER = ("statuses", "stages", "every_days", "sla_hours", "channel", "personas", "budget_share")
+_LATER = ("statuses", "stages", "every_days", "sla_hours", "channel", "personas", "budget_share", "of", "after_hours")
 
 
 _NO_SELLERS = ("marketing_operations", "revops")

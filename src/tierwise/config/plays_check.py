@@ -106,7 +106,7 @@ def idle(plays: Plays, policy: Policy, plan: Plan) -> list[tuple[str, str]]:
     for play in plays.plays:
         if play.movements == ("surge",) and policy.surge is None:
             found.append((play.play, "policy.yaml has no surge"))
-        elif not known & {*play.places}:
+        elif not play.is_overdue and not known & {*play.places}:
             found.append((play.play, f"the cohort of model.yaml leaves nobody out as {' or '.join(play.places)}"))
     return found
 

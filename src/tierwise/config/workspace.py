@@ -44,7 +44,8 @@ class Brake(Frozen):
     least: Annotated[int, Field(ge=1)] = 20
     """and at least so many accounts of it. Accounts that enter the cohort do not count."""
     actions: Annotated[int, Field(ge=1)] | None = None
-    """More actions than this, owed in one run; by default any number may be."""
+    """More actions than this, owed in one run, without those that wait for another to be overdue; by default any number
+    may be."""
 
 
 class Formats(Frozen):

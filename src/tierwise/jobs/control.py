@@ -12,7 +12,7 @@ import pandas as pd
 from tierwise.clock import naive
 from tierwise.config import STATUSES, Control, PlanFiles, Policy, TimeInTier
 from tierwise.data import become
-from tierwise.routing import draw, in_arms, no_draws, taken_over, without
+from tierwise.routing import draw, in_arms, no_draws, taken_over, unconditional, without
 from tierwise.routing.control import CONTROL
 from tierwise.store import ControlLog, Kind, Store, draws, state_hash, withheld
 from tierwise.store.control import DRAW
@@ -100,7 +100,7 @@ def grouped(
     off = without(actions, files.plays, held)
     added = [part[list(DRAW)] for part in (new, taken_over(log, merged)) if len(part)]
     added_rows = pd.concat(added, ignore_index=True) if added else new[list(DRAW)]
-    log_of_run = ControlLog(control.salt, added_rows, actions[off].reset_index(drop=True))
+    log_of_run = ControlLog(control.salt, added_rows, actions[off & unconditional(actions)].reset_index(drop=True))
     counts = {
         str(tier): {str(arm): int(n) for arm, n in part["arm"].value_counts().sort_index().items()}
         for tier, part in new.groupby("tier")

@@ -9,12 +9,13 @@ from datetime import datetime
 
 import pandas as pd
 
+from tierwise.clock import naive
 from tierwise.config import Workspace
 from tierwise.jobs.queues import queue_of, sinks_of
 from tierwise.jobs.stops import Stops, stops_now
 from tierwise.learning.progress import Say, silent
 from tierwise.publishing import DELIVERY, plan_lock
-from tierwise.routing.delivery import Tally
+from tierwise.routing.delivery import Tally, not_yet
 from tierwise.routing.delivery import deliver as offer
 from tierwise.routing.sinks import Letter, Sink
 from tierwise.routing.sinks.crm_sink import CrmSink
@@ -62,7 +63,8 @@ class Owed:
 
     since: from which as_of on; before: so many actions of earlier ones are owed, and not offered to it. actions: a row
     an action: action_id, account_id, as_of, play, attempts, due (whether its time has come), stopped (why its account
-    is to be left alone; "": it is not).
+    is to be left alone; "": it is not), overdue_of (the action that it watches; "": none), not_before (its hour, naive
+    UTC; NaT: none) and met (whether it is not needed, as that one was done).
     """
 
     sink: str
@@ -110,15 +112,17 @@ def deliver(
         for queue in queues if dead else ():
             queue.rest(now)
         actions = [x for queue in queues if isinstance(queue, Deliveries) for x in queue.open()]
-        due = any(x.next_at is None or x.next_at <= now for x in actions)
-        stops = stops_now(workspace, files, store, now, say) if due else NOBODY
+        due = [x for x in actions if x.is_due(now)]
+        watched = any(x.overdue_of for x in due)
+        stops = stops_now(workspace, files, store, now, say, watched=watched) if due else NOBODY
         found = []
         for settings, sink, queue, put_back in zip(asked, sinks, queues, again, strict=True):
             say(f"delivering to {sink.name}")
             if isinstance(queue, Deliveries) and not due:
-                tally = Tally(waiting=sum(not x.stopped for x in queue.open()))
+                left = [x for x in queue.open() if not x.stopped]
+                tally = Tally(waiting=len(left) - (early := not_yet(left, now)), not_yet=early)
             else:
-                tally = offer(queue, sink, plan=name, clock=clock, stops=stops)
+                tally = offer(queue, sink, plan=name, clock=clock, stops=stops, done=stops.done(now))
             found.append(SinkResult(sink.name, settings.kind, tally, put_back))
     return DeliverResult(name, tuple(found))
 
@@ -132,8 +136,9 @@ def owed_to_sinks(
     with Store.open(workspace.store, create=False) as store, ExitStack() as opened:
         sinks = [opened.enter_context(closing(made(s, workspace.folder))) for s in asked]
         queues = [queue_of(workspace, name, store, s, sink, keep=False) for s, sink in zip(asked, sinks, strict=True)]
-        waiting = any(queue.open() for queue in queues if isinstance(queue, Deliveries))
-        stops = stops_now(workspace, files, store, now, say) if waiting else NOBODY
+        waiting = [x for queue in queues if isinstance(queue, Deliveries) for x in queue.open()]
+        watched = any(x.overdue_of for x in waiting)
+        stops = stops_now(workspace, files, store, now, say, watched=watched) if waiting else NOBODY
         return [
             _owed(queue, s.kind, stops, now) if isinstance(queue, Deliveries) else _told(queue, s.kind, sink, now)
             for s, sink, queue in zip(asked, sinks, queues, strict=True)
@@ -154,7 +159,11 @@ def _owed(queue: Deliveries, kind: str, stops: Stops, now: datetime) -> Owed:
     waiting, every = queue.open(), Deliveries(queue.store, queue.plan, queue.sink, queue.plays).open()
     bodies = queue.bodies([x.action_id for x in waiting])
     still = [x for x in waiting if x.action_id in bodies]
+    done = stops.done(now)
+    asked = [x for x in still if x.overdue_of and x.is_due(now) and not x.attempts]
+    met = done(asked) if done is not None and asked else {}
     frame = _frame(still, now).assign(
+        met=[x.action_id in met for x in still],
         play=[bodies[x.action_id].get("play", "") for x in still],
         stopped=[stops(x.account_id) if queue.approaches(bodies[x.action_id]) else "" for x in still],
     )
@@ -175,7 +184,8 @@ def _told(queue: ToldAccounts, kind: str, sink: Sink, now: datetime) -> Owed:
 
 def _frame(waiting: Sequence[Open], now: datetime) -> pd.DataFrame:
     """A row a letter, with whether its time has come; play and stopped are `""`."""
-    columns = ["action_id", "account_id", "as_of", "attempts"]
+    columns = ["action_id", "account_id", "as_of", "attempts", "overdue_of"]
     frame = pd.DataFrame([[getattr(x, name) for name in columns] for x in waiting], columns=columns)
-    due = [x.next_at is None or x.next_at <= now for x in waiting]
-    return frame.assign(play="", due=pd.Series(due, dtype=bool), stopped="")
+    hours = pd.Series([x.not_before and naive(x.not_before) for x in waiting], dtype="datetime64[us]")
+    due = pd.Series([x.is_due(now) for x in waiting], dtype=bool)
+    return frame.assign(play="", due=due, stopped="", not_before=hours, met=False)

@@ -37,7 +37,7 @@ def braking(inputs: Inputs, scored: Scored, store: Store, limits: Brake, stated:
     return brake(
         standing[["account_id", "tier"]], decided, causes, use.share, use.least,
         stated=stated is not None, postponed=_postponed(inputs, scored, standing),
-        owed=len(scored.actions), most_owed=limits.actions,
+        owed=scored.owed, most_owed=limits.actions,
     )  # fmt: skip
 
 

@@ -125,7 +125,7 @@ def _result(
 ) -> ScoreResult:
     return ScoreResult(
         scored.versions["run_id"], scored.kind, inputs.stand, folder, new,
-        scored.tiers, scored.movements, len(scored.actions), inputs.fresh.wanting, moves,
+        scored.tiers, scored.movements, scored.owed, inputs.fresh.wanting, moves,
     )  # fmt: skip
 
 
@@ -133,5 +133,5 @@ def _published(workspace: Workspace, files: PlanFiles, record: RunRecord) -> Sco
     run = read_run(workspace.published, files.plan.plan, record.run_id)
     return ScoreResult(
         record.run_id, record.kind, record.as_of, run.folder, False,
-        run.frame("tiers"), run.frame("movements"), len(run.actions()), dict(run.meta.get("late", {})),
+        run.frame("tiers"), run.frame("movements"), int(run.meta["actions"]), dict(run.meta.get("late", {})),
     )  # fmt: skip

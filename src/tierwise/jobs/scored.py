@@ -27,7 +27,7 @@ from tierwise.plain import plain
 from tierwise.publishing import reasons_table, run_files, run_id, scores_table, sheet_table, tiers_table
 from tierwise.registry import Bundle
 from tierwise.report import RunPage, run_page
-from tierwise.routing import Before, dynamic_signals, no_draws, owed, to_jsonl
+from tierwise.routing import Before, dynamic_signals, no_draws, owed, to_jsonl, unconditional
 from tierwise.store import Kind, RunRecord, Store, movements_difference, state_hash
 from tierwise.tiers import decide, movements
 from tierwise.tiers.spoken import spoken
@@ -117,6 +117,11 @@ class Scored:
     disputed: tuple[dict[str, Any], ...] = ()
     """What was not read as people had marked it wrong: `DISPUTED_FACT` as JSON values."""
     group: Group = NO_GROUP
+
+    @property
+    def owed(self) -> int:
+        """How many actions are owed as they stand, without those that wait for another to be overdue."""
+        return int(unconditional(self.actions).sum())
 
     @property
     def counts(self) -> dict[str, int]:
@@ -273,8 +278,10 @@ def published_files(inputs: Inputs, scored: Scored, released: Mapping[str, Any] 
         "counts": scored.counts,
         "expected_value": _of_values(inputs),
         "movements": len(scored.movements),
-        "actions": len(scored.actions),
+        "actions": scored.owed,
     }
+    further = len(scored.actions) - scored.owed
+    meta |= {"actions_if_overdue": further} if further else {}
     meta |= {"released": dict(released)} if released else {}
     meta |= {"disputed": list(scored.disputed)} if scored.disputed else {}
     meta |= scored.group.to_dict()

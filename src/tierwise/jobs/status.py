@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,12 +12,14 @@ import pandas as pd
 
 from tierwise.clock import naive
 from tierwise.config import Workspace
+from tierwise.data import become
 from tierwise.features import seller_touches
 from tierwise.jobs.intake import freshness_of, taken_in
 from tierwise.jobs.queues import queue_of
+from tierwise.jobs.stops import worked
 from tierwise.learning.progress import Say, silent
 from tierwise.plain import plain
-from tierwise.routing.clock import counted, on_the_clock
+from tierwise.routing.clock import counted
 from tierwise.routing.sinks.made import made
 from tierwise.store import Deliveries, RunRecord, Store, ToldAccounts
 
@@ -25,8 +27,22 @@ SHOWN = 10
 
 
 @dataclass(frozen=True)
+class OverdueStatus:
+    """Of the actions that are owed only where another is overdue: how many wait for their hour (which the first has
+    next_at), how many were sent, and how many were not needed, as what they watch was done."""
+
+    waiting: int = 0
+    next_at: str = ""
+    sent: int = 0
+    met: int = 0
+
+
+@dataclass(frozen=True)
 class SinkStatus:
-    """What a sink has had, and what waits for it. letters: dead ones, oldest first: action_id, account_id, why."""
+    """What a sink has had, and what waits for it. letters: dead ones, oldest first: action_id, account_id, why.
+
+    overdue: of the reminders and escalations; waiting leaves out those whose hour has not come.
+    """
 
     sink: str
     kind: str
@@ -35,6 +51,7 @@ class SinkStatus:
     dead: int
     next_at: str
     letters: tuple[tuple[str, str, str], ...]
+    overdue: OverdueStatus
 
 
 @dataclass(frozen=True)
@@ -47,6 +64,7 @@ class StatusResult:
     sources: tuple[str, ...]
     held: tuple[str, ...]
     owed: int
+    """Actions that stand in the outbox, without those that wait for another to be overdue."""
     sinks: tuple[SinkStatus, ...]
     clock: Mapping[str, pd.DataFrame]
     """By `tier` and by `owner`, how many actions stand where on the SLA clock (`routing.clock.counted`)."""
@@ -67,7 +85,7 @@ def status(workspace: Workspace, plan: str | None = None, *, now: datetime, say:
     name = files.plan.plan
     with taken_in(workspace, say, now, files=files) as intake:
         wanting = freshness_of(intake, workspace.settings, now).wanting
-        touches = seller_touches(intake.warehouse, now)
+        touches, merged = seller_touches(intake.warehouse, now), become(intake.warehouse)
     with Store.open(workspace.store, create=False) as store:
         run = store.newest_run(name)
         published = set(store.runs(name)["run_id"])
@@ -75,29 +93,39 @@ def status(workspace: Workspace, plan: str | None = None, *, now: datetime, say:
         found = []
         for settings in (s for s in workspace.settings.sinks if not s.plans or name in s.plans):
             with closing(made(settings, workspace.folder)) as sink:
-                found.append(_sink(queue_of(workspace, name, store, settings, sink, keep=False), settings.kind))
+                found.append(_sink(queue_of(workspace, name, store, settings, sink, keep=False), settings.kind, now))
         outbox = store.outbox(name)
+    outbox = outbox[~outbox["payload"].map(lambda p: bool(p.get("overdue_of")))]
     days = None if run is None else (now - run.as_of).total_seconds() / 86_400
     late = tuple(f"source {source}: {said}" for source, said in wanting.items())
-    clocked = on_the_clock(_work(outbox, now), touches, now)
+    clocked = worked(_work(outbox, now), touches, merged, now)
     clock = {by: counted(clocked, by) for by in ("tier", "owner")}
     return StatusResult(name, run, days, late, held, len(outbox), tuple(found), clock)
 
 
 def _work(outbox: pd.DataFrame, now: datetime) -> pd.DataFrame:
-    """The actions owed by now that approach somebody, as the SLA clock reads them."""
+    """The actions owed by now that approach somebody, as the SLA clock reads them; what only watches others is no work
+    of its own."""
     rows = outbox[(outbox["as_of"] <= naive(now)) & outbox["payload"].map(Deliveries.approaches)]
     due_at = pd.to_datetime(rows["payload"].map(lambda p: p.get("due_at")), utc=True).dt.tz_localize(None)
     told = {name: rows["payload"].map(lambda p, n=name: str(p.get(n) or "-")) for name in ("tier", "owner", "play")}
     return rows[["action_id", "account_id", "as_of"]].assign(due_at=due_at, **told)
 
 
-def _sink(queue: Deliveries | ToldAccounts, kind: str) -> SinkStatus:
+def _sink(queue: Deliveries | ToldAccounts, kind: str, now: datetime) -> SinkStatus:
     counts, dead = queue.counts(), queue.dead()
-    waiting = [x for x in queue.open() if not x.stopped]
+    letters = [x for x in queue.open() if not x.stopped]
+    early = [x.not_before for x in letters if x.not_before is not None and x.not_before > now]
+    waiting = [x for x in letters if x.not_before is None or x.not_before <= now]
     times = [x.next_at for x in waiting if x.next_at is not None]
-    letters = dead[["action_id", "account_id", "said"]].head(SHOWN).itertuples(index=False, name=None)
+    shown = dead[["action_id", "account_id", "said"]].head(SHOWN).itertuples(index=False, name=None)
+    kept = queue.watching() if isinstance(queue, Deliveries) else {}
+    overdue = OverdueStatus(len(early), _minute(early), kept.get("delivered", 0), kept.get("met", 0))
     return SinkStatus(
         queue.sink, kind, counts.get("delivered", 0), len(waiting), len(dead),
-        f"{min(times):%Y-%m-%d %H:%M} UTC" if times else "", tuple(letters),
+        _minute(times), tuple(shown), overdue,
     )  # fmt: skip
+
+
+def _minute(times: Sequence[datetime]) -> str:
+    return f"{min(times):%Y-%m-%d %H:%M} UTC" if times else ""

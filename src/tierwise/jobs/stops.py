@@ -1,18 +1,24 @@
-"""Which accounts are to be left alone by now, whatever was owed to them before."""
+"""Which accounts are to be left alone by now, whatever was owed to them before, and which were worked."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import pandas as pd
+
+from tierwise.clock import instant, naive
 from tierwise.config import PlanFiles, Workspace
 from tierwise.data import Query, become
 from tierwise.errors import InputsLate
-from tierwise.features import suppressed_at
+from tierwise.features import seller_touches, suppressed_at
 from tierwise.jobs.intake import taken_in
 from tierwise.learning.progress import Say
+from tierwise.routing.clock import on_the_clock
+from tierwise.routing.delivery import Done
 from tierwise.store import Store
+from tierwise.store.deliveries import Open
 
 GONE = "it is no longer among the accounts"
 
@@ -22,11 +28,13 @@ class Stops:
     """What the tables say of accounts by now.
 
     reasons: of those that they suppress. become: who each merged account has become. there: the accounts there are.
+    touches: what sellers did (`seller_touches`); None: it was not read.
     """
 
     reasons: Mapping[str, str]
     become: Mapping[str, str]
     there: frozenset[str]
+    touches: pd.DataFrame | None = None
 
     def __call__(self, account: str) -> str:
         """Why an account gets no approach now: it, or what it was merged into, is suppressed, or gone; `""`: it may."""
@@ -35,9 +43,32 @@ class Stops:
             return f"suppressed since: {self.reasons[now_called]}"
         return "" if now_called in self.there else GONE
 
+    def done(self, now: datetime) -> Done | None:
+        """What of some actions is done, as the SLA clock of `status` counts it: action_id -> when. None: not read."""
+        touches = self.touches
+        if touches is None:
+            return None
 
-def stops_now(workspace: Workspace, files: PlanFiles, store: Store, now: datetime, say: Say) -> Stops:
-    """Read who is to be left alone by now.
+        def found(letters: Sequence[Open]) -> dict[str, datetime]:
+            rows = [(x.action_id, x.account_id, naive(x.as_of), None) for x in letters]
+            actions = pd.DataFrame(rows, columns=["action_id", "account_id", "as_of", "due_at"])
+            clocked = worked(actions, touches, self.become, now)
+            seen = clocked.loc[clocked["done_at"].notna(), ["action_id", "done_at"]]
+            return {str(one): instant(at) for one, at in seen.itertuples(index=False, name=None)}
+
+        return found
+
+
+def worked(actions: pd.DataFrame, touches: pd.DataFrame, become: Mapping[str, str], now: datetime) -> pd.DataFrame:
+    """`on_the_clock`, where a merged account's actions are done at what it has become."""
+    asked = actions.assign(account_id=actions["account_id"].map(lambda account: become.get(account, account)))
+    return on_the_clock(asked, touches, now).assign(account_id=actions["account_id"])
+
+
+def stops_now(
+    workspace: Workspace, files: PlanFiles, store: Store, now: datetime, say: Say, *, watched: bool = False
+) -> Stops:
+    """Read who is to be left alone by now. watched: also what sellers did.
 
     Raises
     ------
@@ -50,8 +81,9 @@ def stops_now(workspace: Workspace, files: PlanFiles, store: Store, now: datetim
         found = suppressed_at(intake.warehouse, files.plan, negative, now)
         there = frozenset(intake.warehouse.frame(Query("SELECT account_id FROM accounts"))["account_id"])
         merged = become(intake.warehouse)
+        touches = seller_touches(intake.warehouse, now) if watched else None
     reasons = dict(zip(found["account_id"], found["reason"].str.replace("_", " "), strict=True))
-    return Stops(reasons, merged, there)
+    return Stops(reasons, merged, there, touches)
 
 
 def _check_exclusions(plan: str, store: Store, rows: int) -> None:

@@ -1,6 +1,6 @@
 """Routing: what a tier, a movement, a status and a surge call for, as actions owed once."""
 
-from tierwise.routing.actions import ACTION_COLUMNS, action_id, owed, to_jsonl
+from tierwise.routing.actions import ACTION_COLUMNS, action_id, owed, to_jsonl, unconditional
 from tierwise.routing.control import draw, in_arms, no_draws, taken_over, without
 from tierwise.routing.deadlines import due_at
 from tierwise.routing.hours import due_in_hours
@@ -22,5 +22,6 @@ __all__ = [
     "owed",
     "taken_over",
     "to_jsonl",
+    "unconditional",
     "without",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
@@ -12,7 +13,7 @@ import pandas as pd
 
 from tierwise.clock import instant
 from tierwise.config.icp import Icp
-from tierwise.config.plays import Plays
+from tierwise.config.plays import Play, Plays
 from tierwise.errors import UsageError
 from tierwise.plain import plain
 from tierwise.routing.deadlines import Deadlines
@@ -38,6 +39,8 @@ ACTION_COLUMNS = (
     "channel",
     "messages",
     "signal",
+    "overdue_of",
+    "not_before",
 )
 DATED_AT_FIRST = ("tier_1", SUPPRESS)
 """The tiers whose plays have a due date on an account's first scoring; what the others owe then is a starting list."""
@@ -72,6 +75,10 @@ def owed(
     before : the runs before and the stages of open opportunities, for plays by time and by stage; by default none.
     icp : whose pains and jobs the messages say. signals : account_id -> the dynamic signal that moved it, in words.
 
+    An overdue play owes an action of its own with each dated action that it watches: `overdue_of` is the action_id of
+    that, `due_at` the time that it had, and `not_before` (naive UTC) the hour from which it counts, if nobody acted; of
+    all others these are `""` and NaT.
+
     Returns
     -------
     ACTION_COLUMNS; `due_at` (naive UTC) is as_of plus the play's business hours, by the clock of the owner where it is
@@ -91,18 +98,57 @@ def owed(
     moved_by = [signals.get(str(account), "") for account in decisions["account_id"]]
     decisions = decisions.assign(name=_names(decisions), cause=_causes(decisions), signal=moved_by)
     desks = Desks(decisions, owners, instant(as_of))
-    deadlines = Deadlines(plays.hours, owners, instant(as_of))
-    parts = [
-        _actions(decisions[due], Messages(play, icp), desks.of(play.owner, due), plan, deadlines, run_id).assign(
-            _order=order
-        )
-        for order, play in enumerate(plays.plays)
-        if (due := owing(decisions, play, instant(as_of), before)).any()
-    ]
+    making = _Making(decisions, icp, desks, Deadlines(plays.hours, owners, instant(as_of)), plan, run_id)
+    parts = making.parts(plays, before)
     if not parts:
         return _typed(pd.DataFrame({c: pd.Series(dtype=object) for c in ACTION_COLUMNS}))
     frame = pd.concat(parts).sort_values(["account_id", "_order"], kind="stable")
     return _typed(frame[list(ACTION_COLUMNS)].reset_index(drop=True))
+
+
+@dataclass(frozen=True)
+class _Making:
+    """What the actions of a run are made from."""
+
+    decisions: pd.DataFrame
+    icp: Icp
+    desks: Desks
+    deadlines: Deadlines
+    plan: str
+    run_id: str
+
+    def parts(self, plays: Plays, before: Before) -> list[pd.DataFrame]:
+        """The actions of each play, with its place among the plays as `_order`."""
+        found = {
+            play.play: (play, due, self.of(play, due))
+            for play in plays.plays
+            if (due := owing(self.decisions, play, self.deadlines.as_of, before)).any()
+        }
+        parts = []
+        for order, play in enumerate(plays.plays):
+            if play.play in found:
+                parts.append(found[play.play][2].assign(_order=order))
+            for watched, due, part in (found[name] for name in play.of if name in found):
+                parts.append(self.watching(play, watched, due, part).assign(_order=order))
+        return parts
+
+    def of(self, play: Play, due: pd.Series, overdue: str = "") -> pd.DataFrame:
+        """A play's actions, of the decisions at which it is due."""
+        messages, owner_ids = Messages(play, self.icp, overdue), self.desks.of(play.owner, due)
+        return _actions(self.decisions[due], messages, owner_ids, self.plan, self.deadlines, self.run_id)
+
+    def watching(self, play: Play, watched: Play, due: pd.Series, part: pd.DataFrame) -> pd.DataFrame:
+        """An overdue play's actions, of those of the play that it watches (`part`) that have a time until when."""
+        owner_ids = part["owner"] if watched.owner in RULES else pd.Series("", index=part.index)
+        ids, as_of = zip(part["account_id"], part["action_id"], strict=True), self.deadlines.as_of
+        found = self.of(play, due, watched.motion).assign(
+            action_id=[action_id(self.plan, account, as_of, play.play, one) for account, one in ids],
+            overdue_of=part["action_id"],
+            due_at=part["due_at"],
+        )
+        dated = part["due_at"].notna()
+        hours = self.deadlines.past(part["due_at"][dated], play.after_hours or 0, owner_ids[dated])
+        return found[dated].assign(not_before=hours)
 
 
 def _need(decisions: pd.DataFrame, columns: tuple[str, ...]) -> None:
@@ -115,10 +161,17 @@ def _need(decisions: pd.DataFrame, columns: tuple[str, ...]) -> None:
         )
 
 
-def action_id(plan: str, account_id: str, as_of: datetime, play: str) -> str:
-    """The first 16 hex digits of the SHA-256 of plan, account, as_of and play: the same whenever it is owed again."""
-    text = json.dumps([plan, account_id, instant(as_of).isoformat(), play])
+def action_id(plan: str, account_id: str, as_of: datetime, play: str, overdue_of: str = "") -> str:
+    """The first 16 hex digits of the SHA-256 of plan, account, as_of and play, and of the action that it watches if
+    there is one: the same whenever it is owed again."""
+    watched = [overdue_of] if overdue_of else []
+    text = json.dumps([plan, account_id, instant(as_of).isoformat(), play, *watched])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def unconditional(actions: pd.DataFrame) -> pd.Series:
+    """Which actions are owed as they stand, and not only where another one is overdue."""
+    return actions["overdue_of"] == ""
 
 
 def to_jsonl(actions: pd.DataFrame) -> bytes:
@@ -170,10 +223,12 @@ def _actions(
             "channel": play.channel or "",
             "messages": [messages.by_persona(one) for one in words],
             "signal": due["signal"].to_numpy(dtype=object),
+            "overdue_of": "",
+            "not_before": pd.NaT,
         }
     )
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    kinds = {"due_at": "datetime64[us]", "messages": "object"}
+    kinds = {"due_at": "datetime64[us]", "not_before": "datetime64[us]", "messages": "object"}
     return frame.astype({c: kinds.get(c, "str") for c in ACTION_COLUMNS})

@@ -94,10 +94,12 @@ def taken_over(log: pd.DataFrame, become: Mapping[str, str]) -> pd.DataFrame:
 
 
 def without(actions: pd.DataFrame, plays: Plays, accounts: Collection[str]) -> pd.Series:
-    """Which actions the control group goes without: those of plays by sellers that approach somebody, in tiers.
+    """Which actions the control group goes without: those of plays by sellers that approach somebody, in tiers, and
+    those that watch one of them, whoever is to act on these.
 
     What a status calls for is owed all the same: an open deal is always helped.
     """
     by_seller = [play.play for play in plays.plays if play.by_seller]
     here = actions["account_id"].isin(list(accounts)) & ~actions["tier"].isin(STATUSES)
-    return here & actions["play"].isin(by_seller)
+    off = here & actions["play"].isin(by_seller)
+    return off | (here & actions["overdue_of"].isin(actions.loc[off, "action_id"]))

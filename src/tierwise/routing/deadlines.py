@@ -55,6 +55,17 @@ class Deadlines:
         known = {owner: self._due(play, *self._works.get(owner, self._usual)) for owner in owner_ids.unique()}
         return owner_ids.map(known).astype("datetime64[us]")
 
+    def past(self, due: pd.Series, hours: int, owner_ids: pd.Series) -> pd.Series:
+        """So many business hours past due times (naive UTC), by each owner's clock (`""`: a function's)."""
+        if not hours:
+            return due
+        pairs = list(zip(due, owner_ids, strict=True))
+        known = {
+            (at, owner): naive(due_in_hours(instant(at), hours, *self._works.get(owner, self._usual)))
+            for at, owner in set(pairs)
+        }
+        return pd.Series([known[pair] for pair in pairs], index=due.index, dtype="datetime64[us]")
+
     def _due(self, play: Play, calendar: WorkingHours, zone: ZoneInfo) -> datetime | None:
         if play.sla_hours is not None:
             return naive(due_in_hours(self.as_of, play.sla_hours, calendar, zone))

@@ -4,6 +4,11 @@ An account's next action waits until the one before it is delivered or dead, so 
 before the one that it follows; other accounts do not wait for it. A letter that is refused again and again is dead
 after `MOST_ATTEMPTS`, with the last reason; a receiver that is down, full or gone costs no letter an attempt, and one
 that says for how long it wants to be left alone is offered nothing until then, whatever delivery comes by.
+
+An action that is owed only where another is overdue stands beside this order. It waits for its hour and until the one
+that it watches is delivered or dead, holds back no other, and is looked at then: was that one done, it is met, and
+never offered. Once it was offered it is offered until it is answered, whatever was done meanwhile, as the receiver may
+have it: that it is offered is kept before it is.
 """
 
 from __future__ import annotations
@@ -28,6 +33,7 @@ KEPT_EVERY = 100
 receiver see twice."""
 PATIENCE = 20
 """So many letters refused one after the other, and the receiver is left alone until the next delivery."""
+OFFERED = "offered, and no answer is known yet"
 STOPPED_SECONDS = 86_400.0
 """After so long an action whose account was to be left alone is looked at again: it may be suppressed no more."""
 PAUSE_SECONDS = 60.0
@@ -50,11 +56,16 @@ class Queue(Protocol):
     def rest(self, until: datetime) -> None: ...
 
 
+Done = Callable[[Sequence[Open]], Mapping[str, datetime]]
+
+
 @dataclass
 class Tally:
     """What a delivery came to: how many letters were delivered, are to be offered again, are dead, and were stopped.
 
     waiting: letters that were not offered: their time has not come, or one of their account's is in front of them.
+    met: actions that were owed only where another is overdue, and that one was done. not_yet: those of them whose hour
+    has not come.
     said: why the receiver was left alone, "" where it was not. dead: the letters that died, with why. noted: what there
     is to say of letters that were delivered, as of a value that a person changed in a CRM and that was kept.
     """
@@ -63,6 +74,8 @@ class Tally:
     later: int = 0
     stopped: int = 0
     waiting: int = 0
+    met: int = 0
+    not_yet: int = 0
     said: str = ""
     dead: dict[str, str] = field(default_factory=dict)
     noted: dict[str, str] = field(default_factory=dict)
@@ -82,40 +95,48 @@ def deliver(
     plan: str,
     clock: Callable[[], datetime],
     stops: Callable[[str], str],
+    done: Done | None = None,
 ) -> Tally:
     """Offer a sink all that it is owed and whose time has come, and keep what becomes of it.
 
     clock: gives now; asked before each offer. stops: why an account is to be left alone, "" where it is not; of those
-    that are, only what approaches nobody is sent.
+    that are, only what approaches nobody is sent. done: what is done by now of what some actions watch, by their own
+    ids; None: nobody was asked, and actions that watch others wait.
     """
     tally, now, until = Tally(), clock(), queue.rests_until()
-    waiting = _by_account([x for x in queue.open() if not (x.stopped and x.next_at and x.next_at > now)])
+    letters = queue.open()
+    stopped = {x.action_id for x in letters if x.stopped and x.next_at and x.next_at > now}
+    waiting = _lanes([x for x in letters if x.action_id not in stopped])
     if until is not None and until > now:
         tally.said = f"it asked to be left alone until {until:%Y-%m-%d %H:%M:%S} UTC"
-    run = _Run(queue, sink, plan, clock, stops, tally)
+    run = _Run(queue, sink, plan, clock, stops, done, tally, stopped)
     blocked: set[str] = set()
-    while not tally.said and (round_ := _heads(waiting, blocked, clock())):
+    while not tally.said and (round_ := run.heads(waiting, blocked)):
         for window in _windows(round_, max(KEPT_EVERY, sink.most)):
             blocked |= run.offer(window, waiting)
             if tally.said:
                 break
-    tally.waiting = sum(map(len, waiting.values())) - tally.later
+    left = [x for lane in waiting.values() for x in lane]
+    tally.not_yet = not_yet(left, clock())
+    tally.waiting = len(left) - tally.later - tally.not_yet
     return tally
 
 
-def _by_account(letters: Sequence[Open]) -> dict[str, deque[Open]]:
+def not_yet(letters: Sequence[Open], now: datetime) -> int:
+    """How many letters wait for the hour at which another action is overdue."""
+    return sum(x.not_before is not None and x.not_before > now for x in letters)
+
+
+def _lane(letter: Open) -> str:
+    """What it must keep its place in: its account's letters, or, where it watches another, itself alone."""
+    return f"overdue {letter.action_id}" if letter.overdue_of else f"account {letter.account_id}"
+
+
+def _lanes(letters: Sequence[Open]) -> dict[str, deque[Open]]:
     found: dict[str, deque[Open]] = {}
     for letter in letters:
-        found.setdefault(letter.account_id, deque()).append(letter)
+        found.setdefault(_lane(letter), deque()).append(letter)
     return found
-
-
-def _heads(waiting: Mapping[str, deque[Open]], blocked: set[str], now: datetime) -> list[Open]:
-    """The first letter of each account whose time has come: those never refused first, and of these the oldest."""
-    first = [letters[0] for account, letters in waiting.items() if letters and account not in blocked]
-    return sorted(
-        (x for x in first if x.next_at is None or x.next_at <= now), key=lambda x: (x.attempts, x.as_of, x.action_id)
-    )
 
 
 def _windows(letters: Sequence[Open], size: int) -> Iterator[Sequence[Open]]:
@@ -129,22 +150,42 @@ class _Run:
     plan: str
     clock: Callable[[], datetime]
     stops: Callable[[str], str]
+    done: Done | None
     tally: Tally
+    stopped: set[str]
+    """The ids of actions that are not offered now, as their account is to be left alone."""
     refused: int = 0
     """Letters refused one after the other."""
     rests_until: datetime | None = None
     """Until when the receiver asked to be left alone."""
 
+    def heads(self, waiting: Mapping[str, deque[Open]], blocked: set[str]) -> list[Open]:
+        """The first letter of each lane whose time has come: those never refused first, and of these the oldest."""
+        now = self.clock()
+        first = [letters[0] for lane, letters in waiting.items() if letters and lane not in blocked]
+        ready = [x for x in first if x.is_due(now)]
+        if any(x.overdue_of for x in ready):
+            ahead = {x.action_id for letters in waiting.values() for x in letters}
+            ready = [x for x in ready if not x.overdue_of or (self.done is not None and x.overdue_of not in ahead)]
+        return sorted(ready, key=lambda x: (x.attempts, x.as_of, x.action_id))
+
     def offer(self, window: Sequence[Open], waiting: Mapping[str, deque[Open]]) -> set[str]:
-        """Offer a window's letters, keep the answers in one transaction, and give the accounts that must wait now."""
+        """Offer a window's letters, keep the answers in one transaction, and give the lanes that must wait now."""
         bodies = self.queue.bodies([x.action_id for x in window])
+        unasked = [x for x in window if x.overdue_of and not x.attempts]
+        done = self.done(unasked) if self.done is not None and unasked else {}
         answers, offered = [], []
         for letter in window:
             body = bodies.get(letter.action_id)
             if body is None:  # withdrawn since the queue was read
-                waiting[letter.account_id].popleft()
-            elif self.queue.approaches(body) and (why := self.stops(letter.account_id)):
+                waiting[_lane(letter)].popleft()
+            elif letter.action_id in done:
+                self.tally.met += 1
+                said = f"not needed: a seller was at the account on {done[letter.action_id]:%Y-%m-%d %H:%M} UTC"
+                answers.append(Answer(letter.action_id, "met", letter.attempts, said, self.clock()))
+            elif self.queue.approaches(body) and (why := self._stops(letter)):
                 self.tally.stopped += 1
+                self.stopped.add(letter.action_id)
                 now = self.clock()
                 again = now + timedelta(seconds=STOPPED_SECONDS)
                 answers.append(Answer(letter.action_id, "stopped", letter.attempts, why, now, again))
@@ -159,20 +200,28 @@ class _Run:
             self.queue.keep(answers)
             if self.rests_until is not None:
                 self.queue.rest(self.rests_until)
-        of = {x.action_id: x.account_id for x in window}
+        of = {x.action_id: _lane(x) for x in window}
         for answer in answers:
             if answer.status != "pending":
                 waiting[of[answer.action_id]].popleft()
         return {of[a.action_id] for a in answers if a.status == "pending"}
 
+    def _stops(self, letter: Open) -> str:
+        """Why a letter is not to be offered now; `""`: it may be."""
+        why = self.stops(letter.account_id)
+        return why or ("what it watches was stopped" if letter.overdue_of in self.stopped else "")
+
     def _sent(self, part: Sequence[tuple[Open, Mapping[str, Any]]]) -> list[Answer]:
         now = self.clock()
+        first = [x.action_id for x, _ in part if x.overdue_of and not x.attempts]
+        if first:
+            self.queue.keep([Answer(action_id, "pending", 1, OFFERED, now) for action_id in first])
         letters = [Letter(x.action_id, self.plan, x.account_id, x.as_of, body, x.attempts + 1) for x, body in part]
         receipts = {r.letter_id: r for r in self.sink.send(letters, now)}
         return [self._answer(x, receipts[x.action_id], now) for x, _ in part]
 
     def _answer(self, letter: Open, receipt: Receipt, now: datetime) -> Answer:
-        tried = letter.attempts + (not receipt.of_receiver)
+        tried = max(letter.attempts + (not receipt.of_receiver), bool(letter.overdue_of))
         if receipt.outcome == "delivered":
             self.refused = 0
             self.tally.delivered += 1

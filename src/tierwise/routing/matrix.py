@@ -156,6 +156,28 @@ _MATRIX = (
         message="{name} ({tier_words}): hand it to its onboarding, and note what was promised. {why}",
         kpi="time to first value, retention",
     ),
+    Play(
+        play="reminder",
+        movements=("overdue",),
+        of=("focus", "surge"),
+        motion="reminder of what is overdue",
+        owner="account_owner",
+        channel="email",
+        message="{name} ({tier_words}) waits, and its time is over: {overdue}. {why}",
+        kpi="share done in time",
+    ),
+    Play(
+        play="escalation",
+        movements=("overdue",),
+        of=("focus", "surge"),
+        after_hours=8,
+        motion="escalation of what nobody did",
+        owner="revops",
+        channel="email",
+        message="{name} ({tier_words}) was approached by nobody 8 business hours past its time: {overdue}. Find out "
+        "why, or give it to another owner. {why}",
+        kpi="share done in time",
+    ),
 )
 _NONE = (
     NoPlay(movements=("left",), tiers=("tier_3", "recycle", "suppress")),

@@ -21,10 +21,12 @@ class Messages:
 
     play: Play
     icp: Icp
+    overdue: str = ""
+    """The motion of what was not done, where the play is overdue."""
 
     def message(self, words: Mapping[str, str]) -> str:
         """The play's message; words: account_id, name, tier, tier_words, why and signal of an account."""
-        return fill(self.play.message, {**words, "job": self._job})
+        return fill(self.play.message, {**words, "job": self._job, "overdue": self.overdue})
 
     def by_persona(self, words: Mapping[str, str]) -> dict[str, str]:
         """Persona -> its message, in the play's order, of those for whom there is something to say."""
@@ -42,7 +44,7 @@ class Messages:
         for role in self.play.personas:
             said = self.icp.personas.get(role)
             pain, job = (said.pain, said.job) if said else ("", "")
-            own[role] = {"pain": _phrase(pain), "job": _phrase(job) or self._job}
+            own[role] = {"pain": _phrase(pain), "job": _phrase(job) or self._job, "overdue": self.overdue}
         return own
 
 

@@ -17,7 +17,7 @@ from tierwise.store.ledger import Store
 from tierwise.store.resting import OfSink
 from tierwise.store.writing import NO_OUTREACH
 
-Delivery = Literal["delivered", "pending", "dead", "stopped"]
+Delivery = Literal["delivered", "pending", "dead", "stopped", "met"]
 CHUNK = 500
 """So many ids in one statement."""
 
@@ -28,6 +28,8 @@ class Open:
 
     attempts: how often it was offered and counted. next_at: before then it is not offered again; None: at any time.
     stopped: its account was to be left alone when its turn came; it holds back no later action of that account.
+    overdue_of: the action that it watches, for one that is owed only where that is overdue; not_before: from when on it
+    counts. Of the others `""` and None.
     """
 
     action_id: str
@@ -36,12 +38,19 @@ class Open:
     attempts: int
     next_at: datetime | None
     stopped: bool = False
+    overdue_of: str = ""
+    not_before: datetime | None = None
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether its time has come, by its hour and by what was answered."""
+        return all(at is None or at <= now for at in (self.next_at, self.not_before))
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is kept of an offer: `delivered`, `pending` (again from next_at on), `dead`, or `stopped` (not offered, as
-    its account is to be left alone; looked at again from next_at on)."""
+    """What is kept of an offer: `delivered`, `pending` (again from next_at on), `dead`, `stopped` (not offered, as
+    its account is to be left alone; looked at again from next_at on), or `met` (never offered, as what it watches was
+    done)."""
 
     action_id: str
     status: Delivery
@@ -73,12 +82,24 @@ class Deliveries(OfSink):
 
     def open(self) -> list[Open]:
         """The actions owed that this sink has not answered for good, in the order in which each account gets them."""
-        o, d = schema.outbox.c, schema.deliveries.c
+        o, d, w = schema.outbox.c, schema.deliveries.c, schema.watches.c
         query = (
             select(
-                o.action_id, o.account_id, o.as_of, o.payload if self.plays else o.plan, d.attempts, d.next_at, d.status
+                o.action_id,
+                o.account_id,
+                o.as_of,
+                o.payload if self.plays else o.plan,
+                d.attempts,
+                d.next_at,
+                d.status,
+                w.overdue_of,
+                w.not_before,
             )
-            .select_from(schema.outbox.outerjoin(schema.deliveries, self._mine(d.action_id == o.action_id)))
+            .select_from(
+                schema.outbox.outerjoin(schema.deliveries, self._mine(d.action_id == o.action_id)).outerjoin(
+                    schema.watches, w.action_id == o.action_id
+                )
+            )
             .where(
                 o.plan == self.plan, o.status == "owed", or_(d.status.is_(None), d.status.in_(("pending", "stopped")))
             )
@@ -91,8 +112,17 @@ class Deliveries(OfSink):
         if self.plays:
             rows = [row for row in rows if json.loads(row[3]).get("play") in self.plays]
         return [
-            Open(action, account, instant(as_of), attempts or 0, next_at and instant(next_at), status == "stopped")
-            for action, account, as_of, _, attempts, next_at, status in rows
+            Open(
+                action,
+                account,
+                instant(as_of),
+                attempts or 0,
+                next_at and instant(next_at),
+                status == "stopped",
+                overdue_of or "",
+                not_before and instant(not_before),
+            )
+            for action, account, as_of, _, attempts, next_at, status, overdue_of, not_before in rows
         ]
 
     def bodies(self, action_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
@@ -153,6 +183,14 @@ class Deliveries(OfSink):
         query = select(d.status, func.count()).where(self._mine(d.status.is_not(None))).group_by(d.status)
         with self.store.reading("the deliveries were counted") as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
+
+    def watching(self) -> dict[Delivery, int]:
+        """The same of those actions alone that are owed only where another is overdue."""
+        d, w = schema.deliveries.c, schema.watches.c
+        both = schema.deliveries.join(schema.watches, d.action_id == w.action_id)
+        query = select(d.status, func.count()).select_from(both).where(self._mine(d.status.is_not(None)))
+        with self.store.reading("the deliveries were counted") as connection:
+            return {row[0]: row[1] for row in connection.execute(query.group_by(d.status))}
 
     def _mine(self, further: Any) -> Any:
         d = schema.deliveries.c

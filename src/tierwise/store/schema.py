@@ -103,6 +103,15 @@ deliveries = Table(
 )
 """What became of each action at each sink that was asked; one that was never offered has no row."""
 
+watches = Table(
+    "watches",
+    metadata,
+    Column("action_id", String(80), primary_key=True),
+    Column("overdue_of", String(80), nullable=False),
+    Column("not_before", DateTime, nullable=False),
+)
+"""Of each action that is owed only where another is overdue: which, and from when on it counts."""
+
 told_accounts = Table(
     "told_accounts",
     metadata,

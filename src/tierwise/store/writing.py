@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, delete, insert, select, update
 import tierwise.store.schema as schema
 from tierwise.clock import naive
 from tierwise.config import STATUSES
-from tierwise.store.frames import STATE, records
+from tierwise.store.frames import STATE, cell, records
 from tierwise.store.frames import text as canonical
 from tierwise.store.record import RunRecord
 
@@ -56,20 +56,36 @@ def write_actions(connection: Connection, record: RunRecord, movements: pd.DataF
         if action_id in owed and status == "withdrawn":
             values = {"status": "owed", "withdrawn_by": None, "run_id": record.run_id}
             values["payload"] = canonical(owed[action_id])
+            _watch(connection, [owed[action_id]])
         elif action_id not in owed and status == "owed" and row["account_id"] in moved:
             values = {"status": "withdrawn", "withdrawn_by": record.run_id}
         else:
             continue
         connection.execute(update(schema.outbox).where(o.action_id == action_id).values(**values))
     taken = set(there) | _elsewhere(connection, owed.keys() - there.keys())
+    new = {action_id: row for action_id, row in owed.items() if action_id not in taken}
     rows = [
         {"action_id": action_id, "account_id": str(row["account_id"]), "payload": canonical(row)}
         | {"plan": record.plan, "as_of": naive(record.as_of), "run_id": record.run_id, "status": "owed"}
-        for action_id, row in owed.items()
-        if action_id not in taken
+        for action_id, row in new.items()
     ]
     if rows:
         connection.execute(insert(schema.outbox), rows)
+    _watch(connection, list(new.values()))
+
+
+def _watch(connection: Connection, actions: Sequence[Mapping[str, Any]]) -> None:
+    """Keep what each of some actions watches, in place of what was kept of it; nothing of those that watch none."""
+    rows = [
+        {"action_id": str(row["action_id"]), "overdue_of": row["overdue_of"], "not_before": cell(row["not_before"])}
+        for row in actions
+        if row.get("overdue_of")
+    ]
+    w = schema.watches.c
+    for row in rows:
+        connection.execute(delete(schema.watches).where(w.action_id == row["action_id"]))
+    if rows:
+        connection.execute(insert(schema.watches), rows)
 
 
 def withdraw(connection: Connection, record: RunRecord, state: pd.DataFrame) -> None:
