@@ -33,8 +33,8 @@ from tierwise.store import Store
 from tierwise.synthetic import WorldSpec, simulate, write_world
 
 PLAN = "new_business"
-FIRST, WEEKS = instant("2025-03-07"), 52
-"""The first of the Fridays that are scored; the clocks of New York change on the Sunday after it."""
+FIRST, WEEKS = instant("2025-02-28"), 52
+"""The first of the Fridays that are scored; the clocks of New York change nine days later."""
 SURGE_DAYS = 21
 ZONES = {"East": "America/New_York", "South": "Australia/Sydney", "": "UTC"}
 HOLIDAYS = {
@@ -144,7 +144,8 @@ class Year:
         deliver(self.workspace, PLAN, clock=lambda: at)
 
     def react(self, as_of: datetime) -> None:
-        """Sellers go to some accounts in time, to some late, to some never, and note some visits far too late."""
+        """Sellers go to some accounts in time, to some late, to some never or just before they had to, and note some
+        visits far too late."""
         rows = self.outbox(as_of)
         dated = {p["account_id"]: instant(p["due_at"]) for p in rows["payload"] if p["play"] in HOURS and p["due_at"]}
         for account, due in dated.items():
@@ -152,6 +153,7 @@ class Year:
             if kind in (5, 6):
                 continue
             at = due + timedelta(hours=3) if kind in (3, 4) else due - timedelta(minutes=90)
+            at = {1: as_of + timedelta(minutes=90), 2: as_of - timedelta(minutes=5)}.get(kind, at)
             known = at + (timedelta(days=9) if kind == 7 else timedelta(minutes=10))
             self.touches.setdefault(account, []).append((at, known))
             self.planted.append({
@@ -290,7 +292,7 @@ def year(tmp_path: Path) -> Iterator[Year]:
         (folder / "tierwise.yaml").write_text(text + SINKS.replace("URL", receiver.url), encoding="utf-8")
         workspace = load_workspace(folder, "live", ENV)
         with pytest.raises(NoUsableModel):
-            train(workspace, as_of="2025-03-01")
+            train(workspace, as_of=FIRST)
         where = dict(zip(owners["owner_id"], owners["territory"], strict=True))
         accounts = pd.read_parquet(tables / "accounts.parquet")
         places = {a: where.get(o, "") for a, o in zip(accounts["account_id"], accounts["owner_id"], strict=True)}
