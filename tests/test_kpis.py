@@ -19,7 +19,7 @@ from tierwise.clock import instant, naive
 from tierwise.config import STATUSES, TIERS, Budget, Outcome
 from tierwise.data import Warehouse
 from tierwise.features import KpiFacts, kpi_facts
-from tierwise.features.kpi_facts import spans_of
+from tierwise.features.kpi_facts import meetings_among, spans_of
 from tierwise.features.sql.kpis import FILLED
 from tierwise.governance import DEFAULT_RULES, KpiTable, kpi_table, stood_in
 from tierwise.governance.kpis import COUNTS, SUMS
@@ -229,7 +229,7 @@ def needs(got: KpiTable) -> dict[str, str]:
 def test_a_kpi_whose_source_is_missing_names_the_field_it_needs() -> None:
     nothing = table(facts([], RUNS, filled=dict.fromkeys(FILLED, 0), meetings=()), RUNS)
     assert set(needs(nothing)) == {
-        "pipeline_created", "win_rate", "acv", "meetings_set", "pipeline_velocity", "mql_to_sal", "engagement_lift",
+        "pipeline_created", "win_rate", "acv", "meetings_set", "pipeline_velocity", "mql_to_sal", "engagement",
         "false_positives", "cost_per_pipeline", "zero_outreach",
     }  # fmt: skip
     assert all(needs(nothing).values())
@@ -245,9 +245,29 @@ def test_a_kpi_whose_source_is_missing_names_the_field_it_needs() -> None:
     assert without("activities.initiator")["zero_outreach"] == "needs activities.initiator: it is empty"
     assert without(meetings=())["meetings_set"].startswith("needs activities.kind or activities.channel to say meeting")
     assert without()["cost_per_pipeline"] == "needs budget in plays.yaml: it is not said"
-    assert "leave alone" in without()["engagement_lift"]
+    assert without("activities.initiator")["engagement"] == "needs activities.initiator: it is empty"
+    for name in ("opportunities.is_won", "opportunities.is_closed"):
+        assert without(name)["win_rate"] == without(name)["acv"] == f"needs {name}: it is empty"
     shared = table(facts([], RUNS), RUNS, budget=Budget(amount=1), shares={"tier_1": 0.4})
     assert needs(shared)["cost_per_pipeline"].startswith("needs a budget_share of the tier's plays")
+
+
+@pytest.mark.parametrize(("lacking", "open_too"), [("opportunities.is_won", False), ("opportunities.is_closed", True)])
+def test_what_was_won_is_not_told_where_no_column_says_it(lacking: str, open_too: bool) -> None:
+    runs = stood((0, "a1", "tier_1"))
+    deals = [{"account": "a1", "created": 5, "closed": 9, "won": True, "amount": 10.0}]
+    told = table(facts(deals, runs, filled=FULL | {lacking: 0}), runs).row("total")
+    assert (told["opportunities"], told["pipeline"]) == (1, 10.0)
+    assert all(math.isnan(told[name]) for name in ("won", "lost", "win_rate", "mean_won", "velocity", "won_amount"))
+    assert math.isnan(told["open"]) == math.isnan(told["days_to_close"]) == open_too
+
+
+def test_a_meeting_is_one_that_came_about_and_counts_once() -> None:
+    none = [("meeting", "No Show"), ("meeting", "no-show"), ("email", "meeting_link_clicked"), ("meeting", "Cancelled"),
+            ("web", "book_meeting_page_view"), ("email", "meeting_reminder"), ("sales", "meeting_request")]  # fmt: skip
+    held, booked = [("sales", "Meeting held"), ("meetings", "demo")], [("sales", "meeting-booked")]
+    assert meetings_among([*none, *held, *booked]) == held
+    assert meetings_among([*none, *booked]) == booked
 
 
 def test_too_few_cases_is_an_answer_and_enough_have_an_interval() -> None:
@@ -330,7 +350,7 @@ def test_the_facts_are_read_as_they_were_known_at_the_end_of_the_window() -> Non
              "channel": channel, "kind": kind, "initiator": who}
             for n, (when, known, channel, kind, who) in enumerate([
                 ("2024-12-31", None, "meeting", "held", "buyer"), ("2025-01-01", None, "meeting", "held", "buyer"),
-                ("2025-06-30T23:59:59", None, "sales", "meeting_booked", "seller"),
+                ("2025-06-30T23:59:59", None, "sales", "meeting_took_place", "seller"),
                 ("2025-07-01", None, "sales", "call", "seller"), ("2025-07-02", None, "meeting", "no_show", "buyer"),
                 ("2025-08-01", "2026-02-01", "meeting", "held", "buyer"),
             ])
@@ -356,13 +376,14 @@ def test_the_facts_are_read_as_they_were_known_at_the_end_of_the_window() -> Non
     assert list(deals.index[deals["undated"]]) == ["o6"]
     assert list(deals.index[~deals["asked"]]) == ["o8", "o9"]
     assert got.currency == "EUR"
-    assert got.meetings == ("held", "meeting_booked")
+    assert got.meetings == ("held", "meeting_took_place")
     assert got.activities[["meetings", "seller", "buyer"]].to_numpy().tolist() == [[2, 1, 1], [0, 1, 1]]
     assert got.leads[["lead_id", "account_id", "converted"]].fillna("-").to_numpy().tolist() == [
         ["l1", "a", True], ["l2", "a", False], ["l3", "-", False],
     ]  # fmt: skip
     assert got.filled == {
-        "opportunities": 10, "opportunities.amount": 10, "opportunities.closed_at": 2, "activities.initiator": 6,
+        "opportunities": 10, "opportunities.amount": 10, "opportunities.is_closed": 4, "opportunities.is_won": 3,
+        "opportunities.closed_at": 2, "activities.initiator": 6,
         "leads": 4, "leads.created_at": 4, "leads.domain": 3, "leads.converted_at": 2,
     }  # fmt: skip
     assert bare.opportunities.empty

@@ -104,7 +104,7 @@ def test_page_and_values_tell_the_table(governed: GovernResult) -> None:
     assert "What happened from 1 January 2025 up to 1 January 2026" in text
     assert f"{deals:,} opportunities were created in that time; each stands in one row" in text
     assert "Tier 1 · Focus Pipeline created" in text
-    assert "Engagement lift Needs accounts that its plays leave alone" in text
+    assert "Engagement (buyer activities an account and 30 days)" in text
     assert "Cost per pipeline" in text
     assert "Velocity: opportunities × win rate" in text
     assert "nan" not in text[text.index("What came of each tier") : text.index("Drift")].lower()

@@ -120,6 +120,16 @@ SELECT
   ) AS "opportunities.amount",
   (
     SELECT
+      COUNT(is_closed)
+    FROM opportunities
+  ) AS "opportunities.is_closed",
+  (
+    SELECT
+      COUNT(is_won)
+    FROM opportunities
+  ) AS "opportunities.is_won",
+  (
+    SELECT
       COUNT(closed_at) FILTER(WHERE
         is_closed)
     FROM opportunities

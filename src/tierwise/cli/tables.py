@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import isnan
 from typing import TYPE_CHECKING
 
 from tierwise.cli.show import line, percent, table
@@ -168,7 +169,7 @@ def kpis(found: KpiTable) -> None:
     rows = [
         (
             r["place"],
-            *(f"{r[name]:,.0f}" for name in ("opportunities", "pipeline", "won", "lost", "open")),
+            *("-" if isnan(r[n]) else f"{r[n]:,.0f}" for n in ("opportunities", "pipeline", "won", "lost", "open")),
             percent(r["win_rate"]),
             f"{r['meetings']:,}",
         )

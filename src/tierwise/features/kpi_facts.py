@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from tierwise.config import Outcome
     from tierwise.data import Warehouse
 
-_NO_MEETING = ("cancel", "no_show", "noshow", "declin", "resched")
+_NO_MEETING = ("cancel", "noshow", "declin", "resched", "postpon", "request", "remind", "invit")
+_BOOKED = ("book", "set", "schedul", "plan")
+_TALK = {"email", "mail", "web", "website", "ads", "ad"}
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,29 @@ def spans_of(runs: Sequence[datetime], since: datetime, until: datetime) -> kpis
 def is_meeting(channel: str, kind: str) -> bool:
     """Whether an activity is a meeting by its channel's or its kind's name, and none that did not come about.
 
-    >>> is_meeting("meeting", "held"), is_meeting("sales", "Meeting_booked"), is_meeting("meeting", "no_show")
+    What a mail, a page or an advertisement says of a meeting is none.
+
+    >>> is_meeting("meeting", "held"), is_meeting("sales", "Meeting-booked"), is_meeting("meeting", "No Show")
     (True, True, False)
+    >>> is_meeting("email", "meeting_reminder"), is_meeting("sales", "meeting request")
+    (False, False)
     """
-    named = f"{channel} {kind}".lower()
-    return "meeting" in named and not any(word in named for word in _NO_MEETING)
+    said, by = _words(kind), _words(channel)
+    named = "meeting" in by or ("meeting" in said and not by & _TALK)
+    return named and not any(word.startswith(_NO_MEETING) for word in said)
+
+
+def meetings_among(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Of (channel, kind), those that are meetings; where some say that they were held, those booked count no second
+    time."""
+    found = [pair for pair in pairs if is_meeting(*pair)]
+    held = [pair for pair in found if not any(word.startswith(_BOOKED) for word in _words(pair[1]))]
+    return held or found
+
+
+def _words(name: str) -> set[str]:
+    said = "".join(c if c.isalnum() else " " for c in name.lower()).replace("no show", "noshow")
+    return {word.removesuffix("s") if word == "meetings" else word for word in said.split()}
 
 
 def kpi_facts(
@@ -76,7 +96,7 @@ def kpi_facts(
     make_touch(warehouse)
     spans = spans_of(runs, since, until)
     pairs = warehouse.frame(Query("SELECT DISTINCT channel, kind FROM activities ORDER BY channel, kind"))
-    meetings = [(c, k) for c, k in pairs.itertuples(index=False, name=None) if is_meeting(c, k)]
+    meetings = meetings_among([(str(c), str(k)) for c, k in pairs.itertuples(index=False, name=None)])
     found = warehouse.frame(kpis.created(outcome, since, until))
     gone = found["deleted"].astype(bool)
     named = warehouse.frame(

@@ -23,7 +23,7 @@ KPI_WORDS = {
     "meetings_set": "Meetings",
     "pipeline_velocity": "Pipeline velocity",
     "mql_to_sal": "MQL to SAL (leads converted)",
-    "engagement_lift": "Engagement lift",
+    "engagement": "Engagement (buyer activities an account and 30 days)",
     "false_positives": "False positives (opened an opportunity)",
     "cost_per_pipeline": "Cost per pipeline",
     "zero_outreach": "Seller activities (zero outreach)",
@@ -73,7 +73,7 @@ def judged_by(
     rows = {r["place"]: r for r in table.to_dict("records")}
     focus, growth, scaled = (rows[t] for t in ("tier_1", "tier_2", "tier_3"))
     recycle, stopped = rows["recycle"], rows["suppress"]
-    sold = _lacks(filled, "opportunities", "opportunities.closed_at")
+    sold = _lacks(filled, *(f"opportunities{of}" for of in ("", ".is_closed", ".is_won", ".closed_at")))
     worth = _lacks(filled, "opportunities", "opportunities.amount")
     in_money = sold or worth
     contacted = _lacks(filled, "activities.initiator")
@@ -92,8 +92,8 @@ def judged_by(
             "won with an amount", in_money or _few(growth["mean_won_n"], "won with an amount", rules)),
         Kpi("tier_3", "mql_to_sal", "share", _figure(scaled, "lead_rate", "lead", "leads"), "leads",
             led or _few(scaled["leads"], "leads", rules)),
-        Kpi("tier_3", "engagement_lift", "ratio", Figure(math.nan, math.nan, math.nan, scaled["stood"]), "accounts",
-            "needs accounts that its plays leave alone: what earned the tier, and what its plays brought, look alike"),
+        Kpi("tier_3", "engagement", "ratio", _figure(scaled, "engagement", "engagement", "stood"), "accounts",
+            contacted or _few(scaled["stood"], "accounts", rules)),
         Kpi("recycle", "false_positives", "share", opened, "accounts recycled",
             _lacks(filled, "opportunities") or _few(recycle["stood"], "accounts recycled", rules)),
         Kpi("recycle", "cost_per_pipeline", "ratio", _plain(recycle, "cost_per_pipeline", "opportunities"),

@@ -24,6 +24,9 @@ from tierwise.governance.standing import BEFORE, NOT_TIERED, OTHER, PLACES, plac
 TOTAL = "total"
 _NOWHERE = (NOT_TIERED, BEFORE, OTHER)
 COUNTS = ("opportunities", "without_amount", "won", "lost", "open", "meetings", "seller", "buyer", "leads", "converted")
+_OF_WON = ("won", "lost", "won_amount", "win_rate", "win_low", "win_high", "mean_won", "mean_won_low", "mean_won_high",
+           "cycle_days", "velocity")  # fmt: skip
+_OF_CLOSED = ("open", "days_to_close", "days_low", "days_high")
 SUMS = ("pipeline", "won_amount")
 """What adds up, row by row, to the total: counts, and amounts in the workspace's currency."""
 
@@ -43,7 +46,8 @@ class KpiTable:
         meetings, seller, buyer (activities), engagement (of buyers, an account and 30 days), engagement_low and _high,
         leads, converted, lead_rate, lead_low, lead_high,
         stood (accounts that ever stood there), opened (of these, the ones that opened an opportunity from there),
-        cost and cost_per_pipeline (null without a budget). No figure is null but for want of cases.
+        cost and cost_per_pipeline (null without a budget). No figure is null but for want of cases, or of is_closed or
+        is_won in the table opportunities.
     kpis : what each tier is judged by (`judged_by`). first_run : the as_of of the first run that stood (null: none).
     deleted, undated : opportunities deleted since, and closed on no date: the latter count as open. least : a rate or a
         mean over fewer cases has too few.
@@ -103,11 +107,21 @@ def kpi_table(
     table["cost_per_pipeline"] = _per(table, "cost", "pipeline")
     if spent:
         table.loc[table["place"] == TOTAL, ["cost", "cost_per_pipeline"]] = _in_all(table, spent)
+    table = table.assign(**dict.fromkeys(_unknown(facts.filled), math.nan))
     kpis = judged_by(table, facts, budgeted=budget is not None, shares=shares, rules=rules)
     undated = int(deals["undated"].sum())
     return KpiTable(
         since, as_of, first, facts.currency, table, kpis, facts.deleted, undated, facts.meetings, rules.kpi_least_cases
     )
+
+
+def _unknown(filled: Mapping[str, int]) -> tuple[str, ...]:
+    """The columns of which nothing is known, as the table opportunities does not say what was closed, or won."""
+    if not filled.get("opportunities"):
+        return ()
+    if not filled.get("opportunities.is_closed"):
+        return (*_OF_WON, *_OF_CLOSED)
+    return () if filled.get("opportunities.is_won") else _OF_WON
 
 
 def velocity(opportunities: float, win_rate: float, mean_won: float, cycle_days: float) -> float:

@@ -14,7 +14,8 @@ PLACE_WORDS = {
     "other_kind": "Other kinds of opportunity",
     "total": "All opportunities",
 }
-_COUNTS = ("opportunities", "without_amount", "won", "lost", "open", "closed", "meetings", "mean_won_n")
+_COUNTS = ("opportunities", "without_amount", "closed", "meetings", "mean_won_n")
+_KNOWN_OR_NOT = ("won", "lost", "open")
 _REALS = (
     "accounts", "pipeline", "win_rate", "win_low", "win_high", "mean_won", "mean_won_low", "mean_won_high",
     "days_to_close", "days_low", "days_high", "velocity", "cost", "cost_per_pipeline",
@@ -49,6 +50,7 @@ def _row(record: dict[str, object], w: Words) -> dict[str, object]:
     place = str(record["place"])
     row: dict[str, object] = {"tier": place, "words": PLACE_WORDS.get(place) or w.tier(place)}
     row |= {name: whole(record[name]) or 0 for name in _COUNTS}
+    row |= {name: whole(record[name]) for name in _KNOWN_OR_NOT}
     return row | {name: real(record[name]) for name in _REALS}
 
 

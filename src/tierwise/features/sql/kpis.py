@@ -95,6 +95,8 @@ def leads(since: datetime, until: datetime) -> Query:
 FILLED = {
     "opportunities": "SELECT count(*) FROM opportunities",
     "opportunities.amount": "SELECT count(amount) FROM opportunities",
+    "opportunities.is_closed": "SELECT count(is_closed) FROM opportunities",
+    "opportunities.is_won": "SELECT count(is_won) FROM opportunities",
     "opportunities.closed_at": "SELECT count(closed_at) FILTER (WHERE is_closed) FROM opportunities",
     "activities.initiator": "SELECT count(initiator) FROM activities",
     "leads": "SELECT count(*) FROM leads",
