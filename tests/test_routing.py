@@ -353,7 +353,7 @@ def test_jsonl_is_one_object_a_line_and_the_same_bytes_whatever_the_order_of_row
     got = to_jsonl(actions(*two))
     assert got == to_jsonl(actions(*reversed(two)))
     lines = [json.loads(line) for line in got.decode().splitlines()]
-    late = [("a", "reminder")] * 2 + [("a", "escalation")] * 2
+    late = [("a", "reminder"), ("a", "escalation")]
     assert [(line["account_id"], line["play"]) for line in lines] == [
         ("a", "focus"), ("a", "surge"), *late, ("b", "focus"), ("b", "reminder"), ("b", "escalation"),
     ]  # fmt: skip

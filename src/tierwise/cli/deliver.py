@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tierwise.jobs import DeliverResult, Owed, StatusResult
+    from tierwise.routing.delivery import Tally
 
 CLOCK = {"overdue": "overdue", "due": "due", "open": "no date", "done": "done", "done_late": "late"}
 """The states of the SLA clock, as columns are called."""
@@ -121,12 +122,33 @@ def _owed(owed: list[Owed]) -> None:
     context.close(0, following=context.command("deliver"))
 
 
+def _watching(tally: Tally) -> str:
+    """What became of actions that are owed only where another is overdue."""
+    reach = (
+        "no activity of a seller is known"
+        if tally.known_to is None
+        else f"known to {tally.known_to:%Y-%m-%d %H:%M} UTC"
+    )
+    said = (
+        (tally.not_yet, "not before their hour"),
+        (tally.unknown, f"once it is known what sellers did by their hour ({reach})"),
+        (tally.met, "not needed, as what they watch was done"),
+    )
+    return ", ".join(f"{_count(n, 'action')} {words}" for n, words in said if n)
+
+
 def _if_overdue(a: pd.DataFrame) -> None:
     """What is owed only where another action is overdue."""
     if a.empty:
         return
-    due, met = a["due"].astype(bool), a["met"].astype(bool)
-    parts = [(~due, "not before their hour"), (due & met, "not needed any more"), (due & ~met, "sent now")]
+    due, met, known, stopped = a["due"].astype(bool), a["met"].astype(bool), a["known"].astype(bool), a["stopped"] != ""
+    parts = [
+        (~due, "not before their hour"),
+        (due & ~known, "once it is known what was done by then"),
+        (due & known & met, "not needed any more"),
+        (due & known & ~met & stopped, "stopped, as their accounts are suppressed"),
+        (due & known & ~met & ~stopped, "sent now"),
+    ]
     told = f"If overdue: {_count(len(a), 'action')}; " + ", ".join(f"{int(n.sum()):,} {said}" for n, said in parts)
     rows = Counter(zip(a["play"], (f"{d:%Y-%m-%d}" for d in a["as_of"]), strict=True)).most_common(SHOWN)
     show.table(told, ("play", "as of", "actions"), [(*key, f"{n:,}") for key, n in rows], right=(2,))
@@ -145,10 +167,8 @@ def _delivered(result: DeliverResult) -> None:
     for s in result.sinks:
         if s.again:
             show.line(f"{s.sink}: {_count(s.again, 'dead letter')} put back.")
-        if s.tally.not_yet or s.tally.met:
-            told = [f"{_count(s.tally.not_yet, 'action')} wait for the hour of being overdue"] * bool(s.tally.not_yet)
-            told += [f"{_count(s.tally.met, 'action')} not needed, as a seller was there"] * bool(s.tally.met)
-            show.line(f"{s.sink}: {'; '.join(told)}.", indent="  ")
+        if told := _watching(s.tally):
+            show.line(f"{s.sink}, if overdue: {told}.", indent="  ")
         if s.tally.said:
             show.line(f"{s.sink} was left alone: {s.tally.said}.", indent="  ")
         for account, said in list(s.tally.noted.items())[:SHOWN]:

@@ -9,7 +9,7 @@ from tierwise.config.policy_check import Found, Reading, strange
 if TYPE_CHECKING:
     from tierwise.config.plays import Play, Plays
 
-_PLACES = ("tiers", "statuses", "stages", "rows", "except_rows", "every_days")
+_PLACES = ("tiers", "statuses", "stages", "rows", "except_rows", "every_days", "budget_share")
 _TIMES = ("sla_days", "sla_hours")
 
 

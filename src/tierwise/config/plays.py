@@ -40,7 +40,8 @@ class Play(Frozen):
     out of them; surge: a surge began and stands in one of `tiers`; overdue: an action of a
     play of `of` was due, and no seller was at the account since it was owed. It names no place of its own."""
     of: tuple[Name, ...] = ()
-    """Only for overdue: the plays that it watches; each approaches somebody, and has a time until when."""
+    """Only for overdue: the plays that it watches; each approaches somebody, and has a time until when. Where an
+    account is owed several of them at once, the first named here is watched."""
     after_hours: Annotated[int, Field(ge=0, le=2000)] | None = None
     """Only for overdue: so many business hours past that time, by the clock by which it was due; by default 0."""
     every_days: Days | None = None

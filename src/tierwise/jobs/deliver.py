@@ -64,7 +64,8 @@ class Owed:
     since: from which as_of on; before: so many actions of earlier ones are owed, and not offered to it. actions: a row
     an action: action_id, account_id, as_of, play, attempts, due (whether its time has come), stopped (why its account
     is to be left alone; "": it is not), overdue_of (the action that it watches; "": none), not_before (its hour, naive
-    UTC; NaT: none) and met (whether it is not needed, as that one was done).
+    UTC; NaT: none), met (whether it is not needed, as that one was done) and known (whether that can be said: the one
+    that it watches went out, and it is known what was done up to its hour).
     """
 
     sink: str
@@ -120,9 +121,9 @@ def deliver(
             say(f"delivering to {sink.name}")
             if isinstance(queue, Deliveries) and not due:
                 left = [x for x in queue.open() if not x.stopped]
-                tally = Tally(waiting=len(left) - (early := not_yet(left, now)), not_yet=early)
+                tally = Tally(waiting=len(left) - (early := not_yet(left, now)), not_yet=early, known_to=stops.known_to)
             else:
-                tally = offer(queue, sink, plan=name, clock=clock, stops=stops, done=stops.done(now))
+                tally = offer(queue, sink, plan=name, clock=clock, stops=stops, watch=stops.watch(now))
             found.append(SinkResult(sink.name, settings.kind, tally, put_back))
     return DeliverResult(name, tuple(found))
 
@@ -159,11 +160,12 @@ def _owed(queue: Deliveries, kind: str, stops: Stops, now: datetime) -> Owed:
     waiting, every = queue.open(), Deliveries(queue.store, queue.plan, queue.sink, queue.plays).open()
     bodies = queue.bodies([x.action_id for x in waiting])
     still = [x for x in waiting if x.action_id in bodies]
-    done = stops.done(now)
-    asked = [x for x in still if x.overdue_of and x.is_due(now) and not x.attempts]
-    met = done(asked) if done is not None and asked else {}
+    watch = stops.watch(now)
+    asked = [x for x in still if x.overdue_of and x.is_due(now) and watch.knows(x) and not x.attempts]
+    met, ahead = watch.done(asked) if asked else {}, {x.action_id for x in still}
     frame = _frame(still, now).assign(
         met=[x.action_id in met for x in still],
+        known=[watch.knows(x) and x.overdue_of not in ahead for x in still],
         play=[bodies[x.action_id].get("play", "") for x in still],
         stopped=[stops(x.account_id) if queue.approaches(bodies[x.action_id]) else "" for x in still],
     )
@@ -188,4 +190,4 @@ def _frame(waiting: Sequence[Open], now: datetime) -> pd.DataFrame:
     frame = pd.DataFrame([[getattr(x, name) for name in columns] for x in waiting], columns=columns)
     hours = pd.Series([x.not_before and naive(x.not_before) for x in waiting], dtype="datetime64[us]")
     due = pd.Series([x.is_due(now) for x in waiting], dtype=bool)
-    return frame.assign(play="", due=due, stopped="", not_before=hours, met=False)
+    return frame.assign(play="", due=due, stopped="", not_before=hours, met=False, known=True)

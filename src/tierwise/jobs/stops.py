@@ -10,13 +10,13 @@ import pandas as pd
 
 from tierwise.clock import instant, naive
 from tierwise.config import PlanFiles, Workspace
-from tierwise.data import Query, become
+from tierwise.data import Query, Warehouse, become
 from tierwise.errors import InputsLate
 from tierwise.features import seller_touches, suppressed_at
 from tierwise.jobs.intake import taken_in
 from tierwise.learning.progress import Say
 from tierwise.routing.clock import on_the_clock
-from tierwise.routing.delivery import Done
+from tierwise.routing.delivery import NOTHING_KNOWN, Watch
 from tierwise.store import Store
 from tierwise.store.deliveries import Open
 
@@ -28,13 +28,16 @@ class Stops:
     """What the tables say of accounts by now.
 
     reasons: of those that they suppress. become: who each merged account has become. there: the accounts there are.
-    touches: what sellers did (`seller_touches`); None: it was not read.
+    touches: what sellers did (`seller_touches`), known up to known_to (None: of no activity it is known that a seller's
+    it was); opened: account_id and occurred_at, when an opportunity was created at it. None: they were not read.
     """
 
     reasons: Mapping[str, str]
     become: Mapping[str, str]
     there: frozenset[str]
     touches: pd.DataFrame | None = None
+    opened: pd.DataFrame | None = None
+    known_to: datetime | None = None
 
     def __call__(self, account: str) -> str:
         """Why an account gets no approach now: it, or what it was merged into, is suppressed, or gone; `""`: it may."""
@@ -43,20 +46,27 @@ class Stops:
             return f"suppressed since: {self.reasons[now_called]}"
         return "" if now_called in self.there else GONE
 
-    def done(self, now: datetime) -> Done | None:
-        """What of some actions is done, as the SLA clock of `status` counts it: action_id -> when. None: not read."""
-        touches = self.touches
-        if touches is None:
-            return None
+    def watch(self, now: datetime) -> Watch:
+        """What is known of what some actions watch: done as the SLA clock of `status` counts it, or an opportunity was
+        opened at the account since, so that to press on is not called for."""
+        touches, opened = self.touches, self.opened
+        if touches is None or opened is None:
+            return NOTHING_KNOWN
+        facts = (("a seller was at the account", touches), ("an opportunity was opened", opened))
 
-        def found(letters: Sequence[Open]) -> dict[str, datetime]:
+        def done(letters: Sequence[Open]) -> dict[str, str]:
             rows = [(x.action_id, x.account_id, naive(x.as_of), None) for x in letters]
             actions = pd.DataFrame(rows, columns=["action_id", "account_id", "as_of", "due_at"])
-            clocked = worked(actions, touches, self.become, now)
-            seen = clocked.loc[clocked["done_at"].notna(), ["action_id", "done_at"]]
-            return {str(one): instant(at) for one, at in seen.itertuples(index=False, name=None)}
+            here = {self.become.get(x.account_id, x.account_id) for x in letters}
+            found: dict[str, str] = {}
+            for said, seen in reversed(facts):
+                clocked = worked(actions, seen[seen["account_id"].isin(here)], self.become, now)
+                clocked = clocked.loc[clocked["done_at"].notna(), ["action_id", "done_at"]]
+                for one, at in clocked.itertuples(index=False, name=None):
+                    found[str(one)] = f"not needed: {said} on {at:%Y-%m-%d %H:%M} UTC"
+            return found
 
-        return found
+        return Watch(done, self.known_to)
 
 
 def worked(actions: pd.DataFrame, touches: pd.DataFrame, become: Mapping[str, str], now: datetime) -> pd.DataFrame:
@@ -82,8 +92,28 @@ def stops_now(
         there = frozenset(intake.warehouse.frame(Query("SELECT account_id FROM accounts"))["account_id"])
         merged = become(intake.warehouse)
         touches = seller_touches(intake.warehouse, now) if watched else None
+        opened = intake.warehouse.frame(_opened(now)) if watched else None
+        known_to = _known_to(intake.warehouse, now) if watched else None
     reasons = dict(zip(found["account_id"], found["reason"].str.replace("_", " "), strict=True))
-    return Stops(reasons, merged, there, touches)
+    return Stops(reasons, merged, there, touches, opened, known_to)
+
+
+def _opened(now: datetime) -> Query:
+    """account_id and occurred_at, when an opportunity was created at it, of all that are known by now."""
+    return Query(
+        "SELECT account_id, created_at AS occurred_at FROM opportunities WHERE created_at < $now ORDER BY ALL",
+        {"now": naive(now)},
+    )
+
+
+def _known_to(warehouse: Warehouse, now: datetime) -> datetime | None:
+    """Up to when it is known what sellers did: the newest of their activities that is known by now."""
+    query = Query(
+        "SELECT max(known_at) AS known_at FROM activities WHERE initiator = 'seller' AND known_at <= $now",
+        {"now": naive(now)},
+    )
+    at = warehouse.frame(query)["known_at"].iloc[0]
+    return None if pd.isna(at) else instant(at.to_pydatetime())
 
 
 def _check_exclusions(plan: str, store: Store, rows: int) -> None:

@@ -128,8 +128,16 @@ class _Making:
         for order, play in enumerate(plays.plays):
             if play.play in found:
                 parts.append(found[play.play][2].assign(_order=order))
-            for watched, due, part in (found[name] for name in play.of if name in found):
-                parts.append(self.watching(play, watched, due, part).assign(_order=order))
+            parts += [part.assign(_order=order) for part in self.watchers(play, found)]
+        return parts
+
+    def watchers(self, play: Play, found: Mapping[str, tuple[Play, pd.Series, pd.DataFrame]]) -> list[pd.DataFrame]:
+        """An overdue play's actions: one an account, of the first of the plays of `of` that owes it something dated."""
+        parts, taken = list[pd.DataFrame](), set[str]()
+        for watched, due, part in (found[name] for name in play.of if name in found):
+            made = self.watching(play, watched, due, part)
+            parts.append(made[~made["account_id"].isin(taken)])
+            taken |= set(made["account_id"])
         return parts
 
     def of(self, play: Play, due: pd.Series, overdue: str = "") -> pd.DataFrame:

@@ -6,9 +6,9 @@ after `MOST_ATTEMPTS`, with the last reason; a receiver that is down, full or go
 that says for how long it wants to be left alone is offered nothing until then, whatever delivery comes by.
 
 An action that is owed only where another is overdue stands beside this order. It waits for its hour and until the one
-that it watches is delivered or dead, holds back no other, and is looked at then: was that one done, it is met, and
-never offered. Once it was offered it is offered until it is answered, whatever was done meanwhile, as the receiver may
-have it: that it is offered is kept before it is.
+that it watches is delivered or dead, holds back no other, and is looked at once what was done is known up to that hour:
+was that one done, it is met, and never offered. Once the receiver may have it, it is offered until it is answered,
+whatever was done meanwhile: that it is offered is kept before it is.
 """
 
 from __future__ import annotations
@@ -56,7 +56,23 @@ class Queue(Protocol):
     def rest(self, until: datetime) -> None: ...
 
 
-Done = Callable[[Sequence[Open]], Mapping[str, datetime]]
+@dataclass(frozen=True)
+class Watch:
+    """What is known of what some actions watch.
+
+    done: of some of them, by their own ids, why they are not needed; those that are needed are not there. known_to: up
+    to when it is known what was done; None: it is not known at all.
+    """
+
+    done: Callable[[Sequence[Open]], Mapping[str, str]]
+    known_to: datetime | None
+
+    def knows(self, letter: Open) -> bool:
+        """Whether it is known what was done up to a letter's hour."""
+        return letter.not_before is None or (self.known_to is not None and letter.not_before <= self.known_to)
+
+
+NOTHING_KNOWN = Watch(lambda letters: {}, None)
 
 
 @dataclass
@@ -65,7 +81,8 @@ class Tally:
 
     waiting: letters that were not offered: their time has not come, or one of their account's is in front of them.
     met: actions that were owed only where another is overdue, and that one was done. not_yet: those of them whose hour
-    has not come.
+    has not come. unknown: those whose hour has, and up to which it is not known what sellers did; known_to: up to when
+    it is, None where nothing is known.
     said: why the receiver was left alone, "" where it was not. dead: the letters that died, with why. noted: what there
     is to say of letters that were delivered, as of a value that a person changed in a CRM and that was kept.
     """
@@ -76,6 +93,8 @@ class Tally:
     waiting: int = 0
     met: int = 0
     not_yet: int = 0
+    unknown: int = 0
+    known_to: datetime | None = None
     said: str = ""
     dead: dict[str, str] = field(default_factory=dict)
     noted: dict[str, str] = field(default_factory=dict)
@@ -95,21 +114,21 @@ def deliver(
     plan: str,
     clock: Callable[[], datetime],
     stops: Callable[[str], str],
-    done: Done | None = None,
+    watch: Watch = NOTHING_KNOWN,
 ) -> Tally:
     """Offer a sink all that it is owed and whose time has come, and keep what becomes of it.
 
     clock: gives now; asked before each offer. stops: why an account is to be left alone, "" where it is not; of those
-    that are, only what approaches nobody is sent. done: what is done by now of what some actions watch, by their own
-    ids; None: nobody was asked, and actions that watch others wait.
+    that are, only what approaches nobody is sent. watch: what is known of what some actions watch; those whose hour
+    that does not reach wait.
     """
-    tally, now, until = Tally(), clock(), queue.rests_until()
+    tally, now, until = Tally(known_to=watch.known_to), clock(), queue.rests_until()
     letters = queue.open()
     stopped = {x.action_id for x in letters if x.stopped and x.next_at and x.next_at > now}
     waiting = _lanes([x for x in letters if x.action_id not in stopped])
     if until is not None and until > now:
         tally.said = f"it asked to be left alone until {until:%Y-%m-%d %H:%M:%S} UTC"
-    run = _Run(queue, sink, plan, clock, stops, done, tally, stopped)
+    run = _Run(queue, sink, plan, clock, stops, watch, tally, stopped)
     blocked: set[str] = set()
     while not tally.said and (round_ := run.heads(waiting, blocked)):
         for window in _windows(round_, max(KEPT_EVERY, sink.most)):
@@ -117,14 +136,20 @@ def deliver(
             if tally.said:
                 break
     left = [x for lane in waiting.values() for x in lane]
-    tally.not_yet = not_yet(left, clock())
-    tally.waiting = len(left) - tally.later - tally.not_yet
+    now = clock()
+    tally.not_yet = not_yet(left, now)
+    tally.unknown = sum(not watch.knows(x) and not _early(x, now) for x in left)
+    tally.waiting = len(left) - tally.later - tally.not_yet - tally.unknown
     return tally
 
 
 def not_yet(letters: Sequence[Open], now: datetime) -> int:
     """How many letters wait for the hour at which another action is overdue."""
-    return sum(x.not_before is not None and x.not_before > now for x in letters)
+    return sum(_early(x, now) for x in letters)
+
+
+def _early(letter: Open, now: datetime) -> bool:
+    return letter.not_before is not None and letter.not_before > now
 
 
 def _lane(letter: Open) -> str:
@@ -150,10 +175,12 @@ class _Run:
     plan: str
     clock: Callable[[], datetime]
     stops: Callable[[str], str]
-    done: Done | None
+    watch: Watch
     tally: Tally
     stopped: set[str]
     """The ids of actions that are not offered now, as their account is to be left alone."""
+    went: set[str] = field(default_factory=set)
+    """The ids of what was delivered now; what watches it is for the next delivery, which knows when that was."""
     refused: int = 0
     """Letters refused one after the other."""
     rests_until: datetime | None = None
@@ -165,15 +192,15 @@ class _Run:
         first = [letters[0] for lane, letters in waiting.items() if letters and lane not in blocked]
         ready = [x for x in first if x.is_due(now)]
         if any(x.overdue_of for x in ready):
-            ahead = {x.action_id for letters in waiting.values() for x in letters}
-            ready = [x for x in ready if not x.overdue_of or (self.done is not None and x.overdue_of not in ahead)]
-        return sorted(ready, key=lambda x: (x.attempts, x.as_of, x.action_id))
+            ahead = self.went | {x.action_id for letters in waiting.values() for x in letters}
+            ready = [x for x in ready if not x.overdue_of or (self.watch.knows(x) and x.overdue_of not in ahead)]
+        return sorted(ready, key=lambda x: (x.attempts, x.as_of, x.not_before or x.as_of, x.action_id))
 
     def offer(self, window: Sequence[Open], waiting: Mapping[str, deque[Open]]) -> set[str]:
         """Offer a window's letters, keep the answers in one transaction, and give the lanes that must wait now."""
         bodies = self.queue.bodies([x.action_id for x in window])
         unasked = [x for x in window if x.overdue_of and not x.attempts]
-        done = self.done(unasked) if self.done is not None and unasked else {}
+        done = self.watch.done(unasked) if unasked else {}
         answers, offered = [], []
         for letter in window:
             body = bodies.get(letter.action_id)
@@ -181,8 +208,7 @@ class _Run:
                 waiting[_lane(letter)].popleft()
             elif letter.action_id in done:
                 self.tally.met += 1
-                said = f"not needed: a seller was at the account on {done[letter.action_id]:%Y-%m-%d %H:%M} UTC"
-                answers.append(Answer(letter.action_id, "met", letter.attempts, said, self.clock()))
+                answers.append(Answer(letter.action_id, "met", letter.attempts, done[letter.action_id], self.clock()))
             elif self.queue.approaches(body) and (why := self._stops(letter)):
                 self.tally.stopped += 1
                 self.stopped.add(letter.action_id)
@@ -221,10 +247,11 @@ class _Run:
         return [self._answer(x, receipts[x.action_id], now) for x, _ in part]
 
     def _answer(self, letter: Open, receipt: Receipt, now: datetime) -> Answer:
-        tried = max(letter.attempts + (not receipt.of_receiver), bool(letter.overdue_of))
+        tried = letter.attempts + (not receipt.of_receiver)
         if receipt.outcome == "delivered":
             self.refused = 0
             self.tally.delivered += 1
+            self.went.add(letter.action_id)
             if receipt.said:
                 self.tally.noted[letter.account_id] = receipt.said
             return Answer(letter.action_id, "delivered", tried, receipt.said, now)

@@ -159,7 +159,7 @@ _MATRIX = (
     Play(
         play="reminder",
         movements=("overdue",),
-        of=("focus", "surge"),
+        of=("surge", "focus"),
         motion="reminder of what is overdue",
         owner="account_owner",
         channel="email",
@@ -169,7 +169,7 @@ _MATRIX = (
     Play(
         play="escalation",
         movements=("overdue",),
-        of=("focus", "surge"),
+        of=("surge", "focus"),
         after_hours=8,
         motion="escalation of what nobody did",
         owner="revops",

@@ -29,7 +29,8 @@ class Open:
     attempts: how often it was offered and counted. next_at: before then it is not offered again; None: at any time.
     stopped: its account was to be left alone when its turn came; it holds back no later action of that account.
     overdue_of: the action that it watches, for one that is owed only where that is overdue; not_before: from when on it
-    counts. Of the others `""` and None.
+    counts; where that one was delivered only after it was due, as long after that as it was to be after it was owed. Of
+    the others `""` and None.
     """
 
     action_id: str
@@ -83,6 +84,10 @@ class Deliveries(OfSink):
     def open(self) -> list[Open]:
         """The actions owed that this sink has not answered for good, in the order in which each account gets them."""
         o, d, w = schema.outbox.c, schema.deliveries.c, schema.watches.c
+        other = schema.deliveries.alias()
+        told = select(func.min(other.c.answered_at)).where(
+            other.c.plan == self.plan, other.c.action_id == w.overdue_of, other.c.status == "delivered"
+        )
         query = (
             select(
                 o.action_id,
@@ -93,7 +98,9 @@ class Deliveries(OfSink):
                 d.next_at,
                 d.status,
                 w.overdue_of,
+                w.due_at,
                 w.not_before,
+                told.scalar_subquery(),
             )
             .select_from(
                 schema.outbox.outerjoin(schema.deliveries, self._mine(d.action_id == o.action_id)).outerjoin(
@@ -120,9 +127,9 @@ class Deliveries(OfSink):
                 next_at and instant(next_at),
                 status == "stopped",
                 overdue_of or "",
-                not_before and instant(not_before),
+                not_before and instant(_hour(as_of, due_at, not_before, told_at)),
             )
-            for action, account, as_of, _, attempts, next_at, status, overdue_of, not_before in rows
+            for action, account, as_of, _, attempts, next_at, status, overdue_of, due_at, not_before, told_at in rows
         ]
 
     def bodies(self, action_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
@@ -195,6 +202,11 @@ class Deliveries(OfSink):
     def _mine(self, further: Any) -> Any:
         d = schema.deliveries.c
         return and_(d.plan == self.plan, d.sink == self.sink, further)
+
+
+def _hour(as_of: datetime, due_at: datetime, not_before: datetime, told_at: datetime | None) -> datetime:
+    """From when on an action counts that watches another, which was delivered at told_at (None: nowhere yet)."""
+    return not_before if told_at is None or told_at <= due_at else told_at + (not_before - as_of)
 
 
 def dead_letters(store: Store, query: Select[Any]) -> pd.DataFrame:

@@ -108,9 +108,10 @@ watches = Table(
     metadata,
     Column("action_id", String(80), primary_key=True),
     Column("overdue_of", String(80), nullable=False),
+    Column("due_at", DateTime, nullable=False),
     Column("not_before", DateTime, nullable=False),
 )
-"""Of each action that is owed only where another is overdue: which, and from when on it counts."""
+"""Of each action that is owed only where another is overdue: which, when that was due, and from when on it counts."""
 
 told_accounts = Table(
     "told_accounts",

@@ -77,7 +77,8 @@ def write_actions(connection: Connection, record: RunRecord, movements: pd.DataF
 def _watch(connection: Connection, actions: Sequence[Mapping[str, Any]]) -> None:
     """Keep what each of some actions watches, in place of what was kept of it; nothing of those that watch none."""
     rows = [
-        {"action_id": str(row["action_id"]), "overdue_of": row["overdue_of"], "not_before": cell(row["not_before"])}
+        {"action_id": str(row["action_id"]), "overdue_of": row["overdue_of"]}
+        | {name: cell(row[name]) for name in ("due_at", "not_before")}
         for row in actions
         if row.get("overdue_of")
     ]
