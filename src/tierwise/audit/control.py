@@ -14,7 +14,7 @@ LISTED = 4
 
 
 def of_control(plays: Plays, accounts: Collection[str]) -> list[Finding]:
-    """Named accounts that are not there, and a group that would be held back from nothing.
+    """Named accounts that are not there, and tiers in which a group would be held back from nothing.
 
     Parameters
     ----------
@@ -31,11 +31,9 @@ def of_control(plays: Plays, accounts: Collection[str]) -> list[Finding]:
         do = "Write the ids as accounts has them, letter by letter, before the next run draws"
         asked = "accounts that are never drawn"
         found.append(Finding("unknown_named", "warns", "control.never", asked, says, do, {"accounts": strange}))
-    idle = [tier for tier in control.tiers if not any(p.by_seller and tier in p.tiers for p in plays.plays)]
-    if idle:
-        says = (
-            f"no play of {' or '.join(idle)} has a seller as its owner: nothing is withheld there, and no lift is shown"
-        )
-        do = "Take these tiers out of control.tiers, or give their plays to account_owner or sales_development"
-        found.append(Finding("idle_control", "warns", "control.tiers", "tiers of the control group", says, do))
+    for tier in plays.idle_control:
+        says = f"no seller's play is owed on entering {tier}: nothing begins there, and no lift is shown"
+        do = f"Take {tier} out of control.tiers, or give its entered play to account_owner or sales_development"
+        asked = "tiers of the control group"
+        found.append(Finding("idle_control", "warns", "control.tiers", asked, says, do, {"tier": tier}))
     return found

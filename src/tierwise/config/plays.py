@@ -228,6 +228,12 @@ class Plays(Frozen):
                 found[place] = found.get(place, 0.0) + (play.budget_share or 0.0) / len(play.places)
         return found
 
+    @property
+    def idle_control(self) -> tuple[str, ...]:
+        """The tiers of the control group of which no seller's play is owed on entering: it shows nothing there."""
+        begins = [play for play in self.plays if play.by_seller and "entered" in play.movements]
+        return tuple(tier for tier in self.control.tiers if not any(tier in play.tiers for play in begins))
+
     def said(self) -> str:
         """All that they say as text, without the settings that came later and are not set: older files say the same.
 

@@ -24,11 +24,14 @@ HEAD = """\
 #   (the dynamic signal that moved it) and {job} (icp.yaml's job_to_be_done); personas: a message for each role, which
 #   may also say its {pain}; both are under personas in icp.yaml. A sentence whose signal, job or pain is empty is left
 #   out.
-# control: {share: 0.1, salt: "2026", never: [A1, A2]}: so large a share of each tier (tiers:) gets no seller action, so
-#   that the review can say what seller action is worth. An account is drawn once, and for good as long as the salt
-#   is the same; those under never, or with a person's override, are not. near: 5 draws, by a coin-flip, only accounts
-#   that would stand lower with 5 points less. detect: 0.5, the lift that the review is to be able to tell from 0.
-#   Plays of marketing_operations and revops, of statuses, and those whose motion is none go on.
+# control: {share: 0.1, salt: "2026", never: [A1, A2]}: so large a share of who enters tier_1 or tier_2 (tiers:) gets no
+#   seller action, so that the review can say what seller action is worth. An account is drawn once, when it enters, and
+#   only if sellers were owed nothing for it yet: nobody who stands there already. It is held back wherever it goes
+#   among the tiers, as long as the salt is the same; those under never, or with a person's override, are not, and are
+#   owed then what was withheld when they entered. near: 5 draws, by a coin-flip, only accounts that would stand lower
+#   with 5 points less, and holds them back only while they stand in that tier. detect: 0.5, the lift that the review
+#   is to be able to tell from 0. Plays of marketing_operations and revops, of the status in which an account stands,
+#   and those whose motion is none go on.
 # budget_share: of all that the plan may spend; the shares add up to 1 at most. With budget: below, in the workspace's
 #   currency, `tierwise govern` tells what each tier's pipeline cost.
 # suppress: owed whenever an account was not suppressed before, its first scoring included.

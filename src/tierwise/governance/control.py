@@ -1,8 +1,8 @@
 """The control group: what tiers came to with seller action and without, the lift, and when it can be read.
 
-Whoever is drawn stays in the arm that was drawn (intention to treat): an account that sellers worked all the same, or
-that was named later, counts where it was drawn. Accounts that opened leave the cohort, sooner where action works, so
-that the later rows of those acted on hold somewhat fewer who would have opened: the lift is rather understated.
+Each account counts once, by the published row of its draw, once that row's horizon has closed, and in the arm that was
+drawn (intention to treat), whatever came later: so rows are independent, and that accounts leave the cohort once they
+opened, sooner where action works, touches no figure.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
 from tierwise.clock import naive
 from tierwise.config.control import Control
-from tierwise.governance.intervals import Figure, effective_n
+from tierwise.governance.intervals import Figure
 from tierwise.governance.plain import plain
 from tierwise.governance.rules import DEFAULT_RULES, ReviewRules
 from tierwise.learning.metrics import wilson
@@ -26,10 +27,11 @@ from tierwise.routing.control import CONTROL, TREATED, in_arms
 
 ALL = "all"
 MONTH_DAYS = 30.44
+STRATA = ("tier", "share", "near")
 LINE = (
-    *("tier", "treated_n", "treated_accounts", "treated_outcomes", "treated", "treated_low", "treated_high"),
-    *("control_n", "control_accounts", "control_outcomes", "control", "control_low", "control_high"),
-    *("lift", "lift_low", "lift_high", "needed", "months", "reading"),
+    *("tier", "treated_n", "treated_outcomes", "treated", "treated_low", "treated_high"),
+    *("control_n", "control_outcomes", "control", "control_low", "control_high"),
+    *("lift", "lift_low", "lift_high", "alone", "maturing", "needed", "months", "outlook", "reading"),
 )
 
 
@@ -37,18 +39,25 @@ LINE = (
 class ControlReview:
     """What the control group shows.
 
-    lines : LINE by tier, and of all tiers together last. Rows are published rows in the tier since the account's draw
-        whose horizon has closed; treated and control are the shares with the outcome, lift their difference. needed:
-        control rows (as many as are independent) for a lift of `detect` to be seen; months: until then, 0 where that
-        many are there, NaN where it cannot be said. reading: `more`, `less`, `none` (there are enough cases, and no
-        lift is told apart from 0) or `not_yet`.
-    drawn : accounts by arm. mixed: accounts left out, as merges brought both arms together. since: of the first draw.
+    lines : LINE by tier in which accounts were drawn, and of all tiers together last, `idle` ones left out. An account
+        is one row: that of its draw, its horizon closed. treated and control are the shares with the outcome, lift
+        their difference; over several strata (tier, share, near) all three go by the same weights. alone: rows of
+        strata with one arm only, which are in no figure. maturing: control rows whose horizon is open. needed: control
+        rows for a lift of `detect` to be seen; months: until so many have matured, 0 where they have, NaN where
+        `outlook` says why not: `no_rate`, `no_pace` (nobody was drawn after the first run) or `impossible` (more than
+        all would have the outcome); else it is `now` or `later`. reading: `too_few` (accounts or outcomes), `more`,
+        `less`, `none` (enough cases, and no lift is told apart from 0) or `not_yet`.
+    drawn : accounts by arm. mixed: accounts left out, as merges brought both arms together. lost: draws left out, as
+        their rows no longer mature (the account was merged away, or the row was revised to a status). idle: tiers that
+        have no seller's play on entering. since: of the first draw.
     """
 
     salt: str
     since: datetime | None
     drawn: Mapping[str, int]
     mixed: int
+    lost: int
+    idle: tuple[str, ...]
     detect: float
     lines: pd.DataFrame
     words: str
@@ -70,7 +79,9 @@ def control_review(
     *,
     horizon_days: int,
     data_through: datetime,
+    as_of: datetime,
     base_rate: float | None = None,
+    idle: tuple[str, ...] = (),
     rules: ReviewRules = DEFAULT_RULES,
 ) -> ControlReview | None:
     """What the control group shows; None where nobody was ever drawn.
@@ -78,99 +89,106 @@ def control_review(
     Parameters
     ----------
     log : draws as the store keeps them (`routing.control.DRAWN`, salt), of one salt. become : who each merged account
-        has become. rows : `Matured.rows`. base_rate : taken for the rate without seller action until there is one.
+        has become. rows : `Matured.rows`. as_of : up to when draws are known. base_rate : taken for the rate without
+        seller action until there is one. idle : tiers of the control that have no seller's play on entering.
     """
     if log.empty:
         return None
-    known = in_arms(log, become)
-    arms = known[~known["mixed"].astype(bool)]
-    since = pd.Timestamp(log["drawn_as_of"].min())
-    held = rows.drop(columns=["share", "near"], errors="ignore")
-    held = held[held["tier"].isin(control.tiers)].merge(
-        arms[["account_id", "arm", "share", "near", "row_as_of"]], on="account_id"
-    )
-    held = held[held["as_of"] >= held["row_as_of"]]
-    elapsed = (naive(data_through) - since).total_seconds() / 86_400 / MONTH_DAYS
-    lines = []
-    for tier in (*control.tiers, ALL):
-        mine = held if tier == ALL else held[held["tier"] == tier]
-        group = arms if tier == ALL else arms[arms["tier"] == tier]
-        accounts = int((group["arm"] == CONTROL).sum())
-        pace = accounts / (horizon_days / MONTH_DAYS)
-        lines.append({"tier": tier, **_line(mine, control, rules, _Pace(elapsed, pace, base_rate))})
+    arms, since = in_arms(log, become), pd.Timestamp(log["drawn_as_of"].min())
+    mixed = set(arms.loc[arms["mixed"].astype(bool), "account_id"])
+    own = log[(log["via"] == "") & ~log["account_id"].map(lambda a: become.get(a, a)).isin(mixed)]
+    closes = own["row_as_of"] + timedelta(days=horizon_days)
+    known = own.assign(closes=closes, open=closes > naive(data_through)).merge(
+        rows[["account_id", "as_of", "outcome"]].rename(columns={"as_of": "row_as_of"}),
+        on=["account_id", "row_as_of"], how="left", validate="1:1",
+    )  # fmt: skip
+    lost = ~known["open"] & known["outcome"].isna()
+    known = known[~lost]
+    pace = _Pace(since, naive(data_through), naive(as_of), horizon_days, base_rate)
+    tiers = [tier for tier in dict.fromkeys((*control.tiers, *sorted(set(own["tier"])))) if tier not in idle]
+    lines = [
+        {"tier": tier, **_line(known[known["tier"].isin(tiers if tier == ALL else [tier])], control, rules, pace)}
+        for tier in (*tiers, ALL)
+    ]
     frame = pd.DataFrame(lines, columns=list(LINE))
-    counts = {arm: int((known["arm"] == arm).sum()) for arm in (TREATED, CONTROL)}
+    counts = {arm: int((own["arm"] == arm).sum()) for arm in (TREATED, CONTROL)}
     return ControlReview(
-        str(log["salt"].iloc[-1]), since.to_pydatetime(), counts, int(known["mixed"].sum()), control.detect, frame,
-        _words(frame.iloc[-1].to_dict(), counts, control.detect, rules),
+        str(log["salt"].iloc[-1]), since.to_pydatetime(), counts, len(mixed), int(lost.sum()), idle, control.detect,
+        frame, _words(frame.iloc[-1].to_dict(), counts, control.detect, rules),
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class _Pace:
-    """How cases come: months since the first draw, control cases a month before any matured, and the base rate."""
+    """When cases come: the first draw, how far outcomes and draws are known, the horizon, and the base rate."""
 
-    elapsed: float
-    nominal: float
+    since: pd.Timestamp
+    through: datetime
+    as_of: datetime
+    horizon_days: int
     base_rate: float | None
 
 
-def arm_share(rows: pd.DataFrame, level: float = 0.95) -> Figure:
-    """The share of an arm's rows with the outcome, with an interval that also holds where few accounts give many rows.
+@dataclass(frozen=True)
+class Arms:
+    """The shares of both arms and their difference, and how many rows of strata with one arm only are left out."""
 
-    Wilson's on the effective number of rows, which is lowered by (z / t)^2, t on accounts - 1 degrees of freedom
-    (E. L. Korn and B. I. Graubard, "Confidence intervals for proportions with small expected number of positive counts
-    estimated from survey data", Survey Methodology 24, 1998).
+    treated: Figure
+    control: Figure
+    lift: Figure
+    alone: int
+
+
+NOTHING = Figure(math.nan, math.nan, math.nan, 0)
+
+
+def compared(rows: pd.DataFrame, level: float = 0.95) -> Arms:
+    """The shares of the treated and of the control rows with the outcome, and their difference.
+
+    In one stratum these are the shares with Wilson's intervals, and R. G. Newcombe's method 10 (Statistics in Medicine
+    17, 1998). Over several, each arm's share is weighed by n_treated n_control / (n_treated + n_control) of the strata
+    (W. G. Cochran, Biometrics 10, 1954), and intervals are put together by G. Y. Zou and A. Donner's MOVER (Statistics
+    in Medicine 27, 2008); so the difference is always that of the two shares.
+
+    Parameters
+    ----------
+    rows : independent ones: arm, outcome, and STRATA.
     """
-    y, n = rows["outcome"].to_numpy(dtype=float), len(rows)
-    if n == 0:
-        return Figure(math.nan, 0.0, 1.0, 0)
-    cases = _cases(rows, level)
-    low, high = wilson(min(float(y.mean()) * cases, cases), cases, level)
-    return Figure(float(y.mean()), low, high, n)
-
-
-def _cases(rows: pd.DataFrame, level: float) -> float:
-    """How many independent rows tell as much as these."""
-    if rows.empty:
-        return 0.0
-    cases, accounts = effective_n(rows["outcome"], rows["account_id"]), rows["account_id"].nunique()
-    if accounts == len(rows) or accounts < 2:
-        return min(cases, float(accounts))
-    tail = (1 + level) / 2
-    return float(cases * (stats.norm.ppf(tail) / stats.t.ppf(tail, accounts - 1)) ** 2)
-
-
-def lift_of(rows: pd.DataFrame, level: float = 0.95) -> Figure:
-    """The share of the treated rows less that of the control rows, over the terms by which accounts were drawn.
-
-    Differences by terms (share, near) are weighed by n_treated n_control / (n_treated + n_control) (W. G. Cochran,
-    "Some methods for strengthening the common chi-square tests", Biometrics 10, 1954). The interval puts those of the
-    shares together: of one term R. G. Newcombe's method 10 (Statistics in Medicine 17, 1998), of several G. Y. Zou and
-    A. Donner's (Statistics in Medicine 27, 2008). n: the control rows.
-    """
-    weights, found = [], []
-    for _, part in rows.groupby(["share", "near"], dropna=False):
-        arms = {arm: part[part["arm"] == arm] for arm in (TREATED, CONTROL)}
-        n, m = (len(arms[arm]) for arm in (TREATED, CONTROL))
-        if n and m:
-            weights.append(n * m / (n + m))
-            found.append((arm_share(arms[TREATED], level), arm_share(arms[CONTROL], level)))
+    weights, found, alone = [], [], 0
+    for _, part in rows.groupby(list(STRATA), dropna=False):
+        y = {arm: part.loc[part["arm"] == arm, "outcome"] for arm in (TREATED, CONTROL)}
+        n, m = len(y[TREATED]), len(y[CONTROL])
+        if not n or not m:
+            alone += n + m
+            continue
+        weights.append(n * m / (n + m))
+        found.append([_counted(y[arm], level) for arm in (TREATED, CONTROL)])
     if not found:
-        return Figure(math.nan, math.nan, math.nan, 0)
-    total = sum(weights)
-    value, below, above = 0.0, 0.0, 0.0
-    for weight, (p, q) in zip(weights, found, strict=True):
-        w = weight / total
-        value += w * (p.value - q.value)
-        below += w**2 * ((p.value - p.low) ** 2 + (q.high - q.value) ** 2)
-        above += w**2 * ((p.high - p.value) ** 2 + (q.value - q.low) ** 2)
-    return Figure(value, value - math.sqrt(below), value + math.sqrt(above), sum(q.n for _, q in found))
+        return Arms(NOTHING, NOTHING, NOTHING, alone)
+    share = np.array(weights) / sum(weights)
+    treated, control = (_mover(share, [pair[i] for pair in found]) for i in (0, 1))
+    value = treated.value - control.value
+    low = value - math.hypot(treated.value - treated.low, control.high - control.value)
+    high = value + math.hypot(treated.high - treated.value, control.value - control.low)
+    return Arms(treated, control, Figure(value, low, high, control.n), alone)
+
+
+def _counted(outcome: pd.Series, level: float) -> Figure:
+    low, high = wilson(float(outcome.sum()), len(outcome), level)
+    return Figure(float(outcome.mean()), low, high, len(outcome))
+
+
+def _mover(weights: np.ndarray[tuple[int], np.dtype[np.float64]], figures: list[Figure]) -> Figure:
+    """The weighed sum of independent figures, its interval put together from theirs."""
+    value, low, high = (np.array([getattr(f, name) for f in figures]) for name in ("value", "low", "high"))
+    middle = float(weights @ value)
+    below, above = (float(np.sqrt(((weights * gap) ** 2).sum())) for gap in (value - low, high - value))
+    return Figure(middle, middle - below, middle + above, sum(f.n for f in figures))
 
 
 def control_cases(rate: float, lift: float, share: float, power: float = 0.8, level: float = 0.95) -> float:
     """How many independent control cases show a relative lift over a rate with a power, where `share` of cases are
-    control; NaN where no number does.
+    control; NaN where no number does: where the rate with the lift would be more than 1, too.
 
     J. L. Fleiss, B. Levin and M. C. Paik, "Statistical methods for rates and proportions", 3rd ed. 2003, (4.18): for
     r = (1 - share) / share treated to a control case, (z_level sqrt((r + 1) p q) + z_power sqrt(r p_c q_c + p_t q_t))^2
@@ -179,8 +197,8 @@ def control_cases(rate: float, lift: float, share: float, power: float = 0.8, le
     >>> round(control_cases(0.10, 0.5, 0.5))  # of each of two equal groups, to tell 10 % from 15 %
     686
     """
-    with_action = min(rate * (1 + lift), 1.0)
-    if not 0 < rate < 1 or not 0 < share < 1 or with_action <= rate:
+    with_action = rate * (1 + lift)
+    if not 0 < rate < 1 or not 0 < share < 1 or not rate < with_action <= 1:
         return math.nan
     r = (1 - share) / share
     p = (rate + r * with_action) / (r + 1)
@@ -190,19 +208,25 @@ def control_cases(rate: float, lift: float, share: float, power: float = 0.8, le
 
 
 def _line(rows: pd.DataFrame, control: Control, rules: ReviewRules, pace: _Pace) -> dict[str, Any]:
-    arms = {arm: rows[rows["arm"] == arm] for arm in (TREATED, CONTROL)}
+    ripe = rows[~rows["open"]]
+    found = compared(ripe, rules.level)
+    both = ripe.groupby(list(STRATA), dropna=False)["arm"].transform("nunique") > 1
     line: dict[str, Any] = {}
-    for arm, part in arms.items():
-        figure = arm_share(part, rules.level)
-        line |= {f"{arm}_n": figure.n, f"{arm}_accounts": part["account_id"].nunique()}
-        line |= {f"{arm}_outcomes": int(part["outcome"].sum()), arm: figure.value}
-        line |= {f"{arm}_low": figure.low, f"{arm}_high": figure.high}
-    lift = lift_of(rows, rules.level)
-    line |= {"lift": lift.value, "lift_low": lift.low, "lift_high": lift.high}
-    cases = _cases(arms[CONTROL], rules.level)
-    share = len(arms[CONTROL]) / len(rows) if len(arms[CONTROL]) else control.share
-    needed = control_cases(_rate(line, pace), control.detect, share, rules.control_power, rules.level)
-    line |= {"needed": needed, "months": _months(needed, cases, pace)}
+    for arm, figure in ((TREATED, found.treated), (CONTROL, found.control)):
+        line |= {f"{arm}_n": figure.n, f"{arm}_outcomes": int(ripe.loc[both & (ripe["arm"] == arm), "outcome"].sum())}
+        line |= {arm: figure.value, f"{arm}_low": figure.low, f"{arm}_high": figure.high}
+    line |= {"lift": found.lift.value, "lift_low": found.lift.low, "lift_high": found.lift.high, "alone": found.alone}
+    drawn = rows[rows["arm"] == CONTROL]
+    line["maturing"] = int(drawn["open"].sum())
+    share, rate = len(drawn) / len(rows) if len(drawn) else control.share, _rate(line, pace)
+    needed = control_cases(rate, control.detect, share, rules.control_power, rules.level)
+    needed = max(needed, float(rules.control_least_accounts)) if needed == needed else needed
+    line |= {"needed": needed, "months": math.nan}
+    if math.isnan(needed):
+        line["outlook"] = "impossible" if rate * (1 + control.detect) > 1 else "no_rate"
+    else:
+        line["months"] = _months(needed, line["control_n"], drawn, pace)
+        line["outlook"] = "no_pace" if math.isnan(line["months"]) else "later" if line["months"] else "now"
     return line | {"reading": _reading(line, rules)}
 
 
@@ -214,56 +238,83 @@ def _rate(line: Mapping[str, Any], pace: _Pace) -> float:
     return math.nan if pace.base_rate is None else pace.base_rate
 
 
-def _months(needed: float, cases: float, pace: _Pace) -> float:
-    """Months until so many control cases are there, at the pace so far; before any matured, of one case an account and
-    horizon."""
-    if math.isnan(needed) or cases >= needed:
-        return math.nan if math.isnan(needed) else 0.0
-    monthly = cases / pace.elapsed if cases and pace.elapsed > 0 else pace.nominal
-    return math.ceil(max(needed / monthly - pace.elapsed, 1.0)) if monthly > 0 else math.nan
+def _months(needed: float, ripe: int, drawn: pd.DataFrame, pace: _Pace) -> float:
+    """Months from as_of until so many control rows have matured: those that are maturing do on dates that are known,
+    and further ones come at the pace of the draws after the first run's; NaN where more are wanted, and none came."""
+    if ripe >= needed:
+        return 0.0
+    closes = drawn.loc[drawn["open"], "closes"].sort_values()
+    missing = math.ceil(needed) - ripe
+    if missing <= len(closes):
+        days = (closes.iloc[missing - 1] - pd.Timestamp(pace.as_of)) / pd.Timedelta(days=1)
+    else:
+        later = int((drawn["drawn_as_of"] > pace.since).sum())
+        elapsed = (pd.Timestamp(pace.as_of) - pace.since) / pd.Timedelta(days=1)
+        if not later or elapsed <= 0:
+            return math.nan
+        days = (missing - len(closes)) / (later / elapsed) + pace.horizon_days
+    return float(math.ceil(max(days / MONTH_DAYS, 1.0)))
 
 
 def _reading(line: Mapping[str, Any], rules: ReviewRules) -> str:
-    accounts = min(line["treated_accounts"], line["control_accounts"])
     outcomes = line["treated_outcomes"] + line["control_outcomes"]
-    if accounts < rules.control_least_accounts or outcomes < rules.least_outcomes:
-        return "not_yet"
+    least = min(line["treated_n"], line["control_n"])
+    if least < rules.control_least_accounts or outcomes < rules.least_outcomes:
+        return "too_few"
     if line["lift_low"] > 0 or line["lift_high"] < 0:
         return "more" if line["lift_low"] > 0 else "less"
-    return "none" if line["months"] == 0 else "not_yet"
+    return "none" if line["outlook"] == "now" else "not_yet"
 
 
 def _words(line: Mapping[str, Any], drawn: Mapping[str, int], detect: float, rules: ReviewRules) -> str:
     """What all tiers together show, in a sentence without its stop."""
     n = drawn[CONTROL]
     head = f"control group of {n:,} {'account' if n == 1 else 'accounts'}"
-    later = f"a lift of {detect:.0%} {when(line['months'], rules)}"
-    if not line["control_n"] or not line["treated_n"]:
-        return f"{head}: no row of it has matured; {later}"
-    told = (
-        f"{head}: {_share(line, CONTROL)} had the outcome without seller action, {_share(line, TREATED)} with it, "
-        f"a difference of {points(line['lift'])} ({100 * line['lift_low']:+.1f} to {100 * line['lift_high']:+.1f})"
+    says = reading_words(line, detect, rules)
+    if not line["control_n"]:
+        return f"{head}: none of it can be compared yet; {when(line, detect, rules)}"
+    return (
+        f"{head}: {_share(line, CONTROL)} had the outcome without seller action, {_share(line, TREATED)} of those "
+        f"that could get it, a difference of {points(line['lift'])} "
+        f"({100 * line['lift_low']:+.1f} to {100 * line['lift_high']:+.1f}): {says}"
     )
-    if line["reading"] == "not_yet":
-        return f"{told}: not to be read yet; {later}"
-    if line["reading"] == "none":
-        return f"{told}: not told apart from 0, where {later}"
-    return f"{told}: seller action {'adds outcomes' if line['reading'] == 'more' else 'costs outcomes'}"
 
 
-def when(months: float, rules: ReviewRules = DEFAULT_RULES) -> str:
-    """When a lift can be read, as the end of a sentence.
+def reading_words(line: Mapping[str, Any], detect: float, rules: ReviewRules = DEFAULT_RULES) -> str:
+    """What a line says, as the end of a sentence."""
+    reading, later = line["reading"], when(line, detect, rules)
+    if reading == "too_few":
+        least = (
+            f"{rules.control_least_accounts} accounts on each side and {rules.least_outcomes} outcomes are asked for"
+        )
+        return f"too few to be read ({least})" + ("" if line["outlook"] == "now" else f"; {later}")
+    if reading == "none":
+        return f"not told apart from 0, where {later}"
+    if reading == "not_yet":
+        return f"not to be read yet; {later}"
+    return f"seller action {'adds' if reading == 'more' else 'costs'} outcomes"
 
-    >>> when(7), when(1), when(float("nan"))
-    ('can be read in about 7 months', 'can be read in about 1 month', 'cannot be foreseen, as no rate is known')
+
+def when(line: Mapping[str, Any], detect: float, rules: ReviewRules = DEFAULT_RULES) -> str:
+    """When a lift can be read, as a clause.
+
+    >>> when({"outlook": "later", "months": 7.0}, 0.5)
+    'a lift of 50% can be read in about 7 months'
+    >>> when({"outlook": "no_rate", "months": math.nan}, 0.5)
+    'when a lift of 50% can be read cannot be foreseen, as no rate is known'
     """
-    if math.isnan(months):
-        return "cannot be foreseen, as no rate is known"
-    if months == 0:
-        return f"would be seen by now in {rules.control_power:.0%} of cases"
+    lift, outlook, months = f"a lift of {detect:.0%}", line["outlook"], line["months"]
+    if outlook == "impossible":
+        return f"{lift} is impossible, as more than all would have the outcome: state a smaller one (detect)"
+    if outlook == "no_rate":
+        return f"when {lift} can be read cannot be foreseen, as no rate is known"
+    if outlook == "no_pace":
+        return f"when {lift} can be read cannot be foreseen, as nobody was drawn since the first run"
+    if outlook == "now":
+        return f"{lift} would be seen by now in {rules.control_power:.0%} of cases"
     if months > 120:
-        return "can be read in more than 10 years: a larger share would show it sooner"
-    return f"can be read in about {months:.0f} {'month' if months == 1 else 'months'}"
+        return f"{lift} can be read in more than 10 years: a larger share would show it sooner"
+    return f"{lift} can be read in about {months:.0f} {'month' if months == 1 else 'months'}"
 
 
 def points(value: float) -> str:

@@ -103,6 +103,7 @@ def review(
     draws: pd.DataFrame | None = None,
     become: Mapping[str, str] = MappingProxyType({}),
     terms: Control = NO_CONTROL,
+    idle: tuple[str, ...] = (),
     rules: ReviewRules = DEFAULT_RULES,
 ) -> Review:
     """The review as of a date: nothing published after it, and no horizon that closes after it, is looked at.
@@ -110,7 +111,8 @@ def review(
     published, outcomes: as `matured` reads them. movements: as `movement_review` reads them. reference, current: as
     `drift_table` reads them; without both, drift is not reviewed, and a reason says so. base_rate: that of the rows
     the live model was trained on. disputes: the facts disputed by then (`count_disputes`). kpis: what happened by
-    tier, which is no reason for a verdict. draws, become, terms: of the control group, as `control_review` reads them.
+    tier, which is no reason for a verdict. draws, become, terms, idle: of the control group, as `control_review` reads
+    them.
     """
     through = min(data_through, as_of)
     published = _until(published, as_of)
@@ -122,7 +124,7 @@ def review(
     if draws is not None:
         control = control_review(
             draws[draws["drawn_as_of"] <= clock.naive(as_of)], become, judged.rows, terms, horizon_days=horizon_days,
-            data_through=through, base_rate=base_rate, rules=rules,
+            data_through=through, as_of=as_of, base_rate=base_rate, idle=idle, rules=rules,
         )  # fmt: skip
     drift = None if reference is None or current is None else drift_table(reference, current, rules)
     reasons = (

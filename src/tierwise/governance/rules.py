@@ -36,7 +36,7 @@ class ReviewRules:
     kpi_least_cases: int = 10
     """A KPI that is a rate or a mean, over fewer cases, has too few."""
     control_least_accounts: int = 10
-    """Fewer accounts of an arm of the control group, with a matured row, are too few to read its lift."""
+    """Fewer accounts of an arm of the control group, whose draw has matured, are too few to read its lift."""
     control_power: float = 0.8
     """The chance with which the control group is to show the lift that plays.yaml wants to detect."""
     gate_calibration_alpha: float = 0.05

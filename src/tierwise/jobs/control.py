@@ -1,8 +1,9 @@
-"""The control group of a scoring run: whom it draws, and which of its actions are withheld."""
+"""The control group of a scoring run: whom it draws, which actions are withheld, and which are owed after all."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,9 @@ import pandas as pd
 from tierwise.clock import naive
 from tierwise.config import STATUSES, Control, PlanFiles, Policy, TimeInTier
 from tierwise.data import become
-from tierwise.routing import draw, in_arms, no_draws, taken_over, unconditional, without
-from tierwise.routing.control import CONTROL
-from tierwise.store import ControlLog, Kind, Store, draws, state_hash, withheld
+from tierwise.routing import draw, in_arms, in_tiers, no_draws, taken_over, unconditional, without
+from tierwise.routing.control import CONTROL, entering, freed, held_back, owed_after_all, unbegun
+from tierwise.store import ControlLog, Kind, Store, draws, given, state_hash, withheld
 from tierwise.store.control import DRAW
 from tierwise.tiers import decide
 
@@ -27,36 +28,76 @@ NO_TIME = TimeInTier(stay_margin=0, minimum_stay_days=0, promotion_window_days=0
 
 
 @dataclass(frozen=True)
-class Group:
-    """What a run does with the control group: what it adds to the log (None: there is no group), and who is in it.
+class Past:
+    """What the store says of earlier runs, up to a date: what sellers were ever owed (account_id, play, as_of), and
+    what was withheld from the control group (action_id besides).
+    """
 
-    drawn: of this run, tier -> arm -> accounts. now: how many accounts are held back, of those scored.
+    given: pd.DataFrame
+    withheld: pd.DataFrame
+
+
+def no_past() -> Past:
+    """As before a first run."""
+    kinds = {"account_id": "str", "play": "str", "as_of": "datetime64[us]"}
+    given = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+    return Past(given, given.assign(action_id=pd.Series(dtype="str")))
+
+
+def past_of(store: Store, files: PlanFiles, stand: datetime) -> Past:
+    """What was owed and withheld up to a date; nothing is looked up where there is no control group and never was."""
+    plays, plan = files.plays, files.plan.plan
+    off = withheld(store, plan, until=stand)
+    if not plays.control.on and off.empty:
+        return no_past()
+    return Past(given(store, plan, [play.play for play in plays.plays if play.by_seller], stand), off)
+
+
+@dataclass(frozen=True)
+class Group:
+    """What a run does with the control group: what it adds to the log (None: nothing), and who is in it.
+
+    drawn: of this run, tier -> arm -> accounts. now: how many accounts are held back, of those scored. again: the
+    actions (account_id, play, cause) that were withheld before and are owed now.
     """
 
     log: ControlLog | None = None
     drawn: dict[str, dict[str, int]] | None = None
     now: int = 0
     share: float = 0.0
+    again: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["account_id", "play", "cause"]))
 
     def to_dict(self) -> dict[str, Any]:
-        """The counts, as run.json holds them; empty where there is no group."""
-        if self.log is None:
+        """The counts, as run.json holds them; empty where nothing was withheld and there is no group."""
+        if self.log is None and self.again.empty:
             return {}
         said = {"share": self.share, "drawn": self.drawn or {}, "accounts": self.now}
-        return {"control": {**said, "withheld": len(self.log.withheld)}}
+        said["withheld"] = 0 if self.log is None else len(self.log.withheld)
+        return {"control": said | ({"owed_after_all": len(self.again)} if len(self.again) else {})}
 
     @property
     def words(self) -> str:
         """What is said of it on the run's page; no account is named."""
-        if self.log is None:
-            return ""
-        held = "1 account gets" if self.now == 1 else f"{self.now:,} accounts get"
-        n = len(self.log.withheld)
-        told = f"{held} no seller action, so that the review can say what seller action is worth"
-        return f"Control group: {told}; {'1 action was' if n == 1 else f'{n:,} actions were'} withheld in this run"
+        told = []
+        if self.share:
+            held = "1 account is" if self.now == 1 else f"{self.now:,} accounts are"
+            never = "was" if self.now == 1 else "were"
+            told.append(
+                f"{held} held back from seller action in the tiers, and {never} never owed any, so that the review can "
+                "say what it is worth"
+            )
+        if n := 0 if self.log is None else len(self.log.withheld):
+            told.append(f"{'1 action was' if n == 1 else f'{n:,} actions were'} withheld in this run")
+        if n := len(self.again):
+            told.append(
+                f"{'1 action' if n == 1 else f'{n:,} actions'} withheld before {'is' if n == 1 else 'are'} owed now"
+            )
+        return f"Control group: {'; '.join(told)}" if told else ""
 
 
 NO_GROUP = Group()
+BEGUN = "as sellers have begun with it"
+"""Why an account of the control arm is not held back that was merged with one that sellers worked."""
 
 
 def drawn_by(store: Store, files: PlanFiles, stand: datetime) -> pd.DataFrame:
@@ -82,31 +123,82 @@ def draws_hash(log: pd.DataFrame, stand: datetime) -> str:
 def grouped(
     inputs: Inputs, facts: pd.DataFrame, rows: pd.DataFrame, decisions: pd.DataFrame, actions: pd.DataFrame, kind: Kind
 ) -> tuple[pd.DataFrame, Group]:
-    """The actions that are owed once those of the control group are withheld, and what goes into the log.
+    """The actions that are owed once those of the control group are withheld, what goes into the log, and what is owed
+    after all.
 
-    facts : what was decided on. rows : account_id and as_of, the account's own. A backfill draws nobody.
+    facts : what was decided on. rows : account_id and as_of, the account's own. Only a scheduled run draws; a backfill
+    does nothing.
     """
-    files, control, log = inputs.files, inputs.files.plays.control, inputs.draws
-    if not control.on or kind == "backfill":
+    files, control, past = inputs.files, inputs.files.plays.control, inputs.past
+    if kind == "backfill" or (not control.on and past.withheld.empty):
         return actions, NO_GROUP
     merged = become(inputs.intake.warehouse)
-    named = {merged.get(account, account) for account in control.never} | set(inputs.overrides["account_id"])
-    arms = in_arms(log, merged)
-    open_to = decisions[~decisions["account_id"].isin(named) & ~decisions["account_id"].isin(arms["account_id"])]
-    new = draw(near_a_cut(open_to, facts, files.policy, control, inputs.stand), log, control, files.plan.plan)
+    free = freed(control.never, inputs.overrides["account_id"], merged)
+    arms = in_arms(inputs.draws, merged)
+    new = _drawn(inputs, facts, rows, decisions, {*arms["account_id"], *free}, merged) if kind == "scheduled" else None
+    if new is not None and len(new):
+        arms = pd.concat([arms, new.assign(mixed=False, drawn_as_of=pd.Timestamp(naive(inputs.stand)))])
+    worked = past.given[past.given["play"].isin([play.play for play in in_tiers(files.plays)])]
+    held = held_back(arms, decisions, free, _as_merged(worked, merged))
+    earlier = past.withheld[past.withheld["as_of"] < naive(inputs.stand)]
+    off = without(actions, files.plays, held, unbegun(decisions, earlier, worked, files.plays))
+    kept, gone = actions[~off].reset_index(drop=True), actions[off & unconditional(actions)].reset_index(drop=True)
+    again = owed_after_all(decisions, past.withheld, worked, files.plays, held, inputs.stand)
+    there = set(zip(kept["account_id"], kept["play"], strict=True))
+    new_to = [pair not in there for pair in zip(again["account_id"], again["play"], strict=True)]
+    again = again[pd.Series(new_to, index=again.index, dtype=bool)]
+    again = again.assign(cause=np.where(again["account_id"].isin(inputs.overrides["account_id"]), "override", "policy"))
+    log = _log_of(inputs, new, merged, gone)
+    now = int((decisions["account_id"].isin(held) & ~decisions["tier"].isin(STATUSES)).sum())
+    return kept, Group(log, _counts(new), now, control.share if control.on else 0.0, again.reset_index(drop=True))
+
+
+def _as_merged(worked: pd.DataFrame, merged: Mapping[str, str]) -> set[str]:
+    return {merged.get(account, account) for account in worked["account_id"]}
+
+
+def _drawn(
+    inputs: Inputs,
+    facts: pd.DataFrame,
+    rows: pd.DataFrame,
+    decisions: pd.DataFrame,
+    known: set[str],
+    merged: Mapping[str, str],
+) -> pd.DataFrame | None:
+    """Whom this run draws: of those that enter a tier of the control's, with whom sellers have begun nothing, and that
+    are not known (in an arm already, or named); None where there is no group."""
+    control = inputs.files.plays.control
+    if not control.on:
+        return None
+    closed = known | _as_merged(inputs.past.given, merged)
+    open_to = entering(decisions[~decisions["account_id"].isin(closed)], control)
+    near = near_a_cut(open_to, facts, inputs.files.policy, control, inputs.stand)
+    new = draw(near, inputs.draws, control, inputs.plan)
     dated = rows.rename(columns={"as_of": "row_as_of"})
-    new = new.merge(dated, on="account_id", how="left", validate="1:1").assign(via="")
-    held = {*arms.loc[arms["arm"] == CONTROL, "account_id"], *new.loc[new["arm"] == CONTROL, "account_id"]} - named
-    off = without(actions, files.plays, held)
-    added = [part[list(DRAW)] for part in (new, taken_over(log, merged)) if len(part)]
-    added_rows = pd.concat(added, ignore_index=True) if added else new[list(DRAW)]
-    log_of_run = ControlLog(control.salt, added_rows, actions[off & unconditional(actions)].reset_index(drop=True))
-    counts = {
+    return new.merge(dated, on="account_id", how="left", validate="1:1").assign(via="")
+
+
+def _log_of(
+    inputs: Inputs, new: pd.DataFrame | None, merged: Mapping[str, str], gone: pd.DataFrame
+) -> ControlLog | None:
+    """What the run adds to the log; None where there is no group, and nothing was withheld."""
+    control = inputs.files.plays.control
+    if not control.on and gone.empty:
+        return None
+    over = taken_over(inputs.draws, merged)
+    added = [part[list(DRAW)] for part in (new, over) if part is not None and len(part)]
+    rows = pd.concat(added, ignore_index=True) if added else pd.DataFrame(columns=list(DRAW))
+    return ControlLog(control.salt, rows, gone)
+
+
+def _counts(new: pd.DataFrame | None) -> dict[str, dict[str, int]]:
+    """tier -> arm -> accounts."""
+    if new is None:
+        return {}
+    return {
         str(tier): {str(arm): int(n) for arm, n in part["arm"].value_counts().sort_index().items()}
         for tier, part in new.groupby("tier")
     }
-    now = int((decisions["account_id"].isin(held) & ~decisions["tier"].isin(STATUSES)).sum())
-    return actions[~off].reset_index(drop=True), Group(log_of_run, counts, now, control.share)
 
 
 def near_a_cut(
@@ -133,22 +225,75 @@ def near_a_cut(
     return here[(levels(-control.near) < stands) & (levels(control.near) >= stands)]
 
 
-def in_control(store: Store, files: PlanFiles, account_id: str, stand: datetime) -> str:
-    """Whether an account is held back as of a date, since when and from what, in sentences; "" where it is not."""
-    control, plan = files.plays.control, files.plan.plan
-    log = drawn_by(store, files, stand)
-    mine = log[log["account_id"] == account_id].assign(_own=lambda f: f["via"] == "")
-    if mine.empty:
-        return ""
-    last = mine.sort_values(["_own", "drawn_as_of"], ascending=[False, True], kind="stable").iloc[-1]
-    if last["arm"] != CONTROL:
-        return ""
-    by = f", with {last['via']}, which was merged into it" if last["via"] else f" in {last['tier']}"
-    told = f"It is in the control group, drawn as of {last['drawn_as_of']:%Y-%m-%d}{by}: it is owed no seller action."
-    if account_id in control.never or account_id in set(store.overrides(plan, stand)["account_id"]):
-        why = "as it is named under never" if account_id in control.never else "as a person's override is in force"
-        told = f"{told[:-1]} but for now, {why}."
-    past = withheld(store, plan, account_id)
-    past = past[past["as_of"] <= naive(stand)].drop_duplicates("action_id")
-    said = ", ".join(f"{row['play']} of {row['as_of']:%Y-%m-%d}" for row in past.to_dict("records"))
-    return f"{told} Withheld: {said}." if said else f"{told} Nothing was withheld yet."
+def in_control(
+    store: Store, files: PlanFiles, row: Mapping[str, Any], stand: datetime, merged: Mapping[str, str]
+) -> str:
+    """Whether an account was drawn into the control group as of a date, from what, and whether it is held back still,
+    in sentences; "" where it was not drawn.
+
+    row : its published row (account_id, tier, tier_since). merged : who each merged account has become.
+    """
+    log, account = draws(store, files.plan.plan, stand), str(row["account_id"])
+    salts = [files.plays.control.salt, *reversed(log["salt"].drop_duplicates().tolist())]
+    for salt in dict.fromkeys(salts):
+        arms = in_arms(log[log["salt"] == salt], merged)
+        mine = arms[(arms["account_id"] == account) & (arms["arm"] == CONTROL)]
+        if len(mine):
+            return _told(store, files, row, stand, merged, mine.assign(salt=salt))
+    return ""
+
+
+def _told(
+    store: Store,
+    files: PlanFiles,
+    row: Mapping[str, Any],
+    stand: datetime,
+    merged: Mapping[str, str],
+    mine: pd.DataFrame,
+) -> str:
+    """What is said of one account that was drawn; mine: its row of the arms, and the salt."""
+    plan, account, past, draw_of = files.plan.plan, str(row["account_id"]), past_of(store, files, stand), mine.iloc[0]
+    worked = past.given[past.given["play"].isin([play.play for play in in_tiers(files.plays)])]
+    why = _why_not(store, files, row, stand, merged, mine, _as_merged(worked, merged))
+    since = draw_of["drawn_as_of"]
+    by = f", with {draw_of['via']}, which was merged into it" if draw_of["via"] else f" in {draw_of['tier']}"
+    drawn = f"drawn as of {since:%Y-%m-%d}{by}"
+    got = worked.loc[(worked["account_id"] == account) & (worked["as_of"] >= since), "as_of"]
+    off = withheld(store, plan, account, stand).drop_duplicates("action_id")
+    said = ", ".join(f"{one['play']} of {one['as_of']:%Y-%m-%d}" for one in off.to_dict("records"))
+    if not why:
+        told = f"It is in the control group, {drawn}: it is owed no seller action."
+        return f"{told} Withheld: {said}." if said else f"{told} Nothing was withheld yet."
+    if why == BEGUN:
+        return f"It was drawn into the control group, {drawn[6:]}, and is not held back, {why}."
+    if len(got):
+        again = f"since {got.min():%Y-%m-%d}"
+    else:
+        again = "from the next on that is called for"
+    told = f"It was in the control group, {drawn}, and gets seller actions again {again}, {why}."
+    return f"{told} Withheld until then: {said}." if said else told
+
+
+def _why_not(
+    store: Store,
+    files: PlanFiles,
+    row: Mapping[str, Any],
+    stand: datetime,
+    merged: Mapping[str, str],
+    mine: pd.DataFrame,
+    begun: set[str],
+) -> str:
+    """Why an account that was drawn is held back no more; "" where it is."""
+    control, account = files.plays.control, str(row["account_id"])
+    if not control.on:
+        return "as there is no control group any more"
+    if mine["salt"].iloc[0] != control.salt:
+        return "as another salt has begun another group"
+    if account in freed(control.never, (), merged):
+        return "as it is named under never"
+    if account in freed((), store.overrides(files.plan.plan, stand)["account_id"], merged):
+        return "as a person's override is in force"
+    stands = pd.DataFrame([{name: row[name] for name in ("account_id", "tier", "tier_since")}])
+    if not held_back(mine, stands, (), ()):
+        return f"as it stands no more in {mine['tier'].iloc[0]}, near whose cut it was drawn"
+    return BEGUN if account in begun else ""

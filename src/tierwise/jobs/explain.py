@@ -11,7 +11,7 @@ import pandas as pd
 
 from tierwise.clock import instant, naive
 from tierwise.config import PlanFiles, Workspace
-from tierwise.data import Intake, Query
+from tierwise.data import Intake, Query, become
 from tierwise.errors import UsageError
 from tierwise.explain import (
     Observed,
@@ -102,17 +102,19 @@ def explain(
     earlier = None if since is None else run_before(workspace, run, instant(since))
     before = None if earlier is None else _row(earlier, account_id)
     then = None if earlier is None else instant(earlier.meta["as_of"])
-    disputed, control = _disputed(workspace, run, account_id), _control(workspace, files, run, account_id)
+    disputed = _disputed(workspace, run, account_id)
     if pd.isna(row["propensity"]):
         said = run.frame("reasons")
         points = said[(said["account_id"] == account_id) & (row["model_version"] == RUBRIC)]
         steps = points.rename(columns={"feature": "step"})[["step", "side", "words"]].reset_index(drop=True)
+        with taken_in(workspace, say, now, files=files) as intake:
+            control = _control(workspace, files, run, row, intake)
         return Explained(row, steps, pd.DataFrame(), run.run_id, "", before, then, disputed=disputed, control=control)
     here = Scoring(run, _bundle(workspace, name, row), account_id)
     check_question(files, here.bundle.meta)
     with taken_in(workspace, say, now, files=files) as intake:
         say(f"looking at {account_id}")
-        moves = _moves(workspace, files, intake, here, row)
+        moves, control = _moves(workspace, files, intake, here, row), _control(workspace, files, run, row, intake)
         change = None
         if earlier is not None and before is not None and pd.notna(before["propensity"]):
             there = Scoring(earlier, _bundle(workspace, name, before), account_id)
@@ -136,10 +138,10 @@ def _disputed(workspace: Workspace, run: PublishedRun, account_id: str) -> tuple
     return tuple(told)
 
 
-def _control(workspace: Workspace, files: PlanFiles, run: PublishedRun, account_id: str) -> str:
-    """That the account is in the control group as of the run, and what was withheld from it."""
+def _control(workspace: Workspace, files: PlanFiles, run: PublishedRun, row: dict[str, Any], intake: Intake) -> str:
+    """That the account was drawn into the control group as of the run, and what was withheld from it."""
     with Store.open(workspace.store, create=False) as store:
-        return in_control(store, files, account_id, instant(run.meta["as_of"]))
+        return in_control(store, files, row, instant(run.meta["as_of"]), become(intake.warehouse))
 
 
 def _row(run: PublishedRun, account_id: str) -> dict[str, Any] | None:

@@ -88,6 +88,7 @@ def govern(
             draws=drawn,
             become=merged,
             terms=files.plays.control,
+            idle=files.plays.idle_control,
             base_rate=((judge.meta.get("evaluation") or {}).get("trained") or {}).get("base_rate"),
         )
         judged = matured(published, matrix.frame, files.plan.outcome.horizon_days, reach).rows

@@ -14,7 +14,7 @@ from tierwise.config import PlanFiles, Workspace
 from tierwise.data import Intake, attributes_seen, digest, disputes_digest
 from tierwise.errors import UsageError
 from tierwise.governance import Braking
-from tierwise.jobs.control import drawn_by
+from tierwise.jobs.control import drawn_by, past_of
 from tierwise.jobs.held import braking, pass_brake
 from tierwise.jobs.intake import check_as_of, check_question, check_whole, freshness_of, own_history, taken_in
 from tierwise.jobs.rules import Rules, live
@@ -116,8 +116,8 @@ def inputs_of(
     late = freshness_of(intake, workspace.settings, stand)
     own, disputes = digest(own_history(workspace), stand), disputes_digest(intake.warehouse, stand)
     prior, last, overrides = store.prior_state(name, stand), store.last_run(name, stand), store.overrides(name, stand)
-    drawn = drawn_by(store, files, stand)
-    return Inputs(files, intake, judge, prior, stand, last, late, overrides, own, disputes, drawn)
+    drawn, past = drawn_by(store, files, stand), past_of(store, files, stand)
+    return Inputs(files, intake, judge, prior, stand, last, late, overrides, own, disputes, drawn, past)
 
 
 def _result(

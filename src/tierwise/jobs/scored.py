@@ -17,7 +17,7 @@ from tierwise.data import Freshness, Intake, Query, own_fields
 from tierwise.errors import UsageError
 from tierwise.explain import Evidence, Observed, reasons, rule_reasons, tell, top_reasons, top_rules
 from tierwise.features import Matrix
-from tierwise.jobs.control import NO_GROUP, Group, draws_hash, grouped
+from tierwise.jobs.control import NO_GROUP, Group, Past, draws_hash, grouped, no_past
 from tierwise.jobs.intake import in_words, inputs_hash, tracked_by
 from tierwise.jobs.rows import disputed_facts, merged_into, owners_of, rows_on, stages_on
 from tierwise.jobs.rules import Rules, readable, rule_notes
@@ -32,6 +32,9 @@ from tierwise.store import Kind, RunRecord, Store, movements_difference, state_h
 from tierwise.tiers import decide, movements
 from tierwise.tiers.spoken import spoken
 
+ELSEWHERE = "not_eligible"
+"""Where an account is taken to come from that is owed what entering its tier calls for."""
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -39,7 +42,8 @@ class Inputs:
 
     last: the last run of this as_of, if there is one. fresh: which sources are late or short. overrides: those in force
     (`Store.overrides`). own: the digest of what our own history of attributes held before as_of. disputes: of the facts
-    that were disputed before as_of. draws: of the control group, up to as_of.
+    that were disputed before as_of. draws: of the control group, up to as_of. past: what sellers were
+    owed by then, and what was withheld.
     """
 
     files: PlanFiles
@@ -53,6 +57,7 @@ class Inputs:
     own: str = ""
     disputes: str = ""
     draws: pd.DataFrame = field(default_factory=no_draws)
+    past: Past = field(default_factory=no_past)
 
     @property
     def plan(self) -> str:
@@ -151,6 +156,7 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
     known = decisions.merge(names, on="account_id", how="left", validate="1:1")
     actions = _actions(inputs, known, kind, moved, said)
     actions, group = grouped(inputs, facts, matrix.frame[["account_id", "as_of"]], decisions, actions, kind)
+    actions = _with(inputs, actions, known, said, group)
     return Scored(
         inputs.versions, kind, scores, said, decisions, tiers, moved, actions, names, judged.notes,
         disputed=_disputed(inputs, store), group=group,
@@ -248,20 +254,44 @@ def _matrix(inputs: Inputs) -> Matrix:
 def _actions(
     inputs: Inputs, decisions: pd.DataFrame, kind: Kind, moved: pd.DataFrame, said: pd.DataFrame
 ) -> pd.DataFrame:
-    plays, warehouse = inputs.files.plays, inputs.intake.warehouse
-    staged = any(play.stages for play in plays.plays)
-    named = any(play.says("signal") for play in plays.plays) and not isinstance(inputs.judge, Rules)
-    actions = owed(
-        decisions, plays, owners_of(warehouse), inputs.plan, inputs.stand, inputs.versions["run_id"],
-        before=Before(inputs.prior[["account_id", "as_of"]], stages_on(warehouse, inputs.stand) if staged else None),
-        icp=inputs.files.icp,
-        signals=dynamic_signals(decisions, said, inputs.files.plan) if named else {},
-    )  # fmt: skip
+    actions = _owed(inputs, decisions, said)
     if kind == "backfill":
         return actions.head(0)
     if kind == "revision":
         return actions[actions["account_id"].isin(moved["account_id"])].reset_index(drop=True)
     return actions
+
+
+def _owed(inputs: Inputs, decisions: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
+    """What decisions owe by the plan's plays."""
+    plays, warehouse = inputs.files.plays, inputs.intake.warehouse
+    staged = any(play.stages for play in plays.plays)
+    named = any(play.says("signal") for play in plays.plays) and not isinstance(inputs.judge, Rules)
+    return owed(
+        decisions, plays, owners_of(warehouse), inputs.plan, inputs.stand, inputs.versions["run_id"],
+        before=Before(inputs.prior[["account_id", "as_of"]], stages_on(warehouse, inputs.stand) if staged else None),
+        icp=inputs.files.icp,
+        signals=dynamic_signals(decisions, said, inputs.files.plan) if named else {},
+    )  # fmt: skip
+
+
+def _with(
+    inputs: Inputs, actions: pd.DataFrame, decisions: pd.DataFrame, said: pd.DataFrame, group: Group
+) -> pd.DataFrame:
+    """The actions and, in their places, those of the control group that are owed after all, as on entering the tier."""
+    again = group.again
+    if again.empty:
+        return actions
+    cause = again.drop_duplicates("account_id").set_index("account_id")["cause"]
+    here = decisions[decisions["account_id"].isin(cause.index)]
+    here = here.assign(movement="entered", previous_tier=ELSEWHERE, cause=here["account_id"].map(cause))
+    made, pairs = _owed(inputs, here, said), set(zip(again["account_id"], again["play"], strict=True))
+    wanted = pd.Series([pair in pairs for pair in zip(made["account_id"], made["play"], strict=True)], index=made.index)
+    wanted |= (made["overdue_of"] != "") & made["overdue_of"].isin(made.loc[wanted, "action_id"])
+    order = {play.play: n for n, play in enumerate(inputs.files.plays.plays)}
+    every = pd.concat([actions, made[wanted]], ignore_index=True)
+    every = every.assign(_order=every["play"].map(order)).sort_values(["account_id", "_order"], kind="stable")
+    return every.drop(columns="_order").reset_index(drop=True)
 
 
 def published_files(inputs: Inputs, scored: Scored, released: Mapping[str, Any] | None = None) -> dict[str, bytes]:

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from tierwise.governance import DEFAULT_RULES
-from tierwise.governance.control import ALL, points, when
+from tierwise.governance.control import ALL, points, reading_words
 from tierwise.report.reading import real, records, whole
 from tierwise.report.values import ReviewPage
 from tierwise.report.words import Words
 from tierwise.routing.control import CONTROL, TREATED
-
-READINGS = {
-    "more": "seller action adds outcomes",
-    "less": "seller action costs outcomes",
-    "none": "not told apart from 0, where a lift of {detect:.0%} {when}",
-    "not_yet": "not to be read yet; a lift of {detect:.0%} {when}",
-}
 
 
 def control_part(values: ReviewPage, w: Words) -> dict[str, object] | None:
@@ -26,8 +19,6 @@ def control_part(values: ReviewPage, w: Words) -> dict[str, object] | None:
     for line in records(found.lines):
         tier = str(line["tier"])
         lift, low, high = (real(line[name]) for name in ("lift", "lift_low", "lift_high"))
-        months = real(line["months"])
-        told = READINGS[str(line["reading"])]
         rows.append(
             {
                 "tier": tier,
@@ -35,7 +26,7 @@ def control_part(values: ReviewPage, w: Words) -> dict[str, object] | None:
                 "arms": [_arm(line, arm) for arm in (TREATED, CONTROL)],
                 "lift": "" if lift is None else points(lift),
                 "ends": "" if low is None or high is None else f"{100 * low:+.1f} to {points(high)}",
-                "reading": told.format(detect=found.detect, when=when(float("nan") if months is None else months)),
+                "reading": reading_words(line, found.detect),
             }
         )
     return {
@@ -43,6 +34,9 @@ def control_part(values: ReviewPage, w: Words) -> dict[str, object] | None:
         "since": "" if found.since is None else found.since.date().isoformat(),
         "drawn": found.drawn,
         "mixed": found.mixed,
+        "lost": found.lost,
+        "alone": whole(found.line()["alone"]),
+        "idle": [w.tier(tier) for tier in found.idle],
         "detect": found.detect,
         "power": DEFAULT_RULES.control_power,
     }
@@ -54,6 +48,5 @@ def _arm(line: dict[str, object], arm: str) -> dict[str, object]:
         "low": real(line[f"{arm}_low"]),
         "high": real(line[f"{arm}_high"]),
         "n": whole(line[f"{arm}_n"]),
-        "accounts": whole(line[f"{arm}_accounts"]),
         "outcomes": whole(line[f"{arm}_outcomes"]),
     }

@@ -1,4 +1,10 @@
-"""The control group: who is drawn into it, who stands in it after merges, and which actions it goes without."""
+"""The control group: who is drawn into it, who is held back, which actions are withheld, and which are owed after all.
+
+An account is held back as long as it stands in the control arm, nobody freed it (`never`, an override), and no seller
+action of a tier was ever owed to it or to an account that was merged into it. Drawn near a cut, it is held back only in
+the tier in which it was drawn. Frames of what was done: `withheld` has account_id, play, as_of; `given`, what sellers
+were ever owed in tiers, has them too.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +12,13 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Mapping
+from datetime import datetime
 
 import pandas as pd
 
+from tierwise.clock import naive
 from tierwise.config.control import Control
-from tierwise.config.plays import Plays
-from tierwise.config.policy import STATUSES
+from tierwise.config.plays import Play, Plays
 
 CONTROL, TREATED = "control", "treated"
 DRAWN = ("account_id", "via", "tier", "share", "near", "arm", "drawn_as_of", "row_as_of")
@@ -93,13 +100,96 @@ def taken_over(log: pd.DataFrame, become: Mapping[str, str]) -> pd.DataFrame:
     return arms[[bool(via) and (account, via) not in known for account, via in pairs]].reset_index(drop=True)
 
 
-def without(actions: pd.DataFrame, plays: Plays, accounts: Collection[str]) -> pd.Series:
-    """Which actions the control group goes without: those of plays by sellers that approach somebody, in tiers, and
-    those that watch one of them, whoever is to act on these.
+def entering(decisions: pd.DataFrame, control: Control) -> pd.DataFrame:
+    """The decisions that come into one of the control's tiers: by a movement, or by an account's first scoring."""
+    return decisions[decisions["tier"].isin(control.tiers) & (decisions["tier"] != decisions["previous_tier"])]
 
-    What a status calls for is owed all the same: an open deal is always helped.
+
+def freed(never: Collection[str], overridden: Collection[str], become: Mapping[str, str]) -> set[str]:
+    """The accounts that are named, as they stand after merges, or have an override in force."""
+    return {become.get(account, account) for account in (*never, *overridden)}
+
+
+def held_back(arms: pd.DataFrame, decisions: pd.DataFrame, free: Collection[str], begun: Collection[str]) -> set[str]:
+    """The accounts of the control arm that get no seller action.
+
+    Parameters
+    ----------
+    arms : as `in_arms` gives them. decisions : account_id, tier, tier_since. free : as `freed` gives them. begun :
+        accounts to which sellers were owed an action in a tier, as they stand after merges.
     """
-    by_seller = [play.play for play in plays.plays if play.by_seller]
-    here = actions["account_id"].isin(list(accounts)) & ~actions["tier"].isin(STATUSES)
-    off = here & actions["play"].isin(by_seller)
-    return off | (here & actions["overdue_of"].isin(actions.loc[off, "action_id"]))
+    mine = arms[(arms["arm"] == CONTROL) & ~arms["account_id"].isin([*free, *begun])]
+    now = mine.merge(decisions[["account_id", "tier", "tier_since"]], on="account_id", suffixes=("", "_now"))
+    there = (now["tier_now"] == now["tier"]) & (now["tier_since"] <= now["drawn_as_of"])
+    return set(now.loc[now["near"].isna() | there, "account_id"])
+
+
+def in_tiers(plays: Plays) -> tuple[Play, ...]:
+    """The plays by sellers that have tiers: what the control group goes without."""
+    return tuple(play for play in plays.plays if play.by_seller and play.tiers)
+
+
+def without(actions: pd.DataFrame, plays: Plays, accounts: Collection[str], unbegun: Collection[str] = ()) -> pd.Series:
+    """Which actions are withheld: of those held back, the actions of plays by sellers that have tiers, wherever these
+    accounts stand now and whether or not the tier is one of the control's; and what watches one of them, whoever is to
+    act on it.
+
+    What a status itself calls for is owed all the same: an open deal is always helped.
+
+    Parameters
+    ----------
+    unbegun : accounts that left a tier whose entering action was withheld (`unbegun`): what ends it is withheld also
+        where they are held back no more.
+    """
+    off = pd.Series(False, index=actions.index)
+    for play in in_tiers(plays):
+        mine = actions["play"] == play.play
+        off |= mine & actions["account_id"].isin(list(accounts)) & ~actions["tier"].isin(play.statuses)
+        if "left" in play.movements:
+            off |= mine & actions["account_id"].isin(list(unbegun)) & ~actions["tier"].isin(play.places)
+    return off | ((actions["overdue_of"] != "") & actions["overdue_of"].isin(actions.loc[off, "action_id"]))
+
+
+def _entered_in_vain(withheld: pd.DataFrame, given: pd.DataFrame, plays: Plays) -> list[tuple[str, Play, pd.Timestamp]]:
+    """Of each account the newest `entered` actions that were withheld and not given since: account, play, when."""
+    begins = {play.play: play for play in in_tiers(plays) if "entered" in play.movements}
+    rows = withheld[withheld["play"].isin(list(begins))]
+    last = rows[rows["as_of"] == rows.groupby("account_id")["as_of"].transform("max")]
+    got = given.groupby(["account_id", "play"])["as_of"].max().to_dict()
+    found = []
+    for account, play, at in sorted(set(zip(last["account_id"], last["play"], last["as_of"], strict=True))):
+        if not got.get((account, play), pd.Timestamp.min) >= at:
+            found.append((str(account), begins[str(play)], at))
+    return found
+
+
+def unbegun(decisions: pd.DataFrame, withheld: pd.DataFrame, given: pd.DataFrame, plays: Plays) -> set[str]:
+    """The accounts that leave a tier in which the action that begins it was withheld, and never given."""
+    before = dict(zip(decisions["account_id"], decisions["previous_tier"], strict=True))
+    return {
+        account for account, play, _ in _entered_in_vain(withheld, given, plays) if before.get(account) in play.tiers
+    }
+
+
+def owed_after_all(
+    decisions: pd.DataFrame,
+    withheld: pd.DataFrame,
+    given: pd.DataFrame,
+    plays: Plays,
+    held: Collection[str],
+    as_of: datetime,
+) -> pd.DataFrame:
+    """The `entered` actions that were withheld and are owed now: account_id, play, in account_id order.
+
+    Of each account that is held back no more and stands in the tier that it had entered then, once: an action of the
+    play that was given by a run of an earlier date is not owed again.
+    """
+    stands = decisions.set_index("account_id")[["tier", "tier_since"]].to_dict("index")
+    earlier = given[given["as_of"] < pd.Timestamp(naive(as_of))]
+    rows = [
+        (account, play.play)
+        for account, play, at in _entered_in_vain(withheld, earlier, plays)
+        if account in stands and account not in held
+        if stands[account]["tier"] in play.tiers and stands[account]["tier_since"] <= at
+    ]
+    return pd.DataFrame(rows, columns=["account_id", "play"]).astype("str")

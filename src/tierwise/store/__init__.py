@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tierwise.store.acts import DISPUTES, EVERY_PLAN, FACT, Act, HeldRun
-from tierwise.store.control import ControlLog, draws, withheld
+from tierwise.store.control import ControlLog, draws, given, withheld
 from tierwise.store.deliveries import Deliveries
 from tierwise.store.difference import movements_difference
 from tierwise.store.frames import state_hash
@@ -24,6 +24,7 @@ __all__ = [
     "Store",
     "ToldAccounts",
     "draws",
+    "given",
     "movements_difference",
     "state_hash",
     "withheld",

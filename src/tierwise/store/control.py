@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import JSON, ColumnElement, Connection, cast, insert, select, type_coerce
 
 import tierwise.store.schema as schema
 from tierwise.clock import naive
@@ -69,12 +70,35 @@ def draws(store: Store, plan: str, until: datetime | None = None, salt: str | No
     return pd.DataFrame(columns | {name: instants([r[name] for r in rows]) for name in INSTANTS})
 
 
-def withheld(store: Store, plan: str, account_id: str | None = None) -> pd.DataFrame:
-    """The actions withheld from accounts in the control group (or from one), oldest first: action_id, account_id, play,
-    as_of, run_id.
+def given(store: Store, plan: str, plays: Collection[str], until: datetime) -> pd.DataFrame:
+    """Who was ever owed an action of one of some plays by runs up to a date, whatever became of it: account_id, play,
+    as_of; oldest first."""
+    o = schema.outbox.c
+    with store.reading("who was owed seller actions was read") as connection:
+        play = _play(connection.dialect.name)
+        query = select(o.account_id, play.label("play"), o.as_of).distinct()
+        query = query.where(o.plan == plan, o.as_of <= naive(until), play.in_(sorted(plays)))
+        rows = [dict(row) for row in connection.execute(query).mappings()]
+    rows.sort(key=lambda row: (row["as_of"], row["account_id"], row["play"]))
+    columns: dict[str, Any] = {name: pd.Series([r[name] for r in rows], dtype="str") for name in ("account_id", "play")}
+    return pd.DataFrame(columns | {"as_of": instants([r["as_of"] for r in rows])})
+
+
+def _play(dialect: str) -> ColumnElement[str]:
+    """The play of an action in the outbox."""
+    payload = schema.outbox.c.payload
+    read = type_coerce(payload, JSON) if dialect == "sqlite" else cast(payload, JSON)
+    play: ColumnElement[str] = read["play"].as_string()
+    return play
+
+
+def withheld(store: Store, plan: str, account_id: str | None = None, until: datetime | None = None) -> pd.DataFrame:
+    """The actions withheld from accounts in the control group (or from one) up to a date, oldest first: action_id,
+    account_id, play, as_of, run_id.
     """
     c = schema.withheld.c
     query = select(schema.withheld).where(c.plan == plan)
+    query = query if until is None else query.where(c.as_of <= naive(until))
     query = query if account_id is None else query.where(c.account_id == account_id)
     with store.reading("withheld actions were read") as connection:
         rows = [dict(row) for row in connection.execute(query).mappings()]
