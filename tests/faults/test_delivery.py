@@ -292,10 +292,26 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def delivered(queue: Queue, receiver: Receiver, now: datetime) -> Tally:
-    settings = WebhookSink(name="sequencer", kind="webhook", url=receiver.url, secret=SECRET)
+def nobody(letters: Sequence[Open]) -> dict[str, str]:
+    return {}
+
+
+def all_done(letters: Sequence[Open]) -> dict[str, str]:
+    return {x.action_id: "seen" for x in letters}
+
+
+def delivered(
+    queue: Queue,
+    receiver: Receiver,
+    now: datetime,
+    done: Done = nobody,
+    known_to: datetime | None = None,
+    stopped: str = "",
+) -> Tally:
+    settings, why = WebhookSink(name="sequencer", kind="webhook", url=receiver.url, secret=SECRET), {stopped: "opt out"}
+    watch = Watch(done, known_to or now)
     with closing(Webhook(settings)) as sink:
-        return deliver(queue, sink, plan=PLAN, clock=lambda: now, stops=lambda account: "")
+        return deliver(queue, sink, plan=PLAN, clock=lambda: now, stops=lambda a: why.get(a, ""), watch=watch)
 
 
 def owing(store: Store, accounts: int) -> Deliveries:
@@ -374,28 +390,18 @@ def test_what_is_withdrawn_during_a_delivery_is_not_sent(store: Store, receiver:
     assert store.outbox(PLAN, "withdrawn")["account_id"].tolist() == ["a02"]
 
 
-def nobody(letters: Sequence[Open]) -> dict[str, str]:
-    return {}
-
-
 def test_a_receiver_that_never_had_it_is_spared_it_once_it_is_done(store: Store, receiver: Receiver) -> None:
     first = actions(["a00", "a01", "a02"], 0)
     commit(store, 0, pd.concat([first, watching(first, 0, "escalation", 8)], ignore_index=True))
     queue, hour = Deliveries(store, PLAN, "sequencer"), FIRST + timedelta(days=2, hours=8)
     delivered(queue, receiver, FIRST)
-    settings = WebhookSink(name="sequencer", kind="webhook", url=receiver.url, secret=SECRET)
-
-    def offered(now: datetime, done: Done) -> Tally:
-        with closing(Webhook(settings)) as sink:
-            return deliver(queue, sink, plan=PLAN, clock=lambda: now, stops=lambda account: "", watch=Watch(done, now))
-
     receiver.stop()
-    assert offered(hour, nobody).later == 1
+    assert delivered(queue, receiver, hour).later == 1
     receiver.start()
     receiver.answer = lambda asked: Told(429, headers={"Retry-After": "60"}, taken=False)
-    assert offered(hour + timedelta(hours=1), nobody).later == 1
+    assert delivered(queue, receiver, hour + timedelta(hours=1)).later == 1
     receiver.answer = lambda asked: Told(204)
-    seen = offered(hour + timedelta(hours=2), lambda letters: {x.action_id: "seen" for x in letters})
+    seen = delivered(queue, receiver, hour + timedelta(hours=2), all_done)
     assert (seen.met, seen.delivered, queue.watching()) == (3, 0, {"met": 3})
 
 
@@ -405,16 +411,13 @@ def test_what_waits_for_its_hour_blocks_nothing_and_goes_with_what_it_watches(st
     commit(store, 0, pd.concat([first, watching(first, 0, "escalation", 8)], ignore_index=True))
     commit(store, 1, actions(["a00"], 1), tiers={"a00": "tier_1", "a01": "tier_1", "a02": "tier_1"})
     queue, hour = Deliveries(store, PLAN, "sequencer"), FIRST + timedelta(days=2, hours=8)
-    settings = WebhookSink(name="sequencer", kind="webhook", url=receiver.url, secret=SECRET)
 
     def offered(now: datetime, stopped: str = "", done: Done = nobody, to: datetime | None = None) -> Tally:
-        with closing(Webhook(settings)) as sink:
-            stops, watch = {stopped: "opt out"}, Watch(done, to or now)
-            return deliver(queue, sink, plan=PLAN, clock=lambda: now, stops=lambda a: stops.get(a, ""), watch=watch)
+        return delivered(queue, receiver, now, done, to, stopped)
 
-    tally = offered(FIRST, "a01", nobody)
+    tally = offered(FIRST, "a01")
     assert (tally.delivered, tally.stopped, tally.waiting, tally.not_yet) == (3, 1, 0, 3)
-    tally = offered(hour - timedelta(seconds=1), "a01", nobody)
+    tally = offered(hour - timedelta(seconds=1), "a01")
     assert (tally.delivered, tally.stopped, tally.not_yet) == (0, 1, 3)
     tally = offered(hour + timedelta(hours=9), "a01", nobody, hour - timedelta(seconds=1))
     assert (tally.delivered, tally.not_yet, tally.unknown, queue.watching()) == (0, 0, 3, {}), "it waits for newer data"
@@ -429,9 +432,9 @@ def test_what_waits_for_its_hour_blocks_nothing_and_goes_with_what_it_watches(st
     later = actions(["a03"], 2)
     commit(store, 2, pd.concat([later, watching(later, 2, "escalation", 8)], ignore_index=True))
     receiver.answer = lambda asked: Told(500)
-    assert (offered(hour + timedelta(days=9), "", nobody).later, len(receiver.asked)) == (1, 7), "it comes after it"
+    assert (offered(hour + timedelta(days=9)).later, len(receiver.asked)) == (1, 7), "it comes after it"
     commit(store, 3, actions([], 3).reindex(columns=["action_id", "account_id"]), tiers={"a03": "suppress"})
-    assert offered(hour + timedelta(days=19), "", nobody) == Tally(known_to=hour + timedelta(days=19))
+    assert offered(hour + timedelta(days=19)) == Tally(known_to=hour + timedelta(days=19))
     assert len(store.outbox(PLAN, "withdrawn")) == 2
 
 
@@ -441,11 +444,6 @@ def test_once_offered_it_is_offered_until_it_is_answered(store: Store, receiver:
     commit(store, 0, pd.concat([first, watching(first, 0, "escalation", 8)], ignore_index=True))
     queue, hour = Deliveries(store, PLAN, "sequencer"), FIRST + timedelta(days=2, hours=8)
     delivered(queue, receiver, FIRST)
-    settings = WebhookSink(name="sequencer", kind="webhook", url=receiver.url, secret=SECRET)
-
-    def offered(now: datetime, done: Done) -> Tally:
-        with closing(Webhook(settings)) as sink:
-            return deliver(queue, sink, plan=PLAN, clock=lambda: now, stops=lambda account: "", watch=Watch(done, now))
 
     class Cut(Deliveries):
         def keep(self, answers):  # type: ignore[no-untyped-def]
@@ -455,15 +453,15 @@ def test_once_offered_it_is_offered_until_it_is_answered(store: Store, receiver:
 
     queue = Cut(store, PLAN, "sequencer")
     with pytest.raises(Killed):
-        offered(hour, lambda letters: {x.action_id: "seen" for x in letters if x.account_id == "a01"})
+        delivered(queue, receiver, hour, lambda letters: all_done([x for x in letters if x.account_id == "a01"]))
     taken = {json.loads(asked.body)["data"]["account_id"] for asked in receiver.taken[2:]}
     assert taken == {"a00"}
     queue = Deliveries(store, PLAN, "sequencer")
     receiver.stop()
-    tally = offered(hour, lambda letters: {x.action_id: "seen" for x in letters})
+    tally = delivered(queue, receiver, hour, all_done)
     assert (tally.met, tally.later, tally.said[:23]) == (1, 1, "it cannot be reached: [")
     receiver.start()
-    tally = offered(hour + timedelta(days=1), lambda letters: {x.action_id: "seen" for x in letters})
+    tally = delivered(queue, receiver, hour + timedelta(days=1), all_done)
     assert (tally.delivered, queue.watching()) == (1, {"delivered": 1, "met": 1})
 
 
