@@ -405,6 +405,21 @@ def test_a_receiver_that_never_had_it_is_spared_it_once_it_is_done(store: Store,
     assert (seen.met, seen.delivered, queue.watching()) == (3, 0, {"met": 3})
 
 
+def test_what_nobody_was_told_of_is_not_overdue(store: Store, receiver: Receiver) -> None:
+    """A sink that takes escalations alone waits until another one has delivered what they watch."""
+    first = actions(["a00", "a01"], 0)
+    commit(store, 0, pd.concat([first, watching(first, 0, "escalation", 8)], ignore_index=True))
+    hour = FIRST + timedelta(days=2, hours=8)
+    above = Deliveries(store, PLAN, "manager", ("escalation",))
+    tally = delivered(above, receiver, hour)
+    assert (tally.delivered, tally.waiting) == (0, 2)
+    assert delivered(Deliveries(store, PLAN, "sequencer"), receiver, FIRST).delivered == 2
+    assert delivered(above, receiver, hour).delivered == 2
+    late = Deliveries(store, PLAN, "late")
+    assert delivered(late, receiver, hour).delivered == 2, "by its own delivery, which came too late,"
+    assert delivered(late, receiver, hour + timedelta(hours=1)).not_yet == 2, "its time begins anew"
+
+
 def test_what_waits_for_its_hour_blocks_nothing_and_goes_with_what_it_watches(store: Store, receiver: Receiver) -> None:
     """One account's escalation waits; its later actions go. What it watches is stopped, then withdrawn: so is it."""
     first = actions(["a00", "a01", "a02"], 0)

@@ -141,9 +141,10 @@ def grouped(
     worked = past.given[past.given["play"].isin([play.play for play in in_tiers(files.plays)])]
     held = held_back(arms, decisions, free, _as_merged(worked, merged))
     earlier = past.withheld[past.withheld["as_of"] < naive(inputs.stand)]
+    worked, earlier, off_before = (_as_now(rows_, merged) for rows_ in (worked, earlier, past.withheld))
     off = without(actions, files.plays, held, unbegun(decisions, earlier, worked, files.plays))
     kept, gone = actions[~off].reset_index(drop=True), actions[off & unconditional(actions)].reset_index(drop=True)
-    again = owed_after_all(decisions, past.withheld, worked, files.plays, held, inputs.stand)
+    again = owed_after_all(decisions, off_before, worked, files.plays, held, inputs.stand)
     there = set(zip(kept["account_id"], kept["play"], strict=True))
     new_to = [pair not in there for pair in zip(again["account_id"], again["play"], strict=True)]
     again = again[pd.Series(new_to, index=again.index, dtype=bool)]
@@ -151,6 +152,11 @@ def grouped(
     log = _log_of(inputs, new, merged, gone)
     now = int((decisions["account_id"].isin(held) & ~decisions["tier"].isin(STATUSES)).sum())
     return kept, Group(log, _counts(new), now, control.share if control.on else 0.0, again.reset_index(drop=True))
+
+
+def _as_now(found: pd.DataFrame, merged: Mapping[str, str]) -> pd.DataFrame:
+    """Rows by what their accounts have become."""
+    return found.assign(account_id=found["account_id"].map(lambda account: merged.get(account, account)).astype("str"))
 
 
 def _as_merged(worked: pd.DataFrame, merged: Mapping[str, str]) -> set[str]:

@@ -165,7 +165,7 @@ def _owed(queue: Deliveries, kind: str, stops: Stops, now: datetime) -> Owed:
     met, ahead = watch.done(asked) if asked else {}, {x.action_id for x in still}
     frame = _frame(still, now).assign(
         met=[x.action_id in met for x in still],
-        known=[watch.knows(x) and x.overdue_of not in ahead for x in still],
+        known=[watch.knows(x) and x.overdue_of not in ahead and (x.told or not queue.plays) for x in still],
         play=[bodies[x.action_id].get("play", "") for x in still],
         stopped=[stops(x.account_id) if queue.approaches(bodies[x.action_id]) else "" for x in still],
     )

@@ -51,6 +51,9 @@ class Queue(Protocol):
 
     def approaches(self, body: Mapping[str, Any]) -> bool: ...
 
+    @property
+    def takes_some(self) -> bool: ...
+
     def rests_until(self) -> datetime | None: ...
 
     def rest(self, until: datetime) -> None: ...
@@ -193,7 +196,11 @@ class _Run:
         ready = [x for x in first if x.is_due(now)]
         if any(x.overdue_of for x in ready):
             ahead = self.went | {x.action_id for letters in waiting.values() for x in letters}
-            ready = [x for x in ready if not x.overdue_of or (self.watch.knows(x) and x.overdue_of not in ahead)]
+            ready = [
+                x
+                for x in ready
+                if not x.overdue_of or (self.watch.knows(x) and x.overdue_of not in ahead and self._somebody_has(x))
+            ]
         return sorted(ready, key=lambda x: (x.attempts, x.as_of, x.not_before or x.as_of, x.action_id))
 
     def offer(self, window: Sequence[Open], waiting: Mapping[str, deque[Open]]) -> set[str]:
@@ -231,6 +238,10 @@ class _Run:
             if answer.status != "pending":
                 waiting[of[answer.action_id]].popleft()
         return {of[a.action_id] for a in answers if a.status == "pending"}
+
+    def _somebody_has(self, letter: Open) -> bool:
+        """Whether what a letter watches went out, or never will from here: what nobody was told of is not overdue."""
+        return letter.told or not self.queue.takes_some
 
     def _stops(self, letter: Open) -> str:
         """Why a letter is not to be offered now; `""`: it may be."""

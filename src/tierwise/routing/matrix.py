@@ -174,8 +174,8 @@ _MATRIX = (
         motion="escalation of what nobody did",
         owner="revops",
         channel="email",
-        message="{name} ({tier_words}) was approached by nobody 8 business hours past its time: {overdue}. Find out "
-        "why, or give it to another owner. {why}",
+        message="{name} ({tier_words}) was approached by nobody, and its time is long over: {overdue}. Find out why, "
+        "or give it to another owner. {why}",
         kpi="share done in time",
     ),
 )

@@ -41,6 +41,8 @@ class Open:
     stopped: bool = False
     overdue_of: str = ""
     not_before: datetime | None = None
+    told: bool = False
+    """Whether what it watches was delivered: to this sink or, where that does not take all plays, to any."""
 
     def is_due(self, now: datetime) -> bool:
         """Whether its time has come, by its hour and by what was answered."""
@@ -73,6 +75,11 @@ class Deliveries(OfSink):
         super().__init__(store, plan, sink)
         self.plays, self.since = plays, since
 
+    @property
+    def takes_some(self) -> bool:
+        """Whether it is offered actions of some plays alone."""
+        return bool(self.plays)
+
     def begins_at(self, newest: datetime, *, keep: bool) -> datetime:
         """From which as_of on this sink is offered actions: `newest` where it was never delivered to, which is kept
         then if asked."""
@@ -84,10 +91,6 @@ class Deliveries(OfSink):
     def open(self) -> list[Open]:
         """The actions owed that this sink has not answered for good, in the order in which each account gets them."""
         o, d, w = schema.outbox.c, schema.deliveries.c, schema.watches.c
-        other = schema.deliveries.alias()
-        told = select(func.min(other.c.answered_at)).where(
-            other.c.plan == self.plan, other.c.action_id == w.overdue_of, other.c.status == "delivered"
-        )
         query = (
             select(
                 o.action_id,
@@ -100,7 +103,6 @@ class Deliveries(OfSink):
                 w.overdue_of,
                 w.due_at,
                 w.not_before,
-                told.scalar_subquery(),
             )
             .select_from(
                 schema.outbox.outerjoin(schema.deliveries, self._mine(d.action_id == o.action_id)).outerjoin(
@@ -118,6 +120,7 @@ class Deliveries(OfSink):
             rows = connection.execute(query).all()
         if self.plays:
             rows = [row for row in rows if json.loads(row[3]).get("play") in self.plays]
+        told = self._told([row[7] for row in rows if row[7]])
         return [
             Open(
                 action,
@@ -127,10 +130,24 @@ class Deliveries(OfSink):
                 next_at and instant(next_at),
                 status == "stopped",
                 overdue_of or "",
-                not_before and instant(_hour(as_of, due_at, not_before, told_at)),
+                not_before and instant(_hour(as_of, due_at, not_before, told.get(overdue_of))),
+                overdue_of in told,
             )
-            for action, account, as_of, _, attempts, next_at, status, overdue_of, due_at, not_before, told_at in rows
+            for action, account, as_of, _, attempts, next_at, status, overdue_of, due_at, not_before in rows
         ]
+
+    def _told(self, action_ids: Sequence[str]) -> dict[str, datetime]:
+        """When actions were delivered to this sink; to one that does not take all plays also when to the last other."""
+        d, found = schema.deliveries.c, dict[str, datetime]()
+        with self.store.reading("the deliveries were read") as connection:
+            for ids in _chunks(action_ids):
+                here = and_(d.action_id.in_(ids), d.status == "delivered")
+                if self.plays:
+                    last = select(d.action_id, func.max(d.answered_at)).where(d.plan == self.plan, here)
+                    found |= {str(one): at for one, at in connection.execute(last.group_by(d.action_id))}
+                own = select(d.action_id, d.answered_at).where(self._mine(here))
+                found |= {str(one): at for one, at in connection.execute(own)}
+        return found
 
     def bodies(self, action_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """The payloads of actions that are owed still; one that was withdrawn meanwhile is not there."""

@@ -153,6 +153,8 @@ class ToldAccounts(OfSink):
                     insert(schema.told_accounts), [{**row, "plan": self.plan, "sink": self.sink} for row in rows]
                 )
 
+    takes_some = False
+
     @staticmethod
     def approaches(body: Mapping[str, Any]) -> bool:
         """What a CRM shows of an account approaches nobody."""

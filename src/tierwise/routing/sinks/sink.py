@@ -51,7 +51,7 @@ class Receipt:
 class Sink(Protocol):
     """A place that takes letters, at least once.
 
-    name: as tierwise.yaml calls it. most: so many letters at once, no two of one account.
+    name: as tierwise.yaml calls it. most: so many letters at once, no two of one account but for what watches others.
     """
 
     @property
