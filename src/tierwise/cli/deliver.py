@@ -149,7 +149,9 @@ def _if_overdue(a: pd.DataFrame) -> None:
         (due & known & ~met & stopped, "stopped, as their accounts are suppressed"),
         (due & known & ~met & ~stopped, "sent now"),
     ]
-    told = f"If overdue: {_count(len(a), 'action')}; " + ", ".join(f"{int(n.sum()):,} {said}" for n, said in parts)
+    told = f"If overdue: {_count(len(a), 'action')}; " + ", ".join(
+        f"{int(n.sum()):,} {said}" for n, said in parts if n.any()
+    )
     rows = Counter(zip(a["play"], (f"{d:%Y-%m-%d}" for d in a["as_of"]), strict=True)).most_common(SHOWN)
     show.table(told, ("play", "as of", "actions"), [(*key, f"{n:,}") for key, n in rows], right=(2,))
 
