@@ -134,7 +134,8 @@ class Schedule:
             self.poison = {str(owed["action_id"].iloc[0])} - {
                 i for i, a in self.expected.items() if a == self.suppressed
             }
-            never = [i for i, row in self.watching.items() if row["account_id"] not in self.touched]
+            today = self.watching.keys() & set(owed["action_id"])
+            never = [i for i in today if self.watching[i]["account_id"] not in self.touched]
             left = {i for i in never if self.expected[i] != self.suppressed}
             self.poison |= set(sorted(left)[:1]) if self.r.random() < 0.5 else set()
 

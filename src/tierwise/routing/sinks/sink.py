@@ -37,7 +37,8 @@ class Receipt:
     to be left alone; None where it did not ask. of_receiver: whether it says something of the receiver and nothing of
     this letter (it is down, full, gone, or refuses our credentials): nothing more is offered to it for now, and the
     letter does not count as tried. of_content: whether the receiver read what it was sent and refused that, so that of
-    letters that went together one may be refused and the others not.
+    letters that went together one may be refused and the others not. may_have: whether the receiver may have it all the
+    same, from an earlier request of this offer.
     """
 
     letter_id: str
@@ -46,6 +47,7 @@ class Receipt:
     wait_seconds: float | None = None
     of_receiver: bool = False
     of_content: bool = False
+    may_have: bool = False
 
 
 class Sink(Protocol):
@@ -88,12 +90,12 @@ def in_halves(letters: Sequence[Letter], offer: Callable[[Sequence[Letter]], Seq
     while groups:
         group = groups.pop()
         if gone is not None:
-            found |= {x.letter_id: replace(gone, letter_id=x.letter_id) for x in group}
+            found |= {x.letter_id: replace(gone, letter_id=x.letter_id, may_have=True) for x in group}
             continue
         if left == 0:
             continue
         left, receipts = left - 1, offer(group)
-        found |= {r.letter_id: r for r in receipts}
+        found |= {r.letter_id: replace(r, may_have=r.letter_id in found) for r in receipts}
         if receipts[0].of_receiver:
             gone = receipts[0]
         elif receipts[0].of_content and len(group) > 1:
