@@ -258,7 +258,8 @@ class _Run:
         return [self._answer(x, receipts[x.action_id], now) for x, _ in part]
 
     def _answer(self, letter: Open, receipt: Receipt, now: datetime) -> Answer:
-        tried = letter.attempts + (not receipt.of_receiver or (bool(letter.overdue_of) and receipt.may_have))
+        had = bool(letter.overdue_of) and receipt.may_have
+        tried = max(letter.attempts + (not receipt.of_receiver), int(had))
         if receipt.outcome == "delivered":
             self.refused = 0
             self.tally.delivered += 1
