@@ -421,6 +421,16 @@ def test_what_nobody_was_told_of_is_not_overdue(store: Store, receiver: Receiver
     assert delivered(late, receiver, hour + timedelta(hours=1)).not_yet == 2, "its time begins anew"
 
 
+def test_what_died_at_a_sink_of_some_plays_is_escalated_there(store: Store, receiver: Receiver) -> None:
+    first = actions(["a00"], 0)
+    commit(store, 0, pd.concat([first, watching(first, 0, "escalation", 8)], ignore_index=True))
+    queue = Deliveries(store, PLAN, "sales", (str(first["play"].iloc[0]), "escalation"))
+    receiver.answer = lambda asked: Told(413, taken=False)
+    assert len(delivered(queue, receiver, FIRST).dead) == 1
+    receiver.answer = lambda asked: Told(204)
+    assert delivered(queue, receiver, FIRST + timedelta(days=2, hours=8)).delivered == 1
+
+
 def test_what_waits_for_its_hour_blocks_nothing_and_goes_with_what_it_watches(store: Store, receiver: Receiver) -> None:
     """One account's escalation waits; its later actions go. What it watches is stopped, then withdrawn: so is it."""
     first = actions(["a00", "a01", "a02"], 0)

@@ -18,11 +18,11 @@ from tierwise.routing.control import CONTROL, entering, freed, held_back, owed_a
 from tierwise.store import ControlLog, Kind, Store, draws, given, state_hash, withheld
 from tierwise.store.control import DRAW
 from tierwise.tiers import decide
+from tierwise.tiers.bands import LEVELS
 
 if TYPE_CHECKING:
     from tierwise.jobs.scored import Inputs
 
-LEVELS = {"suppress": 0, "recycle": 1, "tier_3": 2, "tier_2": 3, "tier_1": 4}
 SCORES = ("fit_score", "signal_score", "account_score")
 NO_TIME = TimeInTier(stay_margin=0, minimum_stay_days=0, promotion_window_days=0)
 
@@ -138,13 +138,13 @@ def grouped(
     new = _drawn(inputs, facts, rows, decisions, {*arms["account_id"], *free}, merged) if kind == "scheduled" else None
     if new is not None and len(new):
         arms = pd.concat([arms, new.assign(mixed=False, drawn_as_of=pd.Timestamp(naive(inputs.stand)))])
-    worked = past.given[past.given["play"].isin([play.play for play in in_tiers(files.plays)])]
-    held = held_back(arms, decisions, free, _as_merged(worked, merged))
-    earlier = past.withheld[past.withheld["as_of"] < naive(inputs.stand)]
-    worked, earlier, off_before = (_as_now(rows_, merged) for rows_ in (worked, earlier, past.withheld))
+    worked = _as_now(past.given[past.given["play"].isin([play.play for play in in_tiers(files.plays)])], merged)
+    before = _as_now(past.withheld, merged)
+    held = held_back(arms, decisions, free, set(worked["account_id"]))
+    earlier = before[before["as_of"] < naive(inputs.stand)]
     off = without(actions, files.plays, held, unbegun(decisions, earlier, worked, files.plays))
     kept, gone = actions[~off].reset_index(drop=True), actions[off & unconditional(actions)].reset_index(drop=True)
-    again = owed_after_all(decisions, off_before, worked, files.plays, held, inputs.stand)
+    again = owed_after_all(decisions, before, worked, files.plays, held, inputs.stand)
     there = set(zip(kept["account_id"], kept["play"], strict=True))
     new_to = [pair not in there for pair in zip(again["account_id"], again["play"], strict=True)]
     again = again[pd.Series(new_to, index=again.index, dtype=bool)]
@@ -225,7 +225,7 @@ def near_a_cut(
     def levels(points: float) -> pd.Series:
         moved = {name: np.clip(mine[name] + points, 0.0, 100.0) for name in SCORES if name in mine.columns}
         made = decide(mine.assign(**moved), pd.DataFrame(), plain, as_of, fit_unknown=True, words=False)
-        return here["account_id"].map(made.set_index("account_id")["tier"]).map(LEVELS).fillna(0)
+        return here["account_id"].map(made.set_index("account_id")["tier"]).map(LEVELS).fillna(LEVELS["suppress"])
 
     stands = here["tier"].map(LEVELS)
     return here[(levels(-control.near) < stands) & (levels(control.near) >= stands)]

@@ -42,7 +42,7 @@ class Open:
     overdue_of: str = ""
     not_before: datetime | None = None
     told: bool = False
-    """Whether what it watches was delivered: to this sink or, where that does not take all plays, to any."""
+    """Whether what it watches died here or was delivered, here or, where this does not take all plays, to any sink."""
 
     def is_due(self, now: datetime) -> bool:
         """Whether its time has come, by its hour and by what was answered."""
@@ -120,7 +120,8 @@ class Deliveries(OfSink):
             rows = connection.execute(query).all()
         if self.plays:
             rows = [row for row in rows if json.loads(row[3]).get("play") in self.plays]
-        told = self._told([row[7] for row in rows if row[7]])
+        watched = [row[7] for row in rows if row[7]]
+        told, dead = self._told(watched), self._dead(watched)
         return [
             Open(
                 action,
@@ -131,7 +132,7 @@ class Deliveries(OfSink):
                 status == "stopped",
                 overdue_of or "",
                 not_before and instant(_hour(as_of, due_at, not_before, told.get(overdue_of))),
-                overdue_of in told,
+                overdue_of in told or overdue_of in dead,
             )
             for action, account, as_of, _, attempts, next_at, status, overdue_of, due_at, not_before in rows
         ]
@@ -147,6 +148,15 @@ class Deliveries(OfSink):
                     found |= {str(one): at for one, at in connection.execute(last.group_by(d.action_id))}
                 own = select(d.action_id, d.answered_at).where(self._mine(here))
                 found |= {str(one): at for one, at in connection.execute(own)}
+        return found
+
+    def _dead(self, action_ids: Sequence[str]) -> set[str]:
+        """Those of some actions that died at this sink."""
+        d, found = schema.deliveries.c, set[str]()
+        with self.store.reading("the deliveries were read") as connection:
+            for ids in _chunks(action_ids):
+                query = select(d.action_id).where(self._mine(and_(d.action_id.in_(ids), d.status == "dead")))
+                found |= set(connection.scalars(query))
         return found
 
     def bodies(self, action_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
