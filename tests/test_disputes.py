@@ -338,6 +338,18 @@ def test_an_activitys_dispute_goes_with_it_through_a_merge_and_a_values_does_not
     ], "the losing account's value is read nowhere"  # fmt: skip
 
 
+def test_where_values_alone_are_disputed_each_is_of_its_account_by_today() -> None:
+    rows, losing, surviving = merged(export(6))
+    with Store.open("sqlite://") as store:
+        store.add_act(act(GRID[0], "dispute", ("accounts", losing, "industry"), losing))
+        disputes = store.disputed()
+    with Warehouse.open(as_tables(rows), threads=1) as warehouse:
+        assert apply_merges(warehouse)[0] == []
+        join_disputes(warehouse, disputes)
+        build_matrix(warehouse, PLAN, (AS_OF,), negative_triggers=NEGATIVE)
+        assert disputes_of_today(warehouse, disputes)["account_id"].tolist() == [surviving]
+
+
 # --- in words
 
 

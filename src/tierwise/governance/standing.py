@@ -27,7 +27,7 @@ def stood_in(published: pd.DataFrame, become: Mapping[str, str]) -> pd.DataFrame
     rows = published[~published["backfill"].astype(bool)]
     newest = rows.groupby("run_as_of")["revision"].transform("max")
     rows = rows.loc[rows["revision"] == newest, list(STOOD)]
-    survivor = rows["account_id"].map(dict(become)).fillna(rows["account_id"])
+    survivor = rows["account_id"].map(lambda account: become.get(account, account))
     rows = rows.assign(was=rows["account_id"], account_id=survivor, lost=survivor != rows["account_id"])
     rows = rows.sort_values(["run_as_of", "account_id", "lost", "was"], kind="stable", ignore_index=True)
     return rows.drop_duplicates(["run_as_of", "account_id"])[list(STOOD)].reset_index(drop=True)

@@ -77,8 +77,8 @@ def disputes_of_today(warehouse: Warehouse, disputes: pd.DataFrame) -> pd.DataFr
     )
     now = dict(reached.itertuples(index=False, name=None))
     known = disputes["account_id"].replace(become(warehouse))
-    of_activity = disputes["fact_id"].map(now).where(disputes["table"] == "activities")
-    return disputes.assign(account_id=of_activity.fillna(known).astype("str"))
+    of_activity = disputes["fact_id"].map(now).astype("str").where(disputes["table"] == "activities")
+    return disputes.assign(account_id=of_activity.fillna(known.astype("str")))
 
 
 def disputed_facts(warehouse: Warehouse, disputes: pd.DataFrame, stand: datetime) -> pd.DataFrame:
