@@ -79,15 +79,19 @@ def overdue_of(rows: pd.DataFrame) -> pd.Series:
     return rows["payload"].map(lambda p: p["overdue_of"])
 
 
-def heard(folder: Path, at: datetime) -> None:
+def heard(folder: Path, *instants: datetime, channel: str = "sales") -> None:
     """A seller notes something at an account that is owed nothing, so that it is known what was done up to then."""
     path, accounts = folder / "tables" / "activities.parquet", pd.read_parquet(folder / "tables" / "accounts.parquet")
     account = sorted(set(accounts["account_id"]) - set(owed(folder)["account_id"]))[0]
-    when = pd.Timestamp(at.replace(tzinfo=None))
-    said = {"activity_id": "heard", "account_id": account, "channel": "sales", "kind": "call", "initiator": "seller"}
-    row = {**said, "occurred_at": when.to_pydatetime(), "recorded_at": when.to_pydatetime()}
     there = pq.read_table(path)
-    pq.write_table(pa.concat_tables([there, pa.Table.from_pylist([row], schema=there.schema)]), path)
+    rows = [
+        {
+            "activity_id": f"heard-{channel}-{when:%Y%m%d}", "account_id": account, "channel": channel, "kind": "call",
+            "initiator": "seller", "occurred_at": when.replace(tzinfo=None), "recorded_at": when.replace(tzinfo=None),
+        }
+        for when in instants
+    ]  # fmt: skip
+    pq.write_table(pa.concat_tables([there, pa.Table.from_pylist(rows, schema=there.schema)]), path)
 
 
 def early(rows: pd.DataFrame) -> pd.DataFrame:
@@ -133,6 +137,44 @@ def test_what_is_sent_is_what_is_owed_and_only_once(folder: Path, receiver: Rece
     assert {json.loads(a.body)["data"]["action_id"] for a in receiver.taken} == watching - done
     assert (tally.met, tally.unknown, tally.delivered) == (len(done), 0, len(watching) - len(done))
     assert min(tally.met, tally.delivered) > 0
+
+
+def test_a_channel_that_is_stuck_holds_reminders_back_and_is_named(folder: Path, receiver: Receiver) -> None:
+    """Mails of sellers come in each day; the channel in which they noted all else stopped coming with the year."""
+    deliver(workspace(folder), clock=lambda: NOW, only=("sequencer",))
+    rows = owed(folder)
+    watching = set(rows.loc[overdue_of(rows) != "", "action_id"])
+    later = NOW + timedelta(days=60)
+    heard(folder, *(later - timedelta(days=n, hours=1) for n in range(70)), channel="mail")
+    receiver.taken.clear()
+    at = NOW + timedelta(days=20)
+    tally = deliver(workspace(folder), clock=lambda: at, only=("sequencer",)).sinks[0].tally
+    assert (tally.delivered, tally.met) == (0, 0)
+    assert tally.because == "channel sales of tables has brought nothing of sellers since 2025-12-31"
+    assert tally.known_to is not None
+    assert (tally.known_to.date().isoformat(), tally.unknown > 0) == ("2025-12-31", True)
+    given_up = deliver(workspace(folder), clock=lambda: later, only=("sequencer",)).sinks[0].tally
+    assert (given_up.unknown, given_up.because) == (0, ""), "silent for two months: the channel is used no more"
+    assert given_up.met + given_up.delivered == len(watching)
+    assert given_up.delivered > 0
+
+
+def test_plays_that_no_sink_takes_are_named(folder: Path) -> None:
+    with (folder / "tierwise.yaml").open("a", encoding="utf-8") as file:
+        file.write(
+            "  some:\n    sinks:\n      - {name: a, kind: files, at: a, plays: [focus]}\n"
+            "      - {name: b, kind: files, at: b, plays: [growth, surge]}\n"
+        )
+    told = nursery.tierwise("-C", folder, "--env", "some", "deliver", "--to", "a")
+    assert told.returncode == 0, told.stderr
+    plays = [p.play for p in load_workspace(folder).plan(PLAN).plays.plays]
+    lost = [p for p in plays if p not in ("focus", "growth", "surge")]
+    assert "reminder" in lost
+    said = f"No sink takes {', '.join(lost)}: their actions stand in actions.jsonl alone."
+    assert said in " ".join(told.stdout.split())
+    for env, wanted in (("some", lost), ("live", [])):
+        shown = nursery.tierwise("-C", folder, "--env", env, "--json", "status", env=ENV)
+        assert json.loads(shown.stdout)["untaken"] == wanted, shown.stderr
 
 
 def test_what_was_suppressed_since_gets_no_approach(folder: Path, receiver: Receiver) -> None:

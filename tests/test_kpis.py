@@ -308,7 +308,9 @@ def test_the_newest_revision_stands_backfills_do_not_and_the_merged_follow_their
     ]  # fmt: skip
     assert stood_in(rows[rows["backfill"]], {}).empty
     as_published = rows.astype({"account_id": "str", "tier": "str"})
-    assert stood_in(as_published, {"b": "a", "x": "z", "y": "z"}).equals(got.astype({"account_id": "str", "tier": "str"}))
+    assert stood_in(as_published, {"b": "a", "x": "z", "y": "z"}).equals(
+        got.astype({"account_id": "str", "tier": "str"})
+    )
     assert list(stood_in(as_published, {})["account_id"]) == ["a", "b", "c", "c", "x", "y"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -122,16 +123,18 @@ def _owed(owed: list[Owed]) -> None:
     context.close(0, following=context.command("deliver"))
 
 
+def _reach(tally: Tally) -> str:
+    """Up to when it is known what sellers did, and what holds that back."""
+    if tally.known_to is not None:
+        return f"known to {tally.known_to:%Y-%m-%d %H:%M} UTC" + (f", as {tally.because}" if tally.because else "")
+    return tally.because or "no activity of a seller is known, and no source states its lag"
+
+
 def _watching(tally: Tally) -> str:
     """What became of actions that are owed only where another is overdue."""
-    reach = (
-        "no activity of a seller is known"
-        if tally.known_to is None
-        else f"known to {tally.known_to:%Y-%m-%d %H:%M} UTC"
-    )
     said = (
         (tally.not_yet, "not before their hour"),
-        (tally.unknown, f"once it is known what sellers did by their hour ({reach})"),
+        (tally.unknown, f"once it is known what sellers did by their hour ({_reach(tally)})"),
         (tally.met, "not needed, as what they watch was done"),
     )
     return ", ".join(f"{_count(n, 'action')} {words}" for n, words in said if n)
@@ -158,7 +161,7 @@ def _if_overdue(a: pd.DataFrame) -> None:
 
 def _delivered(result: DeliverResult) -> None:
     if context.as_json:
-        show.emit({"plan": result.plan, "sinks": result.sinks})
+        show.emit({"plan": result.plan, "sinks": result.sinks, "untaken": result.untaken})
         return
     rows = []
     for s in result.sinks:
@@ -179,6 +182,12 @@ def _delivered(result: DeliverResult) -> None:
             show.line(f"{s.sink}: so much of {len(s.tally.noted) - SHOWN:,} more; --json has all of it.")
         for action_id, said in list(s.tally.dead.items())[:SHOWN]:
             show.line(f"dead: {action_id} at {s.sink}: {said}", indent="  ")
+    _untaken(result.untaken)
+
+
+def _untaken(plays: Sequence[str]) -> None:
+    if plays:
+        show.line(f"No sink takes {', '.join(plays)}: their actions stand in actions.jsonl alone.", indent="  ")
 
 
 def _status(result: StatusResult) -> None:
@@ -214,6 +223,7 @@ def _status(result: StatusResult) -> None:
             show.line(f"If overdue, at {sink.sink}: {told}.", indent="  ")
         for action_id, account, said in sink.letters[:SHOWN]:
             show.line(f"dead at {sink.sink}: {action_id} ({account}): {said}", indent="  ")
+    _untaken(result.untaken)
     if any(s.dead for s in result.sinks):
         show.line(f"`{context.command('deliver --dead')}` sends dead letters again.")
 

@@ -6,6 +6,7 @@ from tierwise.data.as_of import IDENTITY, AsOfView, Rebuilt, as_of_view
 from tierwise.data.contract import OUTCOME_TABLES, TABLES, Column, Table
 from tierwise.data.disputes import disputed_on, disputes_digest, join_disputes, value_digest
 from tierwise.data.domains import bare_domain
+from tierwise.data.feeds import Known, known_of_sellers
 from tierwise.data.flat import flat_formats, read_flat
 from tierwise.data.freshness import Freshness, draft_expects, expects_lines, freshness
 from tierwise.data.identity import Resolved, become, domain_claims, families, resolve, survivors
@@ -36,6 +37,7 @@ __all__ = [
     "Freshness",
     "Inspection",
     "Intake",
+    "Known",
     "Named",
     "OwnField",
     "Query",
@@ -61,6 +63,7 @@ __all__ = [
     "inspect_tables",
     "join_disputes",
     "join_own_history",
+    "known_of_sellers",
     "list_parts",
     "name_roles",
     "open_sources",

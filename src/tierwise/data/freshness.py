@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 import pandas as pd
 
-from tierwise.clock import naive
+from tierwise.clock import instant, naive
 from tierwise.config.workspace import Expects, Source, Weekday
 
 State = Literal["ok", "late", "short"]
@@ -93,8 +93,7 @@ def _judged(arrived: Mapping[date, float], source: Source, today: date) -> tuple
         said = f"{source.name}: ok: its arrivals are known from {min(arrived)} on only"
         return source.name, newest, lag, None, None, "ok", said
     due = _due(expects, today)
-    last = today - timedelta(days=expects.lag_days + 1)
-    days = [last - timedelta(days=n) for n in range(WINDOW_DAYS)]
+    days = _newest_week(expects, today)
     expected = sum(_volume(expects, day) for day in days) if expects.volume else None
     seen = sum(daily.get(day, 0.0) for day in days) if expects.volume else None
     state: State = "ok"
@@ -111,6 +110,17 @@ def _judged(arrived: Mapping[date, float], source: Source, today: date) -> tuple
         state,
         _words(source.name, state, newest, due, today, expected, seen),
     )
+
+
+def short_since(expects: Expects, as_of: datetime) -> datetime:
+    """Where the days begin that a source is judged short by as of an instant, 00:00 UTC."""
+    return instant(_newest_week(expects, naive(as_of).date())[-1])
+
+
+def _newest_week(expects: Expects, today: date) -> list[date]:
+    """The newest days that should all be in, newest first."""
+    last = today - timedelta(days=expects.lag_days + 1)
+    return [last - timedelta(days=n) for n in range(WINDOW_DAYS)]
 
 
 def _volume(expects: Expects, day: date) -> float:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from tierwise.clock import naive
 from tierwise.config import Workspace
-from tierwise.jobs.queues import queue_of, sinks_of
+from tierwise.jobs.queues import queue_of, sinks_of, untaken
 from tierwise.jobs.stops import Stops, stops_now
 from tierwise.learning.progress import Say, silent
 from tierwise.publishing import DELIVERY, plan_lock
@@ -41,10 +41,11 @@ class SinkResult:
 
 @dataclass(frozen=True)
 class DeliverResult:
-    """A delivery, sink by sink."""
+    """A delivery, sink by sink. untaken: the plays whose actions no sink of the plan takes, also of those not asked."""
 
     plan: str
     sinks: tuple[SinkResult, ...]
+    untaken: tuple[str, ...] = ()
 
     @property
     def dead(self) -> int:
@@ -121,11 +122,11 @@ def deliver(
             say(f"delivering to {sink.name}")
             if isinstance(queue, Deliveries) and not due:
                 left = [x for x in queue.open() if not x.stopped]
-                tally = Tally(waiting=len(left) - (early := not_yet(left, now)), not_yet=early, known_to=stops.known_to)
+                tally = Tally(waiting=len(left) - (early := not_yet(left, now)), not_yet=early)
             else:
                 tally = offer(queue, sink, plan=name, clock=clock, stops=stops, watch=stops.watch(now))
             found.append(SinkResult(sink.name, settings.kind, tally, put_back))
-    return DeliverResult(name, tuple(found))
+    return DeliverResult(name, tuple(found), untaken(workspace, files))
 
 
 def owed_to_sinks(

@@ -19,6 +19,20 @@ from tierwise.store import Deliveries, Store, ToldAccounts
 CRM = (SalesforceSink, SalesforceCsvSink, HubspotSink)
 
 
+def plan_sinks(workspace: Workspace, plan: str) -> list[AnySink]:
+    """The sinks that a plan has."""
+    return [s for s in workspace.settings.sinks if not s.plans or plan in s.plans]
+
+
+def untaken(workspace: Workspace, files: PlanFiles) -> tuple[str, ...]:
+    """The plays whose actions no sink takes, in the order of plays.yaml; none where no sink takes any actions."""
+    takers = [s for s in plan_sinks(workspace, files.plan.plan) if not isinstance(s, CRM)]
+    if not takers or not all(s.plays for s in takers):
+        return ()
+    taken = {name for s in takers for name in s.plays}
+    return tuple(play.play for play in files.plays.plays if play.play not in taken)
+
+
 def sinks_of(workspace: Workspace, files: PlanFiles, only: Sequence[str]) -> list[AnySink]:
     """The plan's sinks, of those asked for.
 
@@ -27,7 +41,7 @@ def sinks_of(workspace: Workspace, files: PlanFiles, only: Sequence[str]) -> lis
     UsageError : there is none, or none of a name.
     """
     name = files.plan.plan
-    there = [s for s in workspace.settings.sinks if not s.plans or name in s.plans]
+    there = plan_sinks(workspace, name)
     asked = f"actions of plan '{name}' were to be delivered"
     if not there:
         raise UsageError(

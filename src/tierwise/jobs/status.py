@@ -15,7 +15,7 @@ from tierwise.config import Workspace
 from tierwise.data import become
 from tierwise.features import seller_touches
 from tierwise.jobs.intake import freshness_of, taken_in
-from tierwise.jobs.queues import queue_of
+from tierwise.jobs.queues import plan_sinks, queue_of, untaken
 from tierwise.jobs.stops import worked
 from tierwise.learning.progress import Say, silent
 from tierwise.plain import plain
@@ -68,11 +68,13 @@ class StatusResult:
     sinks: tuple[SinkStatus, ...]
     clock: Mapping[str, pd.DataFrame]
     """By `tier` and by `owner`, how many actions stand where on the SLA clock (`routing.clock.counted`)."""
+    untaken: tuple[str, ...] = ()
+    """The plays whose actions no sink takes, where sinks take actions."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         run = None if self.run is None else {"run_id": self.run.run_id, "as_of": self.run.as_of, "kind": self.run.kind}
-        named = ("plan", "days", "sources", "held", "owed", "sinks", "clock")
+        named = ("plan", "days", "sources", "held", "owed", "sinks", "clock", "untaken")
         return {"run": run, **{name: plain(getattr(self, name)) for name in named}}
 
 
@@ -91,7 +93,7 @@ def status(workspace: Workspace, plan: str | None = None, *, now: datetime, say:
         published = set(store.runs(name)["run_id"])
         held = tuple(h.run_id for h in store.held_runs(name) if h.run_id not in published)
         found = []
-        for settings in (s for s in workspace.settings.sinks if not s.plans or name in s.plans):
+        for settings in plan_sinks(workspace, name):
             with closing(made(settings, workspace.folder)) as sink:
                 found.append(_sink(queue_of(workspace, name, store, settings, sink, keep=False), settings.kind, now))
         outbox = store.outbox(name)
@@ -100,7 +102,7 @@ def status(workspace: Workspace, plan: str | None = None, *, now: datetime, say:
     late = tuple(f"source {source}: {said}" for source, said in wanting.items())
     clocked = worked(_work(outbox, now), touches, merged, now)
     clock = {by: counted(clocked, by) for by in ("tier", "owner")}
-    return StatusResult(name, run, days, late, held, len(outbox), tuple(found), clock)
+    return StatusResult(name, run, days, late, held, len(outbox), tuple(found), clock, untaken(workspace, files))
 
 
 def _work(outbox: pd.DataFrame, now: datetime) -> pd.DataFrame:

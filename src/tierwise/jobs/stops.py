@@ -8,18 +8,19 @@ from datetime import datetime
 
 import pandas as pd
 
-from tierwise.clock import instant, naive
-from tierwise.config import PlanFiles, Workspace
-from tierwise.data import Query, Warehouse, become
+from tierwise.clock import naive
+from tierwise.config import PlanFiles, Settings, Workspace
+from tierwise.data import Intake, Known, Query, become, known_of_sellers
 from tierwise.errors import InputsLate
 from tierwise.features import seller_touches, suppressed_at
-from tierwise.jobs.intake import taken_in
+from tierwise.jobs.intake import freshness_of, taken_in
 from tierwise.learning.progress import Say
 from tierwise.routing.clock import on_the_clock
 from tierwise.routing.delivery import NOTHING_KNOWN, Watch
 from tierwise.store import Store
 from tierwise.store.deliveries import Open
 
+NOTHING = Known(None)
 GONE = "it is no longer among the accounts"
 
 
@@ -28,8 +29,8 @@ class Stops:
     """What the tables say of accounts by now.
 
     reasons: of those that they suppress. become: who each merged account has become. there: the accounts there are.
-    touches: what sellers did (`seller_touches`), known up to known_to (None: of no activity it is known that a seller's
-    it was); opened: account_id and occurred_at, when an opportunity was created at it. None: they were not read.
+    touches: what sellers did (`seller_touches`), known as far as `known` says; opened: account_id and occurred_at, when
+    an opportunity was created at it. None: they were not read.
     """
 
     reasons: Mapping[str, str]
@@ -37,7 +38,7 @@ class Stops:
     there: frozenset[str]
     touches: pd.DataFrame | None = None
     opened: pd.DataFrame | None = None
-    known_to: datetime | None = None
+    known: Known = NOTHING
 
     def __call__(self, account: str) -> str:
         """Why an account gets no approach now: it, or what it was merged into, is suppressed, or gone; `""`: it may."""
@@ -66,7 +67,7 @@ class Stops:
                     found[str(one)] = f"not needed: {said} on {at:%Y-%m-%d %H:%M} UTC"
             return found
 
-        return Watch(done, self.known_to)
+        return Watch(done, self.known.at, self.known.because)
 
 
 def worked(actions: pd.DataFrame, touches: pd.DataFrame, become: Mapping[str, str], now: datetime) -> pd.DataFrame:
@@ -93,9 +94,9 @@ def stops_now(
         merged = become(intake.warehouse)
         touches = seller_touches(intake.warehouse, now) if watched else None
         opened = intake.warehouse.frame(_opened(now)) if watched else None
-        known_to = _known_to(intake.warehouse, now) if watched else None
+        known = _known(intake, workspace.settings, now) if watched else NOTHING
     reasons = dict(zip(found["account_id"], found["reason"].str.replace("_", " "), strict=True))
-    return Stops(reasons, merged, there, touches, opened, known_to)
+    return Stops(reasons, merged, there, touches, opened, known)
 
 
 def _opened(now: datetime) -> Query:
@@ -106,14 +107,10 @@ def _opened(now: datetime) -> Query:
     )
 
 
-def _known_to(warehouse: Warehouse, now: datetime) -> datetime | None:
-    """Up to when it is known what sellers did: the newest of their activities that is known by now."""
-    query = Query(
-        "SELECT max(known_at) AS known_at FROM activities WHERE initiator = 'seller' AND known_at <= $now",
-        {"now": naive(now)},
-    )
-    at = warehouse.frame(query)["known_at"].iloc[0]
-    return None if pd.isna(at) else instant(at.to_pydatetime())
+def _known(intake: Intake, settings: Settings, now: datetime) -> Known:
+    """Up to when it is known what sellers did."""
+    fresh = freshness_of(intake, settings, now)
+    return known_of_sellers(intake.seller_days, fresh, settings.all_sources, settings.data_through, now)
 
 
 def _check_exclusions(plan: str, store: Store, rows: int) -> None:

@@ -64,11 +64,12 @@ class Watch:
     """What is known of what some actions watch.
 
     done: of some of them, by their own ids, why they are not needed; those that are needed are not there. known_to: up
-    to when it is known what was done; None: it is not known at all.
+    to when it is known what was done; None: it is not known at all. because: what holds that back, `""`: nothing.
     """
 
     done: Callable[[Sequence[Open]], Mapping[str, str]]
     known_to: datetime | None
+    because: str = ""
 
     def knows(self, letter: Open) -> bool:
         """Whether it is known what was done up to a letter's hour."""
@@ -85,7 +86,7 @@ class Tally:
     waiting: letters that were not offered: their time has not come, or one of their account's is in front of them.
     met: actions that were owed only where another is overdue, and that one was done. not_yet: those of them whose hour
     has not come. unknown: those whose hour has, and up to which it is not known what sellers did; known_to: up to when
-    it is, None where nothing is known.
+    it is, None where nothing is known; because: what holds that back, `""` where nothing does.
     said: why the receiver was left alone, "" where it was not. dead: the letters that died, with why. noted: what there
     is to say of letters that were delivered, as of a value that a person changed in a CRM and that was kept.
     """
@@ -98,6 +99,7 @@ class Tally:
     not_yet: int = 0
     unknown: int = 0
     known_to: datetime | None = None
+    because: str = ""
     said: str = ""
     dead: dict[str, str] = field(default_factory=dict)
     noted: dict[str, str] = field(default_factory=dict)
@@ -125,7 +127,7 @@ def deliver(
     that are, only what approaches nobody is sent. watch: what is known of what some actions watch; those whose hour
     that does not reach wait.
     """
-    tally, now, until = Tally(known_to=watch.known_to), clock(), queue.rests_until()
+    tally, now, until = Tally(known_to=watch.known_to, because=watch.because), clock(), queue.rests_until()
     letters = queue.open()
     stopped = {x.action_id for x in letters if x.stopped and x.next_at and x.next_at > now}
     waiting = _lanes([x for x in letters if x.action_id not in stopped])

@@ -18,7 +18,7 @@ import pandas as pd
 from tierwise.config.workspace import Settings
 from tierwise.data.contract import OUTCOME_TABLES, TABLES
 from tierwise.data.identity import Resolved
-from tierwise.data.intake.references import arrivals, data_through, remarks, strangers
+from tierwise.data.intake.references import arrivals, data_through, remarks, seller_days, strangers
 from tierwise.data.intake.staging import Staged, create_tables, looked_up_table, stage, stage_looked_up
 from tierwise.data.intake.steps import STEPS, WITH_SOURCES, Outcome, Step
 from tierwise.data.intake.verdicts import judge, judge_looked_up
@@ -48,6 +48,8 @@ class Inspection:
     fingerprint : SHA-256 over the tables' names and their parts' content, and how they were read.
     arrivals : rows by the day (UTC) on which they could first have been read, each table's newest 120 days: source,
         table, day, rows.
+    seller_days : the days (UTC) on which activities of sellers could first have been read, each feed's newest 120:
+        source, channel, day, newest (the newest known_at).
     sources : the sources' names, in order.
     matches : how the accounts of several sources were joined, as `join_sources` gives it.
     duplicates : groups of accounts that look like one, as `resolve` gives them. noise : rule, rows, accounts.
@@ -59,6 +61,7 @@ class Inspection:
     notes: tuple[str, ...]
     fingerprint: str
     arrivals: pd.DataFrame
+    seller_days: pd.DataFrame
     sources: tuple[str, ...]
     matches: pd.DataFrame
     duplicates: pd.DataFrame
@@ -79,6 +82,7 @@ class Intake:
     data_through: dict[str, datetime]
     notes: tuple[str, ...]
     arrivals: pd.DataFrame
+    seller_days: pd.DataFrame
     sources: tuple[str, ...]
     matches: pd.DataFrame
     duplicates: pd.DataFrame
@@ -150,7 +154,7 @@ def _take_in(warehouse: Warehouse, listings: Sequence[Listing], settings: Settin
         stage_looked_up(warehouse, looked_up_table(mine), mine)
         bad.append(judge_looked_up(warehouse, looked_up_table(mine), mine, settings.quarantine.max_share))
     there = [name for name in TABLES if name in {part.table for part in parts}]
-    arrived = arrivals(warehouse, there, now)
+    arrived, worked = arrivals(warehouse, there, now), seller_days(warehouse, now)
     findings = [finding for listing in listings for finding in listing.findings] + _absent(listings, there)
     findings += [finding for one in sorted(staged, key=_by_table) for finding in one.findings]
     notes = [note for listing in listings for note in listing.notes] + [note for one in staged for note in one.notes]
@@ -170,6 +174,7 @@ def _take_in(warehouse: Warehouse, listings: Sequence[Listing], settings: Settin
         tuple(notes),
         _fingerprint(staged, settings),
         arrived,
+        worked,
         tuple(dict.fromkeys(part.source for part in parts)),
         *_frames(outcomes),
     )

@@ -94,6 +94,20 @@ def arrivals(warehouse: Warehouse, tables: Iterable[str], now: datetime | None) 
     return warehouse.frame(Query(sql, _last(now)))
 
 
+def seller_days(warehouse: Warehouse, now: datetime | None) -> pd.DataFrame:
+    """The days (UTC) on which activities of sellers could first have been read, by feed, each one's newest 120 days up
+    to `now`: source, channel (`""`: none is said), day, newest (the newest known_at of that day)."""
+    of_day = f"""
+        SELECT __source AS source, coalesce(channel, '') AS channel, date_trunc('day', known)::TIMESTAMP AS day,
+               max(known) AS newest
+        FROM ({_known("activities", "__source, channel, initiator, ")})
+        WHERE initiator = 'seller' AND known <= $last GROUP BY ALL
+    """
+    newest = f"max(day) OVER (PARTITION BY source, channel) - INTERVAL {_NEWEST_DAYS} DAY"
+    sql = f"SELECT * FROM ({of_day}) QUALIFY day > {newest} ORDER BY ALL"
+    return warehouse.frame(Query(sql, _last(now)))
+
+
 def _known(name: str, also: str = "") -> str:
     """The instants at which the rows of a table could have been read."""
     return f"SELECT {also}greatest({', '.join(TABLES[name].clock)}) AS known FROM {name}"
