@@ -245,61 +245,58 @@ def in_control(
         arms = in_arms(log[log["salt"] == salt], merged)
         mine = arms[(arms["account_id"] == account) & (arms["arm"] == CONTROL)]
         if len(mine):
-            return _told(store, files, row, stand, merged, mine.assign(salt=salt))
+            return _Drawn(store, files, row, stand, merged, mine.assign(salt=salt)).told()
     return ""
 
 
-def _told(
-    store: Store,
-    files: PlanFiles,
-    row: Mapping[str, Any],
-    stand: datetime,
-    merged: Mapping[str, str],
-    mine: pd.DataFrame,
-) -> str:
-    """What is said of one account that was drawn; mine: its row of the arms, and the salt."""
-    plan, account, past, draw_of = files.plan.plan, str(row["account_id"]), past_of(store, files, stand), mine.iloc[0]
-    worked = past.given[past.given["play"].isin([play.play for play in in_tiers(files.plays)])]
-    why = _why_not(store, files, row, stand, merged, mine, _as_merged(worked, merged))
-    since = draw_of["drawn_as_of"]
-    by = f", with {draw_of['via']}, which was merged into it" if draw_of["via"] else f" in {draw_of['tier']}"
-    drawn = f"drawn as of {since:%Y-%m-%d}{by}"
-    got = worked.loc[(worked["account_id"] == account) & (worked["as_of"] >= since), "as_of"]
-    off = withheld(store, plan, account, stand).drop_duplicates("action_id")
-    said = ", ".join(f"{one['play']} of {one['as_of']:%Y-%m-%d}" for one in off.to_dict("records"))
-    if not why:
-        told = f"It is in the control group, {drawn}: it is owed no seller action."
-        return f"{told} Withheld: {said}." if said else f"{told} Nothing was withheld yet."
-    if why == BEGUN:
-        return f"It was drawn into the control group, {drawn[6:]}, and is not held back, {why}."
-    if len(got):
-        again = f"since {got.min():%Y-%m-%d}"
-    else:
-        again = "from the next on that is called for"
-    told = f"It was in the control group, {drawn}, and gets seller actions again {again}, {why}."
-    return f"{told} Withheld until then: {said}." if said else told
+@dataclass(frozen=True)
+class _Drawn:
+    """One account that was drawn into the control group; mine: its row of the arms, and the salt."""
 
+    store: Store
+    files: PlanFiles
+    row: Mapping[str, Any]
+    stand: datetime
+    merged: Mapping[str, str]
+    mine: pd.DataFrame
 
-def _why_not(
-    store: Store,
-    files: PlanFiles,
-    row: Mapping[str, Any],
-    stand: datetime,
-    merged: Mapping[str, str],
-    mine: pd.DataFrame,
-    begun: set[str],
-) -> str:
-    """Why an account that was drawn is held back no more; "" where it is."""
-    control, account = files.plays.control, str(row["account_id"])
-    if not control.on:
-        return "as there is no control group any more"
-    if mine["salt"].iloc[0] != control.salt:
-        return "as another salt has begun another group"
-    if account in freed(control.never, (), merged):
-        return "as it is named under never"
-    if account in freed((), store.overrides(files.plan.plan, stand)["account_id"], merged):
-        return "as a person's override is in force"
-    stands = pd.DataFrame([{name: row[name] for name in ("account_id", "tier", "tier_since")}])
-    if not held_back(mine, stands, (), ()):
-        return f"as it stands no more in {mine['tier'].iloc[0]}, near whose cut it was drawn"
-    return BEGUN if account in begun else ""
+    @property
+    def account(self) -> str:
+        return str(self.row["account_id"])
+
+    def told(self) -> str:
+        """What is said of it."""
+        past, draw_of = past_of(self.store, self.files, self.stand), self.mine.iloc[0]
+        worked = past.given[past.given["play"].isin([play.play for play in in_tiers(self.files.plays)])]
+        why = self.why_not(_as_merged(worked, self.merged))
+        since = draw_of["drawn_as_of"]
+        by = f", with {draw_of['via']}, which was merged into it" if draw_of["via"] else f" in {draw_of['tier']}"
+        drawn = f"drawn as of {since:%Y-%m-%d}{by}"
+        got = worked.loc[(worked["account_id"] == self.account) & (worked["as_of"] >= since), "as_of"]
+        off = withheld(self.store, self.files.plan.plan, self.account, self.stand).drop_duplicates("action_id")
+        said = ", ".join(f"{one['play']} of {one['as_of']:%Y-%m-%d}" for one in off.to_dict("records"))
+        if not why:
+            told = f"It is in the control group, {drawn}: it is owed no seller action."
+            return f"{told} Withheld: {said}." if said else f"{told} Nothing was withheld yet."
+        if why == BEGUN:
+            return f"It was drawn into the control group, {drawn[6:]}, and is not held back, {why}."
+        again = f"since {got.min():%Y-%m-%d}" if len(got) else "from the next on that is called for"
+        told = f"It was in the control group, {drawn}, and gets seller actions again {again}, {why}."
+        return f"{told} Withheld until then: {said}." if said else told
+
+    def why_not(self, begun: set[str]) -> str:
+        """Why it is held back no more; "" where it is."""
+        control = self.files.plays.control
+        if not control.on:
+            return "as there is no control group any more"
+        if self.mine["salt"].iloc[0] != control.salt:
+            return "as another salt has begun another group"
+        if self.account in freed(control.never, (), self.merged):
+            return "as it is named under never"
+        overridden = self.store.overrides(self.files.plan.plan, self.stand)["account_id"]
+        if self.account in freed((), overridden, self.merged):
+            return "as a person's override is in force"
+        stands = pd.DataFrame([{name: self.row[name] for name in ("account_id", "tier", "tier_since")}])
+        if not held_back(self.mine, stands, (), ()):
+            return f"as it stands no more in {self.mine['tier'].iloc[0]}, near whose cut it was drawn"
+        return BEGUN if self.account in begun else ""
