@@ -34,7 +34,8 @@ class Play(Frozen):
     their plays."""
     stages: tuple[str, ...] = ()
     """Only for statuses, and where an open opportunity stands in one of these stages by `opportunity_stages`; owed when
-    the account comes into the status or the opportunity into one of the stages."""
+    the account comes into the status or the opportunity into one of the stages. What each run saw is kept, so that a
+    stage that is exported only after a later run is owed by the next one."""
     movements: Annotated[tuple[Movement, ...], Field(min_length=1)] = ("entered",)
     """entered: moved into one of `tiers` or `statuses`; stayed: has been there for a further `every_days`; left: moved
     out of them; surge: a surge began and stands in one of `tiers`; overdue: an action of a

@@ -65,6 +65,12 @@ def stages_on(warehouse: Warehouse, stand: datetime) -> pd.DataFrame:
     return warehouse.frame(Query(query, {"stand": stand}))
 
 
+def has_stages(warehouse: Warehouse, stand: datetime) -> bool:
+    """Whether the tables hold a stage of any opportunity that was entered before a date."""
+    query = "SELECT count(*) > 0 AS some FROM opportunity_stages WHERE entered_at < $stand"
+    return bool(warehouse.frame(Query(query, {"stand": stand}))["some"].iloc[0])
+
+
 def disputes_of_today(warehouse: Warehouse, disputes: pd.DataFrame) -> pd.DataFrame:
     """Disputes (as `Store.disputed` gives them) with the account_id that each is of by today's tables, after a matrix.
 

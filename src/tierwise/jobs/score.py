@@ -19,10 +19,11 @@ from tierwise.jobs.held import braking, pass_brake
 from tierwise.jobs.intake import check_as_of, check_question, check_whole, freshness_of, own_history, taken_in
 from tierwise.jobs.rules import Rules, live
 from tierwise.jobs.scored import Inputs, Scored, published_files, run_record, scored_run
+from tierwise.jobs.stages import by_stage
 from tierwise.learning.progress import Say, silent
 from tierwise.publishing import plan_lock, publish, read_run, recover, remember
 from tierwise.registry import Bundle, Registry
-from tierwise.store import Kind, RunRecord, Store
+from tierwise.store import Kind, RunRecord, Store, stages_seen
 from tierwise.tiers import next_state
 
 
@@ -101,7 +102,7 @@ def score(
 
         def commit() -> bool | None:
             remember(own_history(workspace), seen, stand, max((stand, *inputs.intake.data_through.values())))
-            return store.commit_run(record, state, scored.movements, scored.actions, scored.group.log)
+            return store.commit_run(record, state, scored.movements, scored.actions, scored.group.log, scored.seen)
 
         current = scored.kind != "backfill"
         new = publish(workspace.published, name, record.run_id, contents, commit, current=current)
@@ -117,7 +118,8 @@ def inputs_of(
     own, disputes = digest(own_history(workspace), stand), disputes_digest(intake.warehouse, stand)
     prior, last, overrides = store.prior_state(name, stand), store.last_run(name, stand), store.overrides(name, stand)
     drawn, past = drawn_by(store, files, stand), past_of(store, files, stand)
-    return Inputs(files, intake, judge, prior, stand, last, late, overrides, own, disputes, drawn, past)
+    seen = stages_seen(store, name, stand) if by_stage(files) else None
+    return Inputs(files, intake, judge, prior, stand, last, late, overrides, own, disputes, drawn, past, seen)
 
 
 def _result(

@@ -19,15 +19,16 @@ from tierwise.explain import Evidence, Observed, reasons, rule_reasons, tell, to
 from tierwise.features import Matrix
 from tierwise.jobs.control import NO_GROUP, Group, Past, draws_hash, grouped, no_past
 from tierwise.jobs.intake import in_words, inputs_hash, tracked_by
-from tierwise.jobs.rows import disputed_facts, merged_into, owners_of, rows_on, stages_on
+from tierwise.jobs.rows import disputed_facts, merged_into, owners_of, rows_on
 from tierwise.jobs.rules import Rules, readable, rule_notes
+from tierwise.jobs.stages import before_of, revised, seen_by
 from tierwise.learning import BEFORE_AMOUNTS, VALUES, rule_scores
 from tierwise.learning.progress import Say
 from tierwise.plain import plain
 from tierwise.publishing import reasons_table, run_files, run_id, scores_table, sheet_table, tiers_table
 from tierwise.registry import Bundle
 from tierwise.report import RunPage, run_page
-from tierwise.routing import Before, dynamic_signals, no_draws, owed, to_jsonl, unconditional
+from tierwise.routing import dynamic_signals, no_draws, owed, to_jsonl, unconditional
 from tierwise.store import Kind, RunRecord, Store, movements_difference, state_hash
 from tierwise.tiers import decide, movements
 from tierwise.tiers.spoken import spoken
@@ -43,7 +44,8 @@ class Inputs:
     last: the last run of this as_of, if there is one. fresh: which sources are late or short. overrides: those in force
     (`Store.overrides`). own: the digest of what our own history of attributes held before as_of. disputes: of the facts
     that were disputed before as_of. draws: of the control group, up to as_of. past: what sellers were
-    owed by then, and what was withheld.
+    owed by then, and what was withheld. seen: in which stages earlier runs saw open opportunities (`stages_seen`); None
+    where no play is by stage.
     """
 
     files: PlanFiles
@@ -58,6 +60,7 @@ class Inputs:
     disputes: str = ""
     draws: pd.DataFrame = field(default_factory=no_draws)
     past: Past = field(default_factory=no_past)
+    seen: pd.DataFrame | None = None
 
     @property
     def plan(self) -> str:
@@ -83,8 +86,8 @@ class Inputs:
     @cached_property
     def hash(self) -> str:
         """SHA-256 over tables, plan and plays; and, where they count, over our own history, what holds demotions,
-        overrides and disputes, and who was drawn into the control group before; of rules also over icp.yaml and what
-        training said.
+        overrides and disputes, who was drawn into the control group before, and the stages that were seen before; of
+        rules also over icp.yaml and what training said.
         """
         own = self.own if tracked_by(self.files) & set(own_fields(self.intake.warehouse)) else ""
         held = "\n".join(self.fresh.wanting.values())
@@ -94,6 +97,8 @@ class Inputs:
             said += ["acts", state_hash(self.overrides), self.disputes]
         if drawn := draws_hash(self.draws, self.stand):
             said += ["control", drawn]
+        if self.seen is not None and len(self.seen):
+            said += ["stages", state_hash(self.seen)]
         if isinstance(self.judge, Rules):
             said += ["rules", self.files.icp.model_dump_json(), self.judge.digest]
         return hashlib.sha256("\0".join(said).encode()).hexdigest() if len(said) > 1 else said[0]
@@ -122,6 +127,8 @@ class Scored:
     disputed: tuple[dict[str, Any], ...] = ()
     """What was not read as people had marked it wrong: `DISPUTED_FACT` as JSON values."""
     group: Group = NO_GROUP
+    seen: pd.DataFrame | None = None
+    """In which stages the run saw open opportunities; None: it keeps nothing of that."""
 
     @property
     def owed(self) -> int:
@@ -154,12 +161,14 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
         moved["why"] = [f"Revised: {b} to {t}, as {c} changed." for b, t, c in _steps(moved)]
     names = inputs.intake.warehouse.frame(Query("SELECT account_id, name FROM accounts ORDER BY account_id"))
     known = decisions.merge(names, on="account_id", how="left", validate="1:1")
-    actions = _actions(inputs, known, kind, moved, said)
+    actions = _owed(inputs, known, said)
+    if kind != "scheduled":
+        actions = revised(inputs, store, known, moved, actions) if kind == "revision" else actions.head(0)
     actions, group = grouped(inputs, facts, matrix.frame[["account_id", "as_of"]], decisions, actions, kind)
     actions = _with(inputs, actions, known, said, group)
     return Scored(
         inputs.versions, kind, scores, said, decisions, tiers, moved, actions, names, judged.notes,
-        disputed=_disputed(inputs, store), group=group,
+        disputed=_disputed(inputs, store), group=group, seen=seen_by(inputs, decisions),
     )  # fmt: skip
 
 
@@ -251,25 +260,13 @@ def _matrix(inputs: Inputs) -> Matrix:
     return matrix
 
 
-def _actions(
-    inputs: Inputs, decisions: pd.DataFrame, kind: Kind, moved: pd.DataFrame, said: pd.DataFrame
-) -> pd.DataFrame:
-    actions = _owed(inputs, decisions, said)
-    if kind == "backfill":
-        return actions.head(0)
-    if kind == "revision":
-        return actions[actions["account_id"].isin(moved["account_id"])].reset_index(drop=True)
-    return actions
-
-
 def _owed(inputs: Inputs, decisions: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
     """What decisions owe by the plan's plays."""
     plays, warehouse = inputs.files.plays, inputs.intake.warehouse
-    staged = any(play.stages for play in plays.plays)
     named = any(play.says("signal") for play in plays.plays) and not isinstance(inputs.judge, Rules)
     return owed(
         decisions, plays, owners_of(warehouse), inputs.plan, inputs.stand, inputs.versions["run_id"],
-        before=Before(inputs.prior[["account_id", "as_of"]], stages_on(warehouse, inputs.stand) if staged else None),
+        before=before_of(inputs),
         icp=inputs.files.icp,
         signals=dynamic_signals(decisions, said, inputs.files.plan) if named else {},
     )  # fmt: skip

@@ -6,7 +6,7 @@ from tierwise.routing.deadlines import due_at
 from tierwise.routing.hours import due_in_hours
 from tierwise.routing.matrix import default_plays
 from tierwise.routing.signals import dynamic_signals
-from tierwise.routing.standing import Before
+from tierwise.routing.standing import Before, seen_now
 
 __all__ = [
     "ACTION_COLUMNS",
@@ -21,6 +21,7 @@ __all__ = [
     "in_tiers",
     "no_draws",
     "owed",
+    "seen_now",
     "taken_over",
     "to_jsonl",
     "unconditional",

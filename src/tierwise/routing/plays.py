@@ -39,36 +39,41 @@ def owing(decisions: pd.DataFrame, play: Play, as_of: datetime, before: Before) 
     account.
 
     A play with stages is owed where an open opportunity stands in one of them: entered, once the account comes into the
-    status, or the opportunity into the stages, since the account was decided on before; stayed, counted from then.
+    status (with one that was not seen there under an account that was merged into it), or the opportunity into the
+    stages since the account's last run, as that run saw them; stayed, counted from then.
     """
     moved = (decisions["movement"] != "") | _between_statuses(decisions)
     stands, stood = decisions["tier"].isin(play.places), decisions["previous_tier"].isin(play.places)
     due = pd.Series(False, index=decisions.index)
     since = decisions["tier_since"] if "tier_since" in decisions.columns else None
-    staged, came = None, None
+    staged, counted = None, since
     if play.stages:
-        in_stage, came = before.in_stages(decisions, play)
-        staged = in_stage.notna()
-        since = in_stage if since is None else since.where(since > in_stage, in_stage)
+        staged = before.in_stages(decisions, play)
+        since, counted = _later(since, staged.since), _later(since, staged.counted)
     if "entered" in play.movements:
         newly_suppressed = (decisions["tier"] == SUPPRESS) & (decisions["previous_tier"] != SUPPRESS)
-        due |= (moved | newly_suppressed) & stands
-        if came is not None:
-            due |= stands & stood & came
+        due |= (moved | newly_suppressed) & stands & (True if staged is None else staged.own)
+        if staged is not None:
+            due |= stands & stood & staged.came
     if "left" in play.movements:
         due |= moved & stood & ~stands
     if play.every_days is not None and since is not None:
-        due |= stands & come_round(since, before.last_run(decisions), as_of, play.every_days)
+        due |= stands & come_round(since, before.last_run(decisions), as_of, play.every_days, counted)
     if "surge" in play.movements:
         due |= decisions["surge_began"] & decisions["tier"].isin(play.tiers)
     if staged is not None:
-        due &= staged
+        due &= staged.since.notna()
     if play.rows:
         due &= decisions["row"].isin(play.rows)
     due &= ~decisions["row"].isin(play.except_rows)
     if play.motion != NO_OUTREACH:
         due &= decisions["tier"] != SUPPRESS
     return due
+
+
+def _later(in_tier: pd.Series | None, in_stage: pd.Series) -> pd.Series:
+    """The later of since when an account stands in its tier or status, and an opportunity in its stage, if it does."""
+    return in_stage if in_tier is None else in_stage.mask(in_tier > in_stage, in_tier)
 
 
 def _between_statuses(decisions: pd.DataFrame) -> pd.Series:

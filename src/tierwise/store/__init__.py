@@ -9,6 +9,7 @@ from tierwise.store.difference import movements_difference
 from tierwise.store.frames import state_hash
 from tierwise.store.ledger import Store
 from tierwise.store.record import Kind, RunRecord
+from tierwise.store.stages import stages_seen, stages_seen_by
 from tierwise.store.told_accounts import ToldAccounts
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "draws",
     "given",
     "movements_difference",
+    "stages_seen",
+    "stages_seen_by",
     "state_hash",
     "withheld",
 ]

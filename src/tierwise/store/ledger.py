@@ -35,6 +35,7 @@ from tierwise.store.engine import faults, make_engine, read_url, sqlite_file
 from tierwise.store.frames import instants, movement_frame, need, state_frame, state_hash
 from tierwise.store.frames import text as canonical
 from tierwise.store.record import Kind, RunRecord
+from tierwise.store.stages import write_stages
 from tierwise.store.writing import withdraw, write_actions, write_movements, write_state
 
 _CREATE_LOCK = 7_303_001
@@ -252,6 +253,7 @@ class Store:
         movements: pd.DataFrame,
         actions: pd.DataFrame,
         control: ControlLog | None = None,
+        seen: pd.DataFrame | None = None,
     ) -> bool:
         """Write a run whole, in one transaction: ledger, state, movements, actions owed; False if it is there already.
 
@@ -264,6 +266,7 @@ class Store:
             there already is not owed twice. What earlier dates owe to an account that is now suppressed or out of the
         cohort becomes `withdrawn`.
         control : what the run adds to the log of the control group.
+        seen : in which stages it saw open opportunities; see `store.stages`.
 
         A revision replaces the state of its as_of; what the run before it owed to an account that the difference
         moves, and this run does not owe again, becomes `withdrawn` while it is still `owed`. A backfill writes the
@@ -286,6 +289,7 @@ class Store:
             connection.execute(insert(schema.runs).values(**_ledger_row(record, (last or 0) + 1)))
             if record.kind != "backfill":
                 write_state(connection, record, state)
+                write_stages(connection, record, seen)
                 write_movements(connection, record, movements)
                 withdraw(connection, record, state)
                 write_actions(connection, record, movements, actions)
