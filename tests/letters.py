@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import pandas as pd
 
 from tierwise.clock import naive
+from tierwise.config.hours import WorkingHours
 from tierwise.routing.actions import action_id
+from tierwise.routing.deadlines import Terms
 from tierwise.store import RunRecord, Store
 
 FIRST = datetime(2026, 1, 5, tzinfo=UTC)
 PLAN = "new_business"
+TIME = 48
+"""Each action's time, in hours of Monday to Friday, day and night."""
+DAY_AND_NIGHT = WorkingHours(opens=0, closes=24 * 60)
+
+
+@cache
+def over(start: datetime, hours: int) -> datetime:
+    """When so many hours of Monday to Friday are over, day and night, minute by minute."""
+    at, left = start, hours * 60
+    while left:
+        left -= at.weekday() < 5
+        at += timedelta(minutes=1)
+    return at
 
 
 def run_of(day: int, sequence: str = "a") -> RunRecord:
@@ -39,7 +55,7 @@ def actions(accounts: Sequence[str], day: int, play: str = "focus", motion: str 
                 "owner": "revops",
                 "tier": "tier_1",
                 "message": f"{account}: do {play}",
-                "due_at": pd.Timestamp(naive(as_of)) + pd.Timedelta(days=2),
+                "due_at": pd.Timestamp(naive(over(as_of, TIME))),
                 "name": account,
                 "overdue_of": "",
                 "not_before": pd.NaT,
@@ -54,7 +70,9 @@ def watching(owed: pd.DataFrame, day: int, play: str, hours: int) -> pd.DataFram
     as_of = FIRST + timedelta(days=day)
     rows = []
     for one in owed.to_dict("records"):
-        own = {"play": play, "overdue_of": one["action_id"], "not_before": one["due_at"] + pd.Timedelta(hours=hours)}
+        due = one["due_at"].to_pydatetime()
+        own = {"play": play, "overdue_of": one["action_id"], "not_before": pd.Timestamp(over(due, hours))}
+        own["terms"] = Terms(DAY_AND_NIGHT, sla_hours=TIME, after_hours=hours).said()
         own["action_id"] = action_id(PLAN, one["account_id"], as_of, play, one["action_id"])
         rows.append(one | own | {"message": f"{one['account_id']}: {play} of {one['play']}"})
     return pd.DataFrame(rows)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pyarrow as pa
@@ -24,8 +25,10 @@ import nursery
 import tierwise.store.schema as schema
 from letters import PLAN, actions, commit
 from receiver import Asked, Receiver, Told
+from test_hours import counted
 from tierwise.clock import instant
 from tierwise.config import Workspace, load_workspace
+from tierwise.config.hours import WorkingHours
 from tierwise.errors import InputsLate, LockHeld, UsageError
 from tierwise.jobs import deliver, owed_to_sinks
 from tierwise.publishing import DELIVERY, plan_lock
@@ -175,6 +178,33 @@ def test_plays_that_no_sink_takes_are_named(folder: Path) -> None:
     for env, wanted in (("some", lost), ("live", [])):
         shown = nursery.tierwise("-C", folder, "--env", env, "--json", "status", env=ENV)
         assert json.loads(shown.stdout)["untaken"] == wanted, shown.stderr
+
+
+def test_what_was_delivered_late_has_its_business_hours_anew(folder: Path) -> None:
+    """By plays.yaml and the owners as they were when it was planned, whatever they are by then; NOW is a Friday."""
+    rows = owed(folder)
+    plays = {p.play: p for p in workspace(folder).plan(PLAN).plays.plays}
+    told = {row["action_id"]: row["payload"] for row in rows.to_dict("records")}
+    deliver(workspace(folder), clock=lambda: NOW, only=("sequencer",))
+    owners = pd.read_parquet(folder / "tables" / "owners.parquet")
+    zones = dict(zip(owners["owner_id"], owners["time_zone"], strict=True))
+    assert owners["time_zone"].nunique() > 1
+    owners.assign(time_zone="Asia/Tokyo").to_parquet(folder / "tables" / "owners.parquet")
+    path = folder / "models" / PLAN / "plays.yaml"
+    text = path.read_text("utf-8")
+    assert text.count("sla_hours: 8\n") == 1
+    path.write_text(text.replace("sla_hours: 8\n", "sla_hours: 80\n"), "utf-8")
+    [found] = owed_to_sinks(workspace(folder), now=NOW, only=("sequencer",))
+    hours = found.actions.set_index("action_id")["not_before"].dropna()
+    late = {i: hour for i, hour in hours.items() if instant(told[told[str(i)]["overdue_of"]]["due_at"]) < NOW}
+    for action_id, hour in late.items():
+        watched = told[told[str(action_id)]["overdue_of"]]
+        own = zones.get(watched["owner"]) if plays[watched["play"]].owner == "account_owner" else None
+        sla, after = plays[watched["play"]].sla_hours, plays[told[str(action_id)]["play"]].after_hours or 0
+        assert sla is not None
+        assert instant(hour.to_pydatetime()) == counted(NOW, sla + after, WorkingHours(), ZoneInfo(own or "UTC"))
+    assert len(late) > 20
+    assert len({*late.values()}) > 3
 
 
 def test_what_was_suppressed_since_gets_no_approach(folder: Path, receiver: Receiver) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,9 +18,11 @@ import letters
 from test_hours import USUAL, counted
 from tierwise.audit.plays import by_the_owners_clock
 from tierwise.clock import instant
+from tierwise.config.hours import WorkingHours
 from tierwise.config.load import parse_file
 from tierwise.config.plays import Plays
 from tierwise.routing import action_id, default_plays, owed, to_jsonl
+from tierwise.routing.deadlines import hour_anew
 from tierwise.store import Deliveries, Store
 
 OWNERS = pd.DataFrame(
@@ -147,6 +149,45 @@ def test_a_revision_that_owes_it_again_owes_it_at_its_new_hour(tmp_path: Path) -
             hours = [x.not_before for x in queue.open() if x.overdue_of]
             assert hours == ([letters.FIRST + timedelta(days=3, hours=8)] if sequence == "c" else [])
         assert {x.action_id for x in queue.open()} == set(first["action_id"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    minutes=st.integers(0, 33 * 1440),
+    owner=st.sampled_from(["bo", "ny", "sy", None]),
+    after=st.integers(0, 20),
+)
+def test_what_was_delivered_late_has_its_business_hours_anew_by_the_clock_that_it_was_planned_by(
+    minutes: int, owner: str | None, after: int
+) -> None:
+    """Over weekends, changes of the clock and the holidays of `hours:`."""
+    told = instant("2026-03-06") + timedelta(minutes=minutes)
+    text = PLAYS.replace("AFTER", str(after)) + "hours: {holidays: [2026-03-10, 2026-04-06]}\n"
+    plays = parse_file(Plays, text, "plays.yaml")
+    got = owed(pd.DataFrame([decision("a", owner)]), plays, OWNERS, "p", instant("2026-03-06"), "r")
+    calendar = replace(USUAL, holidays=frozenset({date(2026, 3, 10), date(2026, 4, 6)}))
+    plain = got.set_index("action_id")
+    for _, row in got[got["overdue_of"] != ""].iterrows():
+        watched = plain.loc[row["overdue_of"]]
+        late = watched["play"] == "call"
+        zone = ZoneInfo(ZONES[watched["owner"] if late else "revops"])
+        until = counted(told, 8, calendar, zone) if late else days_after(told, 2, calendar)
+        wanted = counted(until, after if row["play"] != "again" else 0, calendar, zone)
+        assert hour_anew(row["terms"], told) == wanted
+        assert hour_anew(row["terms"], instant("2026-03-06")) == minute(row["not_before"]), "as it was planned"
+
+
+def days_after(at: datetime, days: int, calendar: WorkingHours) -> datetime:
+    """So many working days on; from a day without work, from the beginning of the next one with it."""
+    if not calendar.works_on(at.date()):
+        at = at.replace(hour=0, minute=0)
+    while not calendar.works_on(at.date()):
+        at += timedelta(days=1)
+    for _ in range(days):
+        at += timedelta(days=1)
+        while not calendar.works_on(at.date()):
+            at += timedelta(days=1)
+    return at
 
 
 @pytest.mark.parametrize("motion", ["{braces} in a motion", "=SUM(A1)"])

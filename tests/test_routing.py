@@ -19,6 +19,7 @@ from tierwise.config.plays import Play, Plays
 from tierwise.config.policy import TIERS, Policy
 from tierwise.errors import UsageError
 from tierwise.routing import ACTION_COLUMNS, action_id, default_plays, due_at, owed, to_jsonl
+from tierwise.routing.actions import TERMS
 from tierwise.tiers import decide, next_state
 
 AS_OF = instant("2026-03-02")  # a Monday
@@ -145,7 +146,7 @@ def test_suppressed_accounts_owe_no_outreach(
 
 def test_an_action_in_full() -> None:
     got = actions(decision())
-    assert tuple(got.columns) == ACTION_COLUMNS
+    assert tuple(got.columns) == (*ACTION_COLUMNS, TERMS)
     assert got.iloc[0].to_dict() == {
         "action_id": action_id("new_business", "a", AS_OF, "focus"),
         "account_id": "a",
@@ -167,6 +168,7 @@ def test_an_action_in_full() -> None:
         "signal": "",
         "overdue_of": "",
         "not_before": pd.NaT,
+        "terms": "",
     }
 
 

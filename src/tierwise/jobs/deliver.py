@@ -15,7 +15,7 @@ from tierwise.jobs.queues import queue_of, sinks_of, untaken
 from tierwise.jobs.stops import Stops, stops_now
 from tierwise.learning.progress import Say, silent
 from tierwise.publishing import DELIVERY, plan_lock
-from tierwise.routing.delivery import Tally, not_yet
+from tierwise.routing.delivery import Tally, not_yet, open_letters
 from tierwise.routing.delivery import deliver as offer
 from tierwise.routing.sinks import Letter, Sink
 from tierwise.routing.sinks.crm_sink import CrmSink
@@ -113,7 +113,7 @@ def deliver(
         now = clock()
         for queue in queues if dead else ():
             queue.rest(now)
-        actions = [x for queue in queues if isinstance(queue, Deliveries) for x in queue.open()]
+        actions = [x for queue in queues if isinstance(queue, Deliveries) for x in open_letters(queue)]
         due = [x for x in actions if x.is_due(now)]
         watched = any(x.overdue_of for x in due)
         stops = stops_now(workspace, files, store, now, say, watched=watched) if due else NOBODY
@@ -121,7 +121,7 @@ def deliver(
         for settings, sink, queue, put_back in zip(asked, sinks, queues, again, strict=True):
             say(f"delivering to {sink.name}")
             if isinstance(queue, Deliveries) and not due:
-                left = [x for x in queue.open() if not x.stopped]
+                left = [x for x in open_letters(queue) if not x.stopped]
                 tally = Tally(waiting=len(left) - (early := not_yet(left, now)), not_yet=early)
             else:
                 tally = offer(queue, sink, plan=name, clock=clock, stops=stops, watch=stops.watch(now))
@@ -138,7 +138,7 @@ def owed_to_sinks(
     with Store.open(workspace.store, create=False) as store, ExitStack() as opened:
         sinks = [opened.enter_context(closing(made(s, workspace.folder))) for s in asked]
         queues = [queue_of(workspace, name, store, s, sink, keep=False) for s, sink in zip(asked, sinks, strict=True)]
-        waiting = [x for queue in queues if isinstance(queue, Deliveries) for x in queue.open()]
+        waiting = [x for queue in queues if isinstance(queue, Deliveries) for x in open_letters(queue)]
         watched = any(x.overdue_of for x in waiting)
         stops = stops_now(workspace, files, store, now, say, watched=watched) if waiting else NOBODY
         return [
@@ -158,7 +158,7 @@ def check_sinks(workspace: Workspace, plan: str | None = None, *, only: Sequence
 
 
 def _owed(queue: Deliveries, kind: str, stops: Stops, now: datetime) -> Owed:
-    waiting, every = queue.open(), Deliveries(queue.store, queue.plan, queue.sink, queue.plays).open()
+    waiting, every = open_letters(queue), Deliveries(queue.store, queue.plan, queue.sink, queue.plays).open()
     bodies = queue.bodies([x.action_id for x in waiting])
     still = [x for x in waiting if x.action_id in bodies]
     watch = stops.watch(now)

@@ -17,9 +17,9 @@ from tierwise.governance import Braking
 from tierwise.jobs.control import drawn_by, past_of
 from tierwise.jobs.held import braking, pass_brake
 from tierwise.jobs.intake import check_as_of, check_question, check_whole, freshness_of, own_history, taken_in
+from tierwise.jobs.owing import by_stage
 from tierwise.jobs.rules import Rules, live
 from tierwise.jobs.scored import Inputs, Scored, published_files, run_record, scored_run
-from tierwise.jobs.stages import by_stage
 from tierwise.learning.progress import Say, silent
 from tierwise.publishing import plan_lock, publish, read_run, recover, remember
 from tierwise.registry import Bundle, Registry
@@ -102,7 +102,9 @@ def score(
 
         def commit() -> bool | None:
             remember(own_history(workspace), seen, stand, max((stand, *inputs.intake.data_through.values())))
-            return store.commit_run(record, state, scored.movements, scored.actions, scored.group.log, scored.seen)
+            return store.commit_run(
+                record, state, scored.movements, scored.actions, scored.group.log, scored.seen, scored.replaced
+            )
 
         current = scored.kind != "backfill"
         new = publish(workspace.published, name, record.run_id, contents, commit, current=current)

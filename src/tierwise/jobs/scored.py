@@ -19,22 +19,27 @@ from tierwise.explain import Evidence, Observed, reasons, rule_reasons, tell, to
 from tierwise.features import Matrix
 from tierwise.jobs.control import NO_GROUP, Group, Past, draws_hash, grouped, no_past
 from tierwise.jobs.intake import in_words, inputs_hash, tracked_by
+from tierwise.jobs.owing import actions_of, owed_again, seen_by
 from tierwise.jobs.rows import disputed_facts, merged_into, owners_of, rows_on
 from tierwise.jobs.rules import Rules, readable, rule_notes
-from tierwise.jobs.stages import before_of, revised, seen_by
 from tierwise.learning import BEFORE_AMOUNTS, VALUES, rule_scores
 from tierwise.learning.progress import Say
 from tierwise.plain import plain
 from tierwise.publishing import reasons_table, run_files, run_id, scores_table, sheet_table, tiers_table
 from tierwise.registry import Bundle
 from tierwise.report import RunPage, run_page
-from tierwise.routing import dynamic_signals, no_draws, owed, to_jsonl, unconditional
-from tierwise.store import Kind, RunRecord, Store, movements_difference, state_hash
+from tierwise.routing import no_draws, to_jsonl, unconditional
+from tierwise.store import (
+    NOTHING_REPLACED,
+    Kind,
+    Replacing,
+    RunRecord,
+    Store,
+    movements_difference,
+    state_hash,
+)
 from tierwise.tiers import decide, movements
 from tierwise.tiers.spoken import spoken
-
-ELSEWHERE = "not_eligible"
-"""Where an account is taken to come from that is owed what entering its tier calls for."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,8 @@ class Scored:
     group: Group = NO_GROUP
     seen: pd.DataFrame | None = None
     """In which stages the run saw open opportunities; None: it keeps nothing of that."""
+    replaced: Replacing = NOTHING_REPLACED
+    """What a revision withdraws and owes, as plays changed, at accounts that it does not move."""
 
     @property
     def owed(self) -> int:
@@ -161,14 +168,12 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
         moved["why"] = [f"Revised: {b} to {t}, as {c} changed." for b, t, c in _steps(moved)]
     names = inputs.intake.warehouse.frame(Query("SELECT account_id, name FROM accounts ORDER BY account_id"))
     known = decisions.merge(names, on="account_id", how="left", validate="1:1")
-    actions = _owed(inputs, known, said)
-    if kind != "scheduled":
-        actions = revised(inputs, store, known, moved, actions) if kind == "revision" else actions.head(0)
+    actions, replaced = actions_of(inputs, store, known, kind, moved, said)
     actions, group = grouped(inputs, facts, matrix.frame[["account_id", "as_of"]], decisions, actions, kind)
-    actions = _with(inputs, actions, known, said, group)
+    actions = owed_again(inputs, actions, known, said, group)
     return Scored(
         inputs.versions, kind, scores, said, decisions, tiers, moved, actions, names, judged.notes,
-        disputed=_disputed(inputs, store), group=group, seen=seen_by(inputs, decisions),
+        disputed=_disputed(inputs, store), group=group, seen=seen_by(inputs, decisions), replaced=replaced,
     )  # fmt: skip
 
 
@@ -258,37 +263,6 @@ def _matrix(inputs: Inputs) -> Matrix:
             f"as_of {inputs.stand.date()} was scored", found="no account was known by then", do="Give a later date"
         )
     return matrix
-
-
-def _owed(inputs: Inputs, decisions: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
-    """What decisions owe by the plan's plays."""
-    plays, warehouse = inputs.files.plays, inputs.intake.warehouse
-    named = any(play.says("signal") for play in plays.plays) and not isinstance(inputs.judge, Rules)
-    return owed(
-        decisions, plays, owners_of(warehouse), inputs.plan, inputs.stand, inputs.versions["run_id"],
-        before=before_of(inputs),
-        icp=inputs.files.icp,
-        signals=dynamic_signals(decisions, said, inputs.files.plan) if named else {},
-    )  # fmt: skip
-
-
-def _with(
-    inputs: Inputs, actions: pd.DataFrame, decisions: pd.DataFrame, said: pd.DataFrame, group: Group
-) -> pd.DataFrame:
-    """The actions and, in their places, those of the control group that are owed after all, as on entering the tier."""
-    again = group.again
-    if again.empty:
-        return actions
-    cause = again.drop_duplicates("account_id").set_index("account_id")["cause"]
-    here = decisions[decisions["account_id"].isin(cause.index)]
-    here = here.assign(movement="entered", previous_tier=ELSEWHERE, cause=here["account_id"].map(cause))
-    made, pairs = _owed(inputs, here, said), set(zip(again["account_id"], again["play"], strict=True))
-    wanted = pd.Series([pair in pairs for pair in zip(made["account_id"], made["play"], strict=True)], index=made.index)
-    wanted |= (made["overdue_of"] != "") & made["overdue_of"].isin(made.loc[wanted, "action_id"])
-    order = {play.play: n for n, play in enumerate(inputs.files.plays.plays)}
-    every = pd.concat([actions, made[wanted]], ignore_index=True)
-    every = every.assign(_order=every["play"].map(order)).sort_values(["account_id", "_order"], kind="stable")
-    return every.drop(columns="_order").reset_index(drop=True)
 
 
 def published_files(inputs: Inputs, scored: Scored, released: Mapping[str, Any] | None = None) -> dict[str, bytes]:

@@ -20,6 +20,7 @@ from tierwise.jobs.stops import worked
 from tierwise.learning.progress import Say, silent
 from tierwise.plain import plain
 from tierwise.routing.clock import counted
+from tierwise.routing.delivery import open_letters
 from tierwise.routing.sinks.made import made
 from tierwise.store import Deliveries, RunRecord, Store, ToldAccounts
 
@@ -116,7 +117,7 @@ def _work(outbox: pd.DataFrame, now: datetime) -> pd.DataFrame:
 
 def _sink(queue: Deliveries | ToldAccounts, kind: str, now: datetime) -> SinkStatus:
     counts, dead = queue.counts(), queue.dead()
-    letters = [x for x in queue.open() if not x.stopped]
+    letters = [x for x in open_letters(queue) if not x.stopped]
     early = [x.not_before for x in letters if x.not_before is not None and x.not_before > now]
     waiting = [x for x in letters if x.not_before is None or x.not_before <= now]
     times = [x.next_at for x in waiting if x.next_at is not None]

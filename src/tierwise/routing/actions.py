@@ -42,6 +42,9 @@ ACTION_COLUMNS = (
     "overdue_of",
     "not_before",
 )
+TERMS = "terms"
+"""What `owed` gives besides, of each that watches another: by what its hour was counted, and is counted anew. Kept by
+the store; no part of what is published or sent."""
 DATED_AT_FIRST = ("tier_1", SUPPRESS)
 """The tiers whose plays have a due date on an account's first scoring; what the others owe then is a starting list."""
 _NEEDED = ("account_id", "tier", "previous_tier", "movement", "cause", "row", "why", "owner_id", "surge_began")
@@ -81,9 +84,9 @@ def owed(
 
     Returns
     -------
-    ACTION_COLUMNS; `due_at` (naive UTC) is as_of plus the play's business hours, by the clock of the owner where it is
-    the account's, or its whole business days; NaT without a service level and, but for tier_1 and suppress, on an
-    account's first scoring (no previous_tier): a starting list, not a deadline;
+    ACTION_COLUMNS and TERMS; `due_at` (naive UTC) is as_of plus the play's business hours, by the clock of the owner
+    where it is the account's, or its whole business days; NaT without a service level and, but for tier_1 and suppress,
+    on an account's first scoring (no previous_tier): a starting list, not a deadline;
     `name` is cleaned, and the account_id where there is none; `cause` of a first suppression, no movement, is data;
     `owner` is an owner_id by the play's owner rule (else revops), or a function's name;
     `messages` is persona -> text, in the play's order; `channel` and `signal` are `""` where there is none.
@@ -101,9 +104,9 @@ def owed(
     making = _Making(decisions, icp, desks, Deadlines(plays.hours, owners, instant(as_of)), plan, run_id)
     parts = making.parts(plays, before)
     if not parts:
-        return _typed(pd.DataFrame({c: pd.Series(dtype=object) for c in ACTION_COLUMNS}))
+        return _typed(pd.DataFrame({c: pd.Series(dtype=object) for c in (*ACTION_COLUMNS, TERMS)}))
     frame = pd.concat(parts).sort_values(["account_id", "_order"], kind="stable")
-    return _typed(frame[list(ACTION_COLUMNS)].reset_index(drop=True))
+    return _typed(frame[[*ACTION_COLUMNS, TERMS]].reset_index(drop=True))
 
 
 @dataclass(frozen=True)
@@ -155,8 +158,8 @@ class _Making:
             due_at=part["due_at"],
         )
         dated = part["due_at"].notna()
-        hours = self.deadlines.past(part["due_at"][dated], play.after_hours or 0, owner_ids[dated])
-        return found[dated].assign(not_before=hours)
+        hours = self.deadlines.past(watched, play.after_hours or 0, owner_ids[dated])
+        return found[dated].assign(not_before=hours["not_before"], terms=hours[TERMS])
 
 
 def _need(decisions: pd.DataFrame, columns: tuple[str, ...]) -> None:
@@ -184,7 +187,8 @@ def unconditional(actions: pd.DataFrame) -> pd.Series:
 
 def to_jsonl(actions: pd.DataFrame) -> bytes:
     """The actions as UTF-8 JSON lines, keys in column order, instants in ISO 8601 with Z; the same bytes every time."""
-    lines = [json.dumps(record, ensure_ascii=False, allow_nan=False) for record in plain(actions)]
+    told = plain(actions.drop(columns=TERMS, errors="ignore"))
+    lines = [json.dumps(record, ensure_ascii=False, allow_nan=False) for record in told]
     return "".join(line + "\n" for line in lines).encode()
 
 
@@ -233,10 +237,11 @@ def _actions(
             "signal": due["signal"].to_numpy(dtype=object),
             "overdue_of": "",
             "not_before": pd.NaT,
+            TERMS: "",
         }
     )
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     kinds = {"due_at": "datetime64[us]", "not_before": "datetime64[us]", "messages": "object"}
-    return frame.astype({c: kinds.get(c, "str") for c in ACTION_COLUMNS})
+    return frame.astype({c: kinds.get(c, "str") for c in (*ACTION_COLUMNS, TERMS)})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from functools import cached_property
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
+from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -39,6 +40,55 @@ def due_at(as_of: datetime, sla_days: int | None, calendar: WorkingHours = PLAIN
 
 
 @dataclass(frozen=True)
+class Terms:
+    """The time that a play has, and what an overdue play leaves past it: counted on one calendar, in the zone of that.
+
+    sla_hours or sla_days: the time itself. after_hours: business hours past it.
+    """
+
+    calendar: WorkingHours
+    sla_hours: int | None = None
+    sla_days: int | None = None
+    after_hours: int = 0
+
+    def until(self, start: datetime) -> datetime | None:
+        """When the time itself is over (UTC) that begins at `start`; None where there is none."""
+        if self.sla_hours is not None:
+            return self._hours(start, self.sla_hours)
+        return due_at(start, self.sla_days, self.calendar)
+
+    def over(self, start: datetime) -> datetime:
+        """When the time and the hours past it are over (UTC), of a play that has a time.
+
+        >>> terms = Terms(WorkingHours(), sla_hours=8, after_hours=4)
+        >>> terms.over(instant("2026-02-27T15:00:00")).isoformat()   # Friday: 2 hours of it, 8 of Monday, 2 of Tuesday
+        '2026-03-03T11:00:00+00:00'
+        """
+        until = self.until(start)
+        if until is None:
+            raise ValueError("a play without a time is never overdue")
+        return self._hours(until, self.after_hours) if self.after_hours else until
+
+    def said(self) -> str:
+        """The same as text, for `hour_anew`: by then plays and owners may be others."""
+        days = {"weekdays": sorted(self.calendar.weekdays), "holidays": sorted(map(str, self.calendar.holidays))}
+        return json.dumps(asdict(self) | {"calendar": asdict(self.calendar) | days}, sort_keys=True)
+
+    def _hours(self, start: datetime, hours: int) -> datetime:
+        return due_in_hours(start, hours, self.calendar, ZoneInfo(self.calendar.time_zone))
+
+
+@lru_cache(maxsize=4096)
+def hour_anew(terms: str, start: datetime) -> datetime:
+    """When a time is over (UTC) that begins at `start`, by what `Terms.said` said when it was planned."""
+    told = json.loads(terms)
+    calendar = told.pop("calendar")
+    calendar |= {"weekdays": frozenset(calendar["weekdays"])}
+    calendar |= {"holidays": frozenset(date.fromisoformat(day) for day in calendar["holidays"])}
+    return Terms(WorkingHours(**calendar), **told).over(start)
+
+
+@dataclass(frozen=True)
 class Deadlines:
     """The due times of a run's plays.
 
@@ -52,34 +102,28 @@ class Deadlines:
 
     def of(self, play: Play, owner_ids: pd.Series) -> pd.Series:
         """The due time (naive UTC) of a play for each owner, `""` for a function; NaT without a service level."""
-        known = {owner: self._due(play, *self._works.get(owner, self._usual)) for owner in owner_ids.unique()}
+        due = {owner: self._terms(play, owner).until(self.as_of) for owner in owner_ids.unique()}
+        known = {owner: None if until is None else naive(until) for owner, until in due.items()}
         return owner_ids.map(known).astype("datetime64[us]")
 
-    def past(self, due: pd.Series, hours: int, owner_ids: pd.Series) -> pd.Series:
-        """So many business hours past due times (naive UTC), by each owner's clock (`""`: a function's)."""
-        if not hours:
-            return due
-        pairs = list(zip(due, owner_ids, strict=True))
-        known = {
-            (at, owner): naive(due_in_hours(instant(at), hours, *self._works.get(owner, self._usual)))
-            for at, owner in set(pairs)
-        }
-        return pd.Series([known[pair] for pair in pairs], index=due.index, dtype="datetime64[us]")
+    def past(self, play: Play, hours: int, owner_ids: pd.Series) -> pd.DataFrame:
+        """So many business hours past the due time of a play that has one: `not_before` (naive UTC) for each owner, and
+        the `terms` by which it was counted, as text."""
+        terms = {owner: self._terms(play, owner, hours) for owner in owner_ids.unique()}
+        over = {owner: naive(one.over(self.as_of)) for owner, one in terms.items()}
+        said = {owner: one.said() for owner, one in terms.items()}
+        return pd.DataFrame({"not_before": owner_ids.map(over).astype("datetime64[us]"), "terms": owner_ids.map(said)})
 
-    def _due(self, play: Play, calendar: WorkingHours, zone: ZoneInfo) -> datetime | None:
-        if play.sla_hours is not None:
-            return naive(due_in_hours(self.as_of, play.sla_hours, calendar, zone))
-        until = due_at(self.as_of, play.sla_days, calendar)
-        return None if until is None else naive(until)
-
-    @property
-    def _usual(self) -> tuple[WorkingHours, ZoneInfo]:
-        calendar = self.hours.of()
-        return calendar, ZoneInfo(calendar.time_zone)
+    def _terms(self, play: Play, owner: str, after_hours: int = 0) -> Terms:
+        return Terms(self._works.get(owner, self._usual), play.sla_hours, play.sla_days, after_hours)
 
     @cached_property
-    def _works(self) -> dict[str, tuple[WorkingHours, ZoneInfo]]:
-        """By owner_id, the calendar and the zone it works by."""
+    def _usual(self) -> WorkingHours:
+        return self.hours.of()
+
+    @cached_property
+    def _works(self) -> dict[str, WorkingHours]:
+        """By owner_id, the calendar it works by, with its own zone."""
         if not len(self.owners):
             return {}
         said = self.owners.reindex(columns=["owner_id", "territory", "team", "time_zone"]).astype(object)
@@ -88,5 +132,5 @@ class Deadlines:
         for owner, territory, team, zone in said.itertuples(index=False, name=None):
             calendar = self.hours.of(territory, team)
             own = zone if zone and is_zone(zone) else calendar.time_zone
-            works[str(owner)] = (calendar, ZoneInfo(own))
+            works[str(owner)] = replace(calendar, time_zone=own)
         return works

@@ -16,10 +16,11 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from tierwise.routing.deadlines import hour_anew
 from tierwise.routing.sinks import Letter, Receipt, Sink
 from tierwise.store.deliveries import Answer, Open
 
@@ -128,7 +129,7 @@ def deliver(
     that does not reach wait.
     """
     tally, now, until = Tally(known_to=watch.known_to, because=watch.because), clock(), queue.rests_until()
-    letters = queue.open()
+    letters = open_letters(queue)
     stopped = {x.action_id for x in letters if x.stopped and x.next_at and x.next_at > now}
     waiting = _lanes([x for x in letters if x.action_id not in stopped])
     if until is not None and until > now:
@@ -146,6 +147,17 @@ def deliver(
     tally.unknown = sum(not watch.knows(x) and not _early(x, now) for x in left)
     tally.waiting = len(left) - tally.later - tally.not_yet - tally.unknown
     return tally
+
+
+def open_letters(queue: Queue) -> list[Open]:
+    """What a queue has open, each at its hour: where what it watches was delivered only after it was due, the whole
+    time of that, counted from then on the clock by which it was due, and the hours past it."""
+    return [_at_its_hour(x) for x in queue.open()]
+
+
+def _at_its_hour(letter: Open) -> Open:
+    late = letter.late
+    return letter if late is None else replace(letter, not_before=hour_anew(late.terms, late.told_at), late=None)
 
 
 def not_yet(letters: Sequence[Open], now: datetime) -> int:

@@ -23,14 +23,22 @@ CHUNK = 500
 
 
 @dataclass(frozen=True)
+class Late:
+    """When an action was delivered that was due before, and by what the hour of one that watches it is counted anew:
+    the terms, as the run that planned it said them."""
+
+    told_at: datetime
+    terms: str
+
+
+@dataclass(frozen=True)
 class Open:
     """An action that a sink has not answered for good.
 
     attempts: how often it was offered and counted. next_at: before then it is not offered again; None: at any time.
     stopped: its account was to be left alone when its turn came; it holds back no later action of that account.
     overdue_of: the action that it watches, for one that is owed only where that is overdue; not_before: from when on it
-    counts; where that one was delivered only after it was due, as long after that as it was to be after it was owed. Of
-    the others `""` and None.
+    counts, as it was planned. Of the others `""` and None.
     """
 
     action_id: str
@@ -41,6 +49,8 @@ class Open:
     stopped: bool = False
     overdue_of: str = ""
     not_before: datetime | None = None
+    late: Late | None = None
+    """Of one whose hour is another than planned, as what it watches was delivered only after it was due."""
     told: bool = False
     """Whether what it watches died here or was delivered, here or, where this does not take all plays, to any sink."""
 
@@ -103,6 +113,7 @@ class Deliveries(OfSink):
                 w.overdue_of,
                 w.due_at,
                 w.not_before,
+                w.terms,
             )
             .select_from(
                 schema.outbox.outerjoin(schema.deliveries, self._mine(d.action_id == o.action_id)).outerjoin(
@@ -131,10 +142,11 @@ class Deliveries(OfSink):
                 next_at and instant(next_at),
                 status == "stopped",
                 overdue_of or "",
-                not_before and instant(_hour(as_of, due_at, not_before, told.get(overdue_of))),
+                not_before and instant(not_before),
+                _late(due_at, told.get(overdue_of), terms),
                 overdue_of in told or overdue_of in dead,
             )
-            for action, account, as_of, _, attempts, next_at, status, overdue_of, due_at, not_before in rows
+            for action, account, as_of, _, attempts, next_at, status, overdue_of, due_at, not_before, terms in rows
         ]
 
     def _told(self, action_ids: Sequence[str]) -> dict[str, datetime]:
@@ -231,9 +243,9 @@ class Deliveries(OfSink):
         return and_(d.plan == self.plan, d.sink == self.sink, further)
 
 
-def _hour(as_of: datetime, due_at: datetime, not_before: datetime, told_at: datetime | None) -> datetime:
-    """From when on an action counts that watches another, which was delivered at told_at (None: nowhere yet)."""
-    return not_before if told_at is None or told_at <= due_at else told_at + (not_before - as_of)
+def _late(due_at: datetime | None, told_at: datetime | None, terms: str) -> Late | None:
+    """What is late where an action was delivered at told_at (None: nowhere yet) and another watches it."""
+    return None if due_at is None or told_at is None or told_at <= due_at else Late(instant(told_at), terms)
 
 
 def dead_letters(store: Store, query: Select[Any]) -> pd.DataFrame:

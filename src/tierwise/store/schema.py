@@ -124,8 +124,10 @@ watches = Table(
     Column("overdue_of", String(80), nullable=False),
     Column("due_at", DateTime, nullable=False),
     Column("not_before", DateTime, nullable=False),
+    Column("terms", Text, nullable=False),
 )
-"""Of each action that is owed only where another is overdue: which, when that was due, and from when on it counts."""
+"""Of each action that is owed only where another is overdue: which, when that was due, from when on it counts, and by
+what that is counted anew, as the run said it."""
 
 told_accounts = Table(
     "told_accounts",

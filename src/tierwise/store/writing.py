@@ -15,6 +15,7 @@ from tierwise.config import STATUSES
 from tierwise.store.frames import STATE, cell, records
 from tierwise.store.frames import text as canonical
 from tierwise.store.record import RunRecord
+from tierwise.store.replacing import NOTHING_REPLACED, Replacing, told
 
 KEYS = ("plan", "account_id", "as_of", "run_id")
 SUPPRESS = "suppress"
@@ -44,10 +45,25 @@ def write_movements(connection: Connection, record: RunRecord, movements: pd.Dat
         connection.execute(insert(schema.movements), rows)
 
 
-def write_actions(connection: Connection, record: RunRecord, movements: pd.DataFrame, actions: pd.DataFrame) -> None:
-    """The run's actions, each owed once; what the run it revises owes no longer is withdrawn."""
+def write_actions(
+    connection: Connection,
+    record: RunRecord,
+    movements: pd.DataFrame,
+    actions: pd.DataFrame,
+    replaced: Replacing = NOTHING_REPLACED,
+) -> None:
+    """The run's actions, each owed once; what the run it revises owes no longer is withdrawn.
+
+    replaced : what else is withdrawn and owed; at accounts to which some of it was delivered since, nothing of it.
+    """
     o = schema.outbox.c
-    owed = {str(a["action_id"]): a for a in actions.to_dict("records")}
+    since = {replaced.withdrawn[i] for i in told(connection, record.plan, replaced.withdrawn)}
+    going = {i for i, account in replaced.withdrawn.items() if account not in since}
+    owed = {
+        str(a["action_id"]): a
+        for a in actions.to_dict("records")
+        if a["action_id"] not in replaced.owed or a["account_id"] not in since
+    }
     query = select(schema.outbox).where(o.plan == record.plan, o.as_of == naive(record.as_of))
     there = {r["action_id"]: r for r in connection.execute(query).mappings()}
     moved = set(movements["account_id"])
@@ -55,9 +71,9 @@ def write_actions(connection: Connection, record: RunRecord, movements: pd.DataF
         status = row["status"]
         if action_id in owed and status == "withdrawn":
             values = {"status": "owed", "withdrawn_by": None, "run_id": record.run_id}
-            values["payload"] = canonical(owed[action_id])
+            values["payload"] = _payload(owed[action_id])
             _watch(connection, [owed[action_id]])
-        elif action_id not in owed and status == "owed" and row["account_id"] in moved:
+        elif action_id not in owed and status == "owed" and (row["account_id"] in moved or action_id in going):
             values = {"status": "withdrawn", "withdrawn_by": record.run_id}
         else:
             continue
@@ -65,7 +81,7 @@ def write_actions(connection: Connection, record: RunRecord, movements: pd.DataF
     taken = set(there) | _elsewhere(connection, owed.keys() - there.keys())
     new = {action_id: row for action_id, row in owed.items() if action_id not in taken}
     rows = [
-        {"action_id": action_id, "account_id": str(row["account_id"]), "payload": canonical(row)}
+        {"action_id": action_id, "account_id": str(row["account_id"]), "payload": _payload(row)}
         | {"plan": record.plan, "as_of": naive(record.as_of), "run_id": record.run_id, "status": "owed"}
         for action_id, row in new.items()
     ]
@@ -74,10 +90,15 @@ def write_actions(connection: Connection, record: RunRecord, movements: pd.DataF
     _watch(connection, list(new.values()))
 
 
+def _payload(action: Mapping[str, Any]) -> str:
+    """What is sent of an action: all but the terms, which are kept with what it watches."""
+    return canonical({name: value for name, value in action.items() if name != "terms"})
+
+
 def _watch(connection: Connection, actions: Sequence[Mapping[str, Any]]) -> None:
     """Keep what each of some actions watches, in place of what was kept of it; nothing of those that watch none."""
     rows = [
-        {"action_id": str(row["action_id"]), "overdue_of": row["overdue_of"]}
+        {"action_id": str(row["action_id"]), "overdue_of": row["overdue_of"], "terms": row["terms"]}
         | {name: cell(row[name]) for name in ("due_at", "not_before")}
         for row in actions
         if row.get("overdue_of")
