@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,7 +31,7 @@ from tierwise.clock import instant
 from tierwise.config import Workspace, load_workspace
 from tierwise.config.hours import WorkingHours
 from tierwise.errors import InputsLate, LockHeld, UsageError
-from tierwise.jobs import deliver, owed_to_sinks
+from tierwise.jobs import deliver, owed_to_sinks, status
 from tierwise.publishing import DELIVERY, plan_lock
 from tierwise.store import Deliveries, Store
 
@@ -153,31 +154,41 @@ def test_a_channel_that_is_stuck_holds_reminders_back_and_is_named(folder: Path,
     at = NOW + timedelta(days=20)
     tally = deliver(workspace(folder), clock=lambda: at, only=("sequencer",)).sinks[0].tally
     assert (tally.delivered, tally.met) == (0, 0)
-    assert tally.because == "channel sales of tables has brought nothing of sellers since 2025-12-31"
     assert tally.known_to is not None
     assert (tally.known_to.date().isoformat(), tally.unknown > 0) == ("2025-12-31", True)
-    given_up = deliver(workspace(folder), clock=lambda: later, only=("sequencer",)).sinks[0].tally
-    assert (given_up.unknown, given_up.because) == (0, ""), "silent for two months: the channel is used no more"
+    assert re.fullmatch(r"what sellers do by sales \w+ \(tables\) brought nothing since 2025-12-31", tally.because)
+    waits = {s.sink: s.overdue for s in status(workspace(folder), now=at).sinks}["sequencer"]
+    assert (waits.unknown, waits.waiting) == (tally.unknown, tally.not_yet)
+    soon = NOW + timedelta(days=40)
+    result = deliver(workspace(folder), clock=lambda: soon, only=("sequencer",))
+    given_up = result.sinks[0].tally
+    assert (given_up.unknown, given_up.because) == (0, ""), "silent for five weeks: the channel is used no more"
     assert given_up.met + given_up.delivered == len(watching)
     assert given_up.delivered > 0
+    assert any(re.fullmatch(r"what .* sales \w+ \(tables\) is taken to be used no more", n) for n in result.notes)
+    assert result.notes == status(workspace(folder), now=soon).notes
 
 
-def test_plays_that_no_sink_takes_are_named(folder: Path) -> None:
+def test_plays_that_go_to_no_sink_are_named(folder: Path) -> None:
     with (folder / "tierwise.yaml").open("a", encoding="utf-8") as file:
         file.write(
-            "  some:\n    sinks:\n      - {name: a, kind: files, at: a, plays: [focus]}\n"
-            "      - {name: b, kind: files, at: b, plays: [growth, surge]}\n"
+            "  some:\n    sinks:\n      - {name: a, kind: files, at: a, plays: [growth]}\n"
+            "      - {name: b, kind: files, at: b, plays: [reminder]}\n"
         )
     told = nursery.tierwise("-C", folder, "--env", "some", "deliver", "--to", "a")
     assert told.returncode == 0, told.stderr
-    plays = [p.play for p in load_workspace(folder).plan(PLAN).plays.plays]
-    lost = [p for p in plays if p not in ("focus", "growth", "surge")]
-    assert "reminder" in lost
-    said = f"No sink takes {', '.join(lost)}: their actions stand in actions.jsonl alone."
-    assert said in " ".join(told.stdout.split())
-    for env, wanted in (("some", lost), ("live", [])):
+    plays = {p.play: p for p in load_workspace(folder).plan(PLAN).plays.plays}
+    assert not {"growth"} & set(plays["reminder"].of)
+    lost = [p for p in plays if p not in ("growth", "reminder")]
+    said = [
+        f"no sink takes {', '.join(lost)}: their actions stand in actions.jsonl alone",
+        "nothing comes of reminder, as no sink takes what they watch",
+    ]
+    assert all(f"Note: {one}." in " ".join(told.stdout.split()) for one in said)
+    assert max(map(len, told.stdout.splitlines())) <= 80
+    for env, wanted in (("some", said), ("live", [])):
         shown = nursery.tierwise("-C", folder, "--env", env, "--json", "status", env=ENV)
-        assert json.loads(shown.stdout)["untaken"] == wanted, shown.stderr
+        assert json.loads(shown.stdout)["notes"] == wanted, shown.stderr
 
 
 def test_what_was_delivered_late_has_its_business_hours_anew(folder: Path) -> None:
@@ -338,7 +349,7 @@ def test_the_verbs_say_what_is_owed_what_went_and_what_died(folder: Path, receiv
     assert "sequencer (webhook): " in told.stdout
     waits = int((overdue_of(owed(folder)) != "").sum())
     said = " ".join(told.stdout.split())
-    assert f"If overdue: {waits:,} actions; {waits:,} once it is known what was done by then" in said
+    assert f"If overdue: {waits:,} actions; {waits:,} once it is known what was done by then (known to " in said
     assert "Nothing was sent." in told.stdout
     ready = nursery.tierwise("-C", folder, "--env", "live", "deliver", "--check", env=ENV)
     assert (ready.returncode, ready.stdout) == (0, "sequencer: ready\nsales: ready\n")
@@ -360,7 +371,13 @@ def test_the_verbs_say_what_is_owed_what_went_and_what_died(folder: Path, receiv
     assert "dead at sequencer: " in shown.stdout
     as_json = json.loads(nursery.tierwise("-C", folder, "--env", "live", "--json", "status", env=ENV).stdout)
     assert as_json["sinks"][0]["dead"] == left
-    assert as_json["sinks"][0]["overdue"] == {"waiting": 0, "next_at": "", "sent": 0, "met": len(rows) - left}
+    assert as_json["sinks"][0]["overdue"] == {
+        "waiting": 0,
+        "next_at": "",
+        "unknown": 0,
+        "sent": 0,
+        "met": len(rows) - left,
+    }
 
     receiver.answer = lambda asked: Told(204)
     again = nursery.tierwise("-C", folder, "--env", "live", "deliver", "--dead", "--to", "sequencer", env=ENV)

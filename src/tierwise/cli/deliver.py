@@ -16,6 +16,7 @@ from tierwise.errors import UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tierwise.data import Known
     from tierwise.jobs import DeliverResult, Owed, StatusResult
     from tierwise.routing.delivery import Tally
 
@@ -118,36 +119,36 @@ def _owed(owed: list[Owed]) -> None:
                     indent="  ",
                 )
             show.table(told, ("play", "as of", "actions"), [(*key, f"{n:,}") for key, n in rows], right=(2,))
-            _if_overdue(watching)
+            _if_overdue(watching, one.known)
         show.line("Nothing was sent.")
     context.close(0, following=context.command("deliver"))
 
 
-def _reach(tally: Tally) -> str:
+def _reach(known_to: datetime | None, because: str) -> str:
     """Up to when it is known what sellers did, and what holds that back."""
-    if tally.known_to is not None:
-        return f"known to {tally.known_to:%Y-%m-%d %H:%M} UTC" + (f", as {tally.because}" if tally.because else "")
-    return tally.because or "no activity of a seller is known, and no source states its lag"
+    if known_to is not None:
+        return f"known to {known_to:%Y-%m-%d %H:%M} UTC" + (f", as {because}" if because else "")
+    return because or "no activity of a seller is known"
 
 
 def _watching(tally: Tally) -> str:
     """What became of actions that are owed only where another is overdue."""
     said = (
         (tally.not_yet, "not before their hour"),
-        (tally.unknown, f"once it is known what sellers did by their hour ({_reach(tally)})"),
+        (tally.unknown, f"once it is known what sellers did by their hour ({_reach(tally.known_to, tally.because)})"),
         (tally.met, "not needed, as what they watch was done"),
     )
     return ", ".join(f"{_count(n, 'action')} {words}" for n, words in said if n)
 
 
-def _if_overdue(a: pd.DataFrame) -> None:
+def _if_overdue(a: pd.DataFrame, known_of: Known) -> None:
     """What is owed only where another action is overdue."""
     if a.empty:
         return
     due, met, known, stopped = a["due"].astype(bool), a["met"].astype(bool), a["known"].astype(bool), a["stopped"] != ""
     parts = [
         (~due, "not before their hour"),
-        (due & ~known, "once it is known what was done by then"),
+        (due & ~known, f"once it is known what was done by then ({_reach(known_of.at, known_of.because)})"),
         (due & known & met, "not needed any more"),
         (due & known & ~met & stopped, "stopped, as their accounts are suppressed"),
         (due & known & ~met & ~stopped, "sent now"),
@@ -161,7 +162,7 @@ def _if_overdue(a: pd.DataFrame) -> None:
 
 def _delivered(result: DeliverResult) -> None:
     if context.as_json:
-        show.emit({"plan": result.plan, "sinks": result.sinks, "untaken": result.untaken})
+        show.emit({"plan": result.plan, "sinks": result.sinks, "notes": result.notes})
         return
     rows = []
     for s in result.sinks:
@@ -182,12 +183,12 @@ def _delivered(result: DeliverResult) -> None:
             show.line(f"{s.sink}: so much of {len(s.tally.noted) - SHOWN:,} more; --json has all of it.")
         for action_id, said in list(s.tally.dead.items())[:SHOWN]:
             show.line(f"dead: {action_id} at {s.sink}: {said}", indent="  ")
-    _untaken(result.untaken)
+    _notes(result.notes)
 
 
-def _untaken(plays: Sequence[str]) -> None:
-    if plays:
-        show.line(f"No sink takes {', '.join(plays)}: their actions stand in actions.jsonl alone.", indent="  ")
+def _notes(notes: Sequence[str]) -> None:
+    for said in notes:
+        show.line(f"Note: {said}.", indent="  ")
 
 
 def _status(result: StatusResult) -> None:
@@ -217,13 +218,17 @@ def _status(result: StatusResult) -> None:
         show.table("Sinks", ("sink", "kind", "delivered", "waiting", "dead", "next at"), rows, right=(2, 3, 4))
     for sink in result.sinks:
         o = sink.overdue
-        if o.waiting or o.sent or o.met:
+        if o.waiting or o.unknown or o.sent or o.met:
             first = f" (the first: {o.next_at})" if o.next_at else ""
-            told = f"{o.waiting:,} wait for their hour{first}, {o.sent:,} were sent, {o.met:,} were not needed"
+            told = f"{o.waiting:,} wait for their hour{first}, "
+            if o.unknown:
+                reach = _reach(result.known.at, result.known.because)
+                told += f"{o.unknown:,} until it is known what sellers did by theirs ({reach}), "
+            told += f"{o.sent:,} were sent, {o.met:,} were not needed"
             show.line(f"If overdue, at {sink.sink}: {told}.", indent="  ")
         for action_id, account, said in sink.letters[:SHOWN]:
             show.line(f"dead at {sink.sink}: {action_id} ({account}): {said}", indent="  ")
-    _untaken(result.untaken)
+    _notes(result.notes)
     if any(s.dead for s in result.sinks):
         show.line(f"`{context.command('deliver --dead')}` sends dead letters again.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -14,17 +14,25 @@ from tierwise.data.freshness import Freshness, short_since
 
 LEAST_DAYS = 8
 """Days with activities in them, with fewer of which no silence is unusual."""
+CHANCE = 0.001
+"""A feed is silent where so long a silence would come by chance more rarely than this."""
 GIVEN_UP_DAYS = 28
-"""A feed that is silent for longer is taken to be used no more."""
+"""A feed that is silent for longer is taken to be used no more,"""
+SAID_DAYS = 28
+"""and for so long it is said to be."""
+FEED = ["source", "channel", "kind"]
 
 
 @dataclass(frozen=True)
 class Known:
-    """Up to when it is known what sellers did; at: None where it is not known at all; because: what holds it back, in
-    a few words, `""` where nothing does but how far the activities reach."""
+    """Up to when it is known what sellers did; at: None where it is not known at all. because: what holds it back, in
+    a few words, `""` where nothing does but how far the activities reach. given_up: the feeds that were given up of
+    late, in words: what they may be missing holds nothing back any more.
+    """
 
     at: datetime | None
     because: str = ""
+    given_up: tuple[str, ...] = ()
 
 
 def known_of_sellers(
@@ -32,59 +40,84 @@ def known_of_sellers(
 ) -> Known:
     """Up to when it is known what sellers did.
 
-    It reaches to the newest of their activities; where `through`, the declared end of the data, is later, to that; and
-    where every source that brings activities of sellers (or, if none does, activities) states its lag and none is
-    late or short, to the day from which on some may be still to come. It reaches no further than a feed that fell
-    silent, or a source that is late or short:
+    It reaches to the newest of their activities, or to `through` where the end of the data is declared. It reaches no
+    further than what a source that brings activities of sellers may be behind by what it states (`lag_days`), than the
+    newest of them in a source that is late, than the week in which one is short, and than a feed that fell silent.
 
-    - A feed, a channel of a source, is silent if its newest activity is more days behind the newest of all feeds than
-      any two successive days of its own were apart. One with few days (below LEAST_DAYS) is not judged, and one that is
-      silent for long (beyond GIVEN_UP_DAYS) is taken to be used no more.
-    - Of a late source all is known up to its newest activity of a seller, of a short one up to the week that is short.
+    A feed, a kind of activity in a channel of a source, is silent if it brought nothing on so many of the days on which
+    any feed did that this is no chance (CHANCE, of all feeds together), by the share of those days on which it brings
+    something; the newest of them may not be over, and does not count. A feed of few days (LEAST_DAYS) is not judged;
+    one that is silent for long (GIVEN_UP_DAYS) is taken to be used no more, and so is its source.
 
     Parameters
     ----------
     days : `Intake.seller_days`. fresh : the sources as of now.
     """
+    last = days["day"].max()
+    used = days.groupby(FEED)["day"].transform("max") >= last - timedelta(days=GIVEN_UP_DAYS)
     judged = fresh.sources.set_index("source")
-    bringing = sorted(set(days["source"])) or list(judged.index[judged["newest"].notna()])
+    bringing = sorted(set(days.loc[used, "source"])) or list(judged.index[judged["newest"].notna()])
     by_name = {source.name: source for source in sources}
-    reached = [instant(through)] if through is not None else []
-    reached += [instant(days["newest"].max().to_pydatetime())] if len(days) else []
-    stated = [e.lag_days for name in bringing if (e := by_name[name].expects) and judged.loc[name, "state"] == "ok"]
-    if bringing and len(stated) == len(bringing):
-        reached.append(instant(now.date()) - timedelta(days=max(stated)))
-    if not reached:
-        return Known(None)
-    held = [*_wanting(days, judged, bringing, by_name, now), *_silent(days)]
-    first = min(held, key=lambda known: (known.at is not None, known.at), default=None)
-    furthest = min(max(reached), instant(now))
-    if first is None or (first.at is not None and first.at > furthest):
-        return Known(furthest)
-    return first
+    held = [*_behind(days[used], judged, bringing, by_name, now), *_silent(days[used], days)]
+    gone = tuple(_words(feed, "is taken to be used no more") for feed in _given_up(days[~used], last))
+    if through is None and days.empty:
+        first = next((known for known in held if known.at is None), None)
+        return Known(None, first.because if first else "")
+    reach = instant(through) if through is not None else _newest(days)
+    first = min([*held, Known(min(reach, instant(now)))], key=lambda known: (known.at is not None, known.at))
+    return Known(first.at, first.because, gone)
 
 
-def _wanting(
-    days: pd.DataFrame, judged: pd.DataFrame, bringing: Iterable[str], by_name: dict[str, Source], now: datetime
+def _newest(days: pd.DataFrame) -> datetime:
+    return instant(days["newest"].max().to_pydatetime())
+
+
+def _behind(
+    days: pd.DataFrame,
+    judged: pd.DataFrame,
+    bringing: Collection[str],
+    by_name: Mapping[str, Source],
+    now: datetime,
 ) -> list[Known]:
-    """What late and short sources hold back."""
-    newest, found = days.groupby("source")["newest"].max(), list[Known]()
+    """How far each source reaches that is late or short, or may be behind by what it states."""
+    found = list[Known]()
     for name in bringing:
-        state, expects = judged.loc[name, "state"], by_name[name].expects
-        if state == "short" and expects is not None:
+        state, expects, mine = judged.loc[name, "state"], by_name[name].expects, days[days["source"] == name]
+        if expects is None:
+            continue
+        if state == "short":
             found.append(Known(short_since(expects, now), f"{name} is short"))
-        elif state == "late":
-            found.append(Known(instant(newest[name].to_pydatetime()) if name in newest else None, f"{name} is late"))
+        if state == "late":
+            found.append(Known(None if mine.empty else _newest(mine), f"{name} is late"))
+        if expects.lag_days and len(mine):
+            behind = "a day" if expects.lag_days == 1 else f"{expects.lag_days} days"
+            found.append(Known(instant(now) - timedelta(days=expects.lag_days), f"{name} may be {behind} behind"))
     return found
 
 
-def _silent(days: pd.DataFrame) -> list[Known]:
-    """What feeds hold back that fell silent."""
-    found, last = list[Known](), days["day"].max()
-    for (source, channel), feed in days.groupby(["source", "channel"]):
-        silence, usual = (last - feed["day"].max()).days, feed["day"].sort_values().diff().dt.days.max()
-        if len(feed) >= LEAST_DAYS and usual < silence <= GIVEN_UP_DAYS:
-            at = instant(feed["newest"].max().to_pydatetime())
-            which = f"channel {channel}" if channel else "what has no channel"
-            found.append(Known(at, f"{which} of {source} has brought nothing of sellers since {at:%Y-%m-%d}"))
+def _silent(used: pd.DataFrame, days: pd.DataFrame) -> list[Known]:
+    """How far each feed reaches that fell silent."""
+    every = pd.Series(sorted(days["day"].unique()), dtype="datetime64[us]")
+    feeds, found = list(used.groupby(FEED)), list[Known]()
+    for (source, channel, kind), feed in feeds:
+        first, newest = feed["day"].min(), feed["day"].max()
+        span, silence = int(every.between(first, newest).sum()), int((every > newest).sum()) - 1
+        without = 1 - (len(feed) + 0.5) / (span + 1)
+        if len(feed) >= LEAST_DAYS and silence > 0 and without**silence < CHANCE / len(feeds):
+            found.append(
+                Known(_newest(feed), _words((source, channel, kind), f"brought nothing since {newest.date()}"))
+            )
     return found
+
+
+def _given_up(days: pd.DataFrame, last: pd.Timestamp) -> list[tuple[str, str, str]]:
+    """The feeds that were given up of late."""
+    newest = days.groupby(FEED)["day"].agg(["max", "size"])
+    of_late = (newest["max"] >= last - timedelta(days=GIVEN_UP_DAYS + SAID_DAYS)) & (newest["size"] >= LEAST_DAYS)
+    return [(str(s), str(c), str(k)) for s, c, k in newest.index[of_late]]
+
+
+def _words(feed: tuple[str, str, str], says: str) -> str:
+    """What is said of a feed; names are the export's own, and stay on one line."""
+    source, channel, kind = ("".join(c for c in name if c.isprintable())[:40] for name in feed)
+    return f"what sellers do by {' '.join(filter(None, (channel, kind))) or 'any channel'} ({source}) {says}"

@@ -11,8 +11,9 @@ import pandas as pd
 
 from tierwise.clock import naive
 from tierwise.config import Workspace
+from tierwise.data import Known
 from tierwise.jobs.queues import queue_of, sinks_of, untaken
-from tierwise.jobs.stops import Stops, stops_now
+from tierwise.jobs.stops import NOTHING, Stops, stops_now
 from tierwise.learning.progress import Say, silent
 from tierwise.publishing import DELIVERY, plan_lock
 from tierwise.routing.delivery import Tally, not_yet, open_letters
@@ -41,11 +42,11 @@ class SinkResult:
 
 @dataclass(frozen=True)
 class DeliverResult:
-    """A delivery, sink by sink. untaken: the plays whose actions no sink of the plan takes, also of those not asked."""
+    """A delivery, sink by sink. notes: what else a person should know of what no sink gets, or may get wrongly."""
 
     plan: str
     sinks: tuple[SinkResult, ...]
-    untaken: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def dead(self) -> int:
@@ -55,7 +56,7 @@ class DeliverResult:
     @property
     def left(self) -> int:
         """Letters that are still to be taken, now or later."""
-        return sum(s.tally.later + s.tally.waiting for s in self.sinks)
+        return sum(s.tally.later + s.tally.waiting + s.tally.unknown + s.tally.not_yet for s in self.sinks)
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class Owed:
     since: datetime | None
     before: int
     actions: pd.DataFrame
+    known: Known = NOTHING
+    """Up to when it is known what sellers did, where anything that waits for it is owed."""
     of_accounts: bool = False
     """Whether these are accounts with new values for a CRM, rather than actions;"""
     preview: tuple[str, ...] = ()
@@ -126,7 +129,7 @@ def deliver(
             else:
                 tally = offer(queue, sink, plan=name, clock=clock, stops=stops, watch=stops.watch(now))
             found.append(SinkResult(sink.name, settings.kind, tally, put_back))
-    return DeliverResult(name, tuple(found), untaken(workspace, files))
+    return DeliverResult(name, tuple(found), (*stops.known.given_up, *untaken(workspace, files)))
 
 
 def owed_to_sinks(
@@ -170,7 +173,7 @@ def _owed(queue: Deliveries, kind: str, stops: Stops, now: datetime) -> Owed:
         play=[bodies[x.action_id].get("play", "") for x in still],
         stopped=[stops(x.account_id) if queue.approaches(bodies[x.action_id]) else "" for x in still],
     )
-    return Owed(queue.sink, kind, queue.since, len(every) - len(waiting), frame)
+    return Owed(queue.sink, kind, queue.since, len(every) - len(waiting), frame, stops.known)
 
 
 def _told(queue: ToldAccounts, kind: str, sink: Sink, now: datetime) -> Owed:
@@ -182,7 +185,7 @@ def _told(queue: ToldAccounts, kind: str, sink: Sink, now: datetime) -> Owed:
         bodies = queue.seen([x.action_id for x in first])
         letters = [Letter(x.action_id, queue.plan, x.account_id, x.as_of, bodies[x.action_id]) for x in first]
         lines = tuple(sink.preview(letters, now))
-    return Owed(queue.sink, kind, None, 0, _frame(waiting, now), True, lines)
+    return Owed(queue.sink, kind, None, 0, _frame(waiting, now), NOTHING, True, lines)
 
 
 def _frame(waiting: Sequence[Open], now: datetime) -> pd.DataFrame:

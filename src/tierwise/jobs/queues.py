@@ -24,13 +24,18 @@ def plan_sinks(workspace: Workspace, plan: str) -> list[AnySink]:
     return [s for s in workspace.settings.sinks if not s.plans or plan in s.plans]
 
 
-def untaken(workspace: Workspace, files: PlanFiles) -> tuple[str, ...]:
-    """The plays whose actions no sink takes, in the order of plays.yaml; none where no sink takes any actions."""
+def untaken(workspace: Workspace, files: PlanFiles) -> list[str]:
+    """What is said of plays whose actions go to no sink, where sinks take some: no sink takes them, or they are owed
+    only where another is overdue, which goes to none."""
     takers = [s for s in plan_sinks(workspace, files.plan.plan) if not isinstance(s, CRM)]
     if not takers or not all(s.plays for s in takers):
-        return ()
+        return []
     taken = {name for s in takers for name in s.plays}
-    return tuple(play.play for play in files.plays.plays if play.play not in taken)
+    plays = files.plays.plays
+    lost = [play.play for play in plays if play.play not in taken]
+    vain = [play.play for play in plays if play.play in taken and play.of and not taken & set(play.of)]
+    said = [f"no sink takes {', '.join(lost)}: their actions stand in actions.jsonl alone"] if lost else []
+    return said + ([f"nothing comes of {', '.join(vain)}, as no sink takes what they watch"] if vain else [])
 
 
 def sinks_of(workspace: Workspace, files: PlanFiles, only: Sequence[str]) -> list[AnySink]:

@@ -94,7 +94,7 @@ def stops_now(
         merged = become(intake.warehouse)
         touches = seller_touches(intake.warehouse, now) if watched else None
         opened = intake.warehouse.frame(_opened(now)) if watched else None
-        known = _known(intake, workspace.settings, now) if watched else NOTHING
+        known = known_now(intake, workspace.settings, now) if watched else NOTHING
     reasons = dict(zip(found["account_id"], found["reason"].str.replace("_", " "), strict=True))
     return Stops(reasons, merged, there, touches, opened, known)
 
@@ -107,7 +107,7 @@ def _opened(now: datetime) -> Query:
     )
 
 
-def _known(intake: Intake, settings: Settings, now: datetime) -> Known:
+def known_now(intake: Intake, settings: Settings, now: datetime) -> Known:
     """Up to when it is known what sellers did."""
     fresh = freshness_of(intake, settings, now)
     return known_of_sellers(intake.seller_days, fresh, settings.all_sources, settings.data_through, now)

@@ -74,7 +74,13 @@ class Watch:
 
     def knows(self, letter: Open) -> bool:
         """Whether it is known what was done up to a letter's hour."""
-        return letter.not_before is None or (self.known_to is not None and letter.not_before <= self.known_to)
+        return is_known(letter, self.known_to)
+
+
+def is_known(letter: Open, known_to: datetime | None) -> bool:
+    """Whether it is known what was done up to a letter's hour, where that is known up to an instant (None: not at all);
+    of a letter without an hour nothing need be known."""
+    return letter.not_before is None or (known_to is not None and letter.not_before <= known_to)
 
 
 NOTHING_KNOWN = Watch(lambda letters: {}, None)

@@ -49,7 +49,7 @@ class Inspection:
     arrivals : rows by the day (UTC) on which they could first have been read, each table's newest 120 days: source,
         table, day, rows.
     seller_days : the days (UTC) on which activities of sellers could first have been read, each feed's newest 120:
-        source, channel, day, newest (the newest known_at).
+        source, channel, kind, day, newest (the newest known_at).
     sources : the sources' names, in order.
     matches : how the accounts of several sources were joined, as `join_sources` gives it.
     duplicates : groups of accounts that look like one, as `resolve` gives them. noise : rule, rows, accounts.

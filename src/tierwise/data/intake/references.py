@@ -96,16 +96,15 @@ def arrivals(warehouse: Warehouse, tables: Iterable[str], now: datetime | None) 
 
 def seller_days(warehouse: Warehouse, now: datetime | None) -> pd.DataFrame:
     """The days (UTC) on which activities of sellers could first have been read, by feed, each one's newest 120 days up
-    to `now`: source, channel (`""`: none is said), day, newest (the newest known_at of that day)."""
+    to `now`: source, channel and kind (`""`: none is said), day, newest (the newest known_at of that day)."""
     of_day = f"""
-        SELECT __source AS source, coalesce(channel, '') AS channel, date_trunc('day', known)::TIMESTAMP AS day,
-               max(known) AS newest
-        FROM ({_known("activities", "__source, channel, initiator, ")})
+        SELECT __source AS source, coalesce(channel, '') AS channel, coalesce(kind, '') AS kind,
+               date_trunc('day', known)::TIMESTAMP AS day, max(known) AS newest
+        FROM ({_known("activities", "__source, channel, kind, initiator, ")})
         WHERE initiator = 'seller' AND known <= $last GROUP BY ALL
     """
-    newest = f"max(day) OVER (PARTITION BY source, channel) - INTERVAL {_NEWEST_DAYS} DAY"
-    sql = f"SELECT * FROM ({of_day}) QUALIFY day > {newest} ORDER BY ALL"
-    return warehouse.frame(Query(sql, _last(now)))
+    newest = f"max(day) OVER (PARTITION BY source, channel, kind) - INTERVAL {_NEWEST_DAYS} DAY"
+    return warehouse.frame(Query(f"SELECT * FROM ({of_day}) QUALIFY day > {newest} ORDER BY ALL", _last(now)))
 
 
 def _known(name: str, also: str = "") -> str:
