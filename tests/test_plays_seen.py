@@ -151,6 +151,36 @@ def test_an_export_without_a_deal_is_no_reason_to_owe_it_again(line: Line) -> No
     assert line.run(42, *closed, ("o1", "Proposal", 36)) == ["a"], "opened again since"
 
 
+def test_nor_is_one_in_which_it_stands_where_it_stood_before(line: Line, tmp_path: Path) -> None:
+    """A run reads the stages of the day before, and the next one those of the day."""
+    assert line.run(4, DISCOVERY) == []
+    assert line.run(7, DISCOVERY, PROPOSAL) == ["a"]
+    assert line.run(14, DISCOVERY) == []
+    assert line.run(21, DISCOVERY, PROPOSAL) == []
+    with Store.open(f"sqlite:///{tmp_path}/stayed.db") as store:
+        stayed = Line(store, STUCK)
+        assert [stayed.run(day, DISCOVERY, PROPOSAL) for day in (6, 13)] == [[], ["a"]]
+        assert stayed.run(14, DISCOVERY) == []
+        assert [stayed.run(day, DISCOVERY, PROPOSAL) for day in (15, 18, 19)] == [[], [], ["a"]]
+
+
+def test_a_stage_that_is_renamed_in_one_pipeline_comes_to_nobody_anew(line: Line) -> None:
+    assert line.run(7, ("o1", "Offer", 1), ("o2", "Offer", 1)) == []
+    assert line.run(14, ("o1", "Proposal", 1), ("o2", "Offer", 1)) == []
+
+
+def test_stages_of_one_day_are_no_stage_by_two_names(line: Line) -> None:
+    assert line.run(7, ("o1", "Discovery", 5)) == []
+    assert line.run(14, ("o1", "Discovery", 5), ("o1", "Proposal", 5)) == ["a"]
+
+
+@pytest.mark.parametrize(("entered", "owes"), [(-22, []), (-21, ["a"])])
+def test_history_that_is_loaded_later_is_owed_to_nobody(line: Line, entered: int, owes: list[str]) -> None:
+    """What was entered four weeks and more before the run that did not see it is no stage that came late."""
+    assert line.run(7, ("o2", "Discovery", 1)) == []
+    assert line.run(14, ("o2", "Discovery", 1), ("o1", "Proposal", entered)) == owes
+
+
 def test_a_merge_owes_nothing_of_what_was_seen_under_the_account_that_is_gone(line: Line) -> None:
     both = {"a": "in_pipeline", "b": "in_pipeline"}
     theirs = {"o2": "b"}

@@ -1,4 +1,4 @@
-"""What a scoring run owes by the plays: as accounts move, by the stages that runs saw, and in place of old plays."""
+"""What a scoring run owes by the plays: as accounts move, and by the stages that runs saw."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tierwise.jobs.control import Group
 from tierwise.jobs.rows import has_stages, owners_of, stages_on
 from tierwise.jobs.rules import Rules
 from tierwise.routing import Before, dynamic_signals, owed, seen_now
-from tierwise.store import NOTHING_REPLACED, Kind, Replacing, Store, replacing, stages_seen_by
+from tierwise.store import Kind, Store, stages_seen_by
 
 if TYPE_CHECKING:
     from tierwise.jobs.scored import Inputs
@@ -35,17 +35,12 @@ def before_of(inputs: Inputs) -> Before:
 
 def actions_of(
     inputs: Inputs, store: Store, decisions: pd.DataFrame, kind: Kind, moved: pd.DataFrame, said: pd.DataFrame
-) -> tuple[pd.DataFrame, Replacing]:
-    """What the run owes; of a revision, what `_revised` says, and in the place of what no play says any more."""
+) -> pd.DataFrame:
+    """What the run owes; of a revision, what `_revised` says."""
     actions = _owed(inputs, decisions, said)
-    if kind == "scheduled":
-        return actions, NOTHING_REPLACED
     if kind == "backfill":
-        return actions.head(0), NOTHING_REPLACED
-    plays = {play.play: play.of for play in inputs.files.plays.plays}
-    found = replacing(store, inputs.plan, inputs.stand, actions, set(moved["account_id"]), plays)
-    mine = _revised(inputs, store, decisions, moved, actions) | actions["action_id"].isin(found.owed)
-    return actions[mine].reset_index(drop=True), found
+        return actions.head(0)
+    return _revised(inputs, store, decisions, moved, actions) if kind == "revision" else actions
 
 
 def _owed(inputs: Inputs, decisions: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
@@ -92,8 +87,8 @@ def seen_by(inputs: Inputs, decisions: pd.DataFrame) -> pd.DataFrame | None:
 
 def _revised(
     inputs: Inputs, store: Store, decisions: pd.DataFrame, moved: pd.DataFrame, actions: pd.DataFrame
-) -> pd.Series:
-    """Which actions a revision owes, of what the decisions owe: to the accounts that it moves, and, by stages, where
+) -> pd.DataFrame:
+    """What a revision owes, of what the decisions owe: to the accounts that it moves, and, by stages, where
     the run that it revises did not see an opportunity stand that stands there now. No later run would owe that: it
     reads this one.
     """
@@ -102,7 +97,7 @@ def _revised(
         late = _late(inputs, store, decisions)
         mine |= pd.Series([pair in late for pair in _pairs(actions)], index=actions.index, dtype=bool)
         mine |= (actions["overdue_of"] != "") & actions["overdue_of"].isin(actions.loc[mine, "action_id"])
-    return mine
+    return actions[mine].reset_index(drop=True)
 
 
 def _late(inputs: Inputs, store: Store, decisions: pd.DataFrame) -> set[tuple[str, str]]:

@@ -102,9 +102,7 @@ def score(
 
         def commit() -> bool | None:
             remember(own_history(workspace), seen, stand, max((stand, *inputs.intake.data_through.values())))
-            return store.commit_run(
-                record, state, scored.movements, scored.actions, scored.group.log, scored.seen, scored.replaced
-            )
+            return store.commit_run(record, state, scored.movements, scored.actions, scored.group.log, scored.seen)
 
         current = scored.kind != "backfill"
         new = publish(workspace.published, name, record.run_id, contents, commit, current=current)

@@ -29,15 +29,7 @@ from tierwise.publishing import reasons_table, run_files, run_id, scores_table, 
 from tierwise.registry import Bundle
 from tierwise.report import RunPage, run_page
 from tierwise.routing import no_draws, to_jsonl, unconditional
-from tierwise.store import (
-    NOTHING_REPLACED,
-    Kind,
-    Replacing,
-    RunRecord,
-    Store,
-    movements_difference,
-    state_hash,
-)
+from tierwise.store import Kind, RunRecord, Store, movements_difference, state_hash
 from tierwise.tiers import decide, movements
 from tierwise.tiers.spoken import spoken
 
@@ -134,8 +126,6 @@ class Scored:
     group: Group = NO_GROUP
     seen: pd.DataFrame | None = None
     """In which stages the run saw open opportunities; None: it keeps nothing of that."""
-    replaced: Replacing = NOTHING_REPLACED
-    """What a revision withdraws and owes, as plays changed, at accounts that it does not move."""
 
     @property
     def owed(self) -> int:
@@ -168,12 +158,12 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
         moved["why"] = [f"Revised: {b} to {t}, as {c} changed." for b, t, c in _steps(moved)]
     names = inputs.intake.warehouse.frame(Query("SELECT account_id, name FROM accounts ORDER BY account_id"))
     known = decisions.merge(names, on="account_id", how="left", validate="1:1")
-    actions, replaced = actions_of(inputs, store, known, kind, moved, said)
+    actions = actions_of(inputs, store, known, kind, moved, said)
     actions, group = grouped(inputs, facts, matrix.frame[["account_id", "as_of"]], decisions, actions, kind)
     actions = owed_again(inputs, actions, known, said, group)
     return Scored(
         inputs.versions, kind, scores, said, decisions, tiers, moved, actions, names, judged.notes,
-        disputed=_disputed(inputs, store), group=group, seen=seen_by(inputs, decisions), replaced=replaced,
+        disputed=_disputed(inputs, store), group=group, seen=seen_by(inputs, decisions),
     )  # fmt: skip
 
 

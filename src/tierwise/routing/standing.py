@@ -15,6 +15,9 @@ from tierwise.errors import UsageError
 STAGE_COLUMNS = ("account_id", "opportunity_id", "stage", "entered_at", "left_at")
 SEEN_COLUMNS = ("account_id", "as_of", "opportunity_id", "stage", "entered_at")
 DAY = np.timedelta64(1, "D")
+LATEST = pd.Timedelta(days=28)
+"""A stage that was entered so long before the last run, and that this did not see, is taken for history that was loaded
+since, and not for a stage that came late."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class Before:
         account was.
     stages : STAGE_COLUMNS of the opportunities that are open as of the run: every stage that each had entered before
         it, and when it entered the next (null: it stands there). None: they were not looked for.
-    seen : SEEN_COLUMNS of what the newest runs that saw each opportunity and each account saw of them (`seen_now`).
+    seen : SEEN_COLUMNS of what the newest runs that saw each opportunity in each stage, and each account, saw of them
+        (`seen_now`).
         An export may hold a stage only after a run that is later than the stage: no date of the tables tells that.
         None: no run kept it, and the dates decide.
     """
@@ -78,9 +82,9 @@ class Before:
     def in_stages(self, decisions: pd.DataFrame, play: Play) -> InStages:
         """Where open opportunities of each account of the decisions stand in one of the play's stages.
 
-        One came, if the account's last run did not see it there: neither under the account nor, after a merge, under
-        another. What the tables say now of when it came decides only where no run says what it saw, and where the
-        stage in which it was seen is named nowhere now (it was renamed).
+        One came, if no run saw its stay there, under the account or, before a merge, under another, and it came there
+        since the account's last run, or less than LATEST before it and that run looked. Where no run kept what it saw,
+        what the tables say now of when it came decides.
         """
         account = decisions["account_id"].astype(str)
         if self.stages is None or not len(self.stages):
@@ -111,31 +115,47 @@ class Before:
         entered, left = (here[c].to_numpy(dtype="datetime64[us]") for c in ("entered_at", "left_at"))
         stood = here[(entered < at) & (np.isnat(left) | (left >= at))]
         now = here[here["left_at"].isna()].drop(columns="left_at").reset_index(drop=True)
-        run = last.reindex(now["account_id"]).reset_index(drop=True)
-        seen = self._seen(now["opportunity_id"])
-        named = seen["stage"].isin(self.stages["stage"])
-        there = seen["stage"].isin(play.stages)
-        told = seen["stage"].isna() | there | named
-        known = (seen["as_of"] >= run) & told
-        kept = self._kept(now["account_id"]) == run
-        by_dates = ~now["opportunity_id"].isin(stood["opportunity_id"])
-        came = (~there).where(known, by_dates | (kept & ~there & told))
-        another = known & there & named & (seen["stage"] != now["stage"])
-        earlier = (known & there & (now["entered_at"] < run)).astype(bool)
-        counted = now["entered_at"].mask(earlier, seen["entered_at"]).mask(came | another)
-        return now.assign(came=came, counted=counted, elsewhere=there & (seen["account_id"] != now["account_id"]))
+        now = now.assign(run=last.reindex(now["account_id"]).to_numpy(dtype="datetime64[us]"))
+        stay = self._stays(now, play)
+        known = now.index.isin(stay.index)
+        looked = self._looked(now)
+        entered, run = now["entered_at"], now["run"]
+        late = looked & (entered < run) & (entered >= run - LATEST)
+        came = ~known & (late | ~now["opportunity_id"].isin(stood["opportunity_id"]))
+        of_stay = stay.reindex(now.index)
+        same = known & of_stay["same"].eq(True)
+        counted = entered.mask(same & (entered < run), of_stay["seen_entered_at"])
+        counted = counted.mask(came | (known & ~same & looked & (entered < run)))
+        return now.assign(
+            came=came, counted=counted, elsewhere=known & (of_stay["seen_account_id"] != now["account_id"])
+        )
 
-    def _seen(self, opportunities: pd.Series) -> pd.DataFrame:
-        """What the last run that saw each of some opportunities saw of it, row by row; null where none did."""
-        seen = _nothing() if self.seen is None else self.seen
-        newest = seen.sort_values("as_of", kind="stable").drop_duplicates("opportunity_id", keep="last")
-        return newest.set_index("opportunity_id").reindex(opportunities).reset_index(drop=True)
+    def _stays(self, now: pd.DataFrame, play: Play) -> pd.DataFrame:
+        """What runs saw of the stays in which opportunities are now, the newest by the row of `now`, if one saw it:
+        seen_account_id, seen_entered_at, and whether it was seen in the same stage, or in that by another name.
 
-    def _kept(self, accounts: pd.Series) -> pd.Series:
-        """The last run that kept what it saw of each of some accounts, row by row; NaT where none did."""
+        Of the same stay is what was seen in the play's stages since the opportunity entered its stage, or by the last
+        run (the date may have been corrected since); and what was seen in a stage that its history has no more, entered
+        when the one was in which it stands: a stage that was renamed.
+        """
+        assert self.stages is not None
+        seen = (_nothing() if self.seen is None else self.seen).rename(columns=lambda name: f"seen_{name}")
+        pairs = now.reset_index().merge(seen, left_on="opportunity_id", right_on="seen_opportunity_id")
+        history = set(zip(self.stages["opportunity_id"], self.stages["stage"], strict=True))
+        kept = [pair in history for pair in zip(pairs["opportunity_id"], pairs["seen_stage"], strict=True)]
+        there = pairs["seen_stage"].isin(play.stages)
+        renamed = (pairs["seen_entered_at"] == pairs["entered_at"]) & ~pd.Series(kept, index=pairs.index, dtype=bool)
+        since = (pairs["seen_as_of"] >= pairs["entered_at"]) | (pairs["seen_as_of"] >= pairs["run"])
+        pairs = pairs.assign(same=renamed | (pairs["seen_stage"] == pairs["stage"]))[(there & since) | renamed]
+        newest = pairs.sort_values(["seen_as_of", "same"], kind="stable").drop_duplicates("index", keep="last")
+        return newest.set_index("index")[["seen_account_id", "seen_entered_at", "same"]]
+
+    def _looked(self, now: pd.DataFrame) -> pd.Series:
+        """Whether the last run kept what it saw of each account, or of the opportunity under another."""
         seen = _nothing() if self.seen is None else self.seen
-        newest = seen.groupby("account_id")["as_of"].max()
-        return newest.reindex(accounts).astype("datetime64[us]").reset_index(drop=True)
+        newest = (seen.groupby(name)["as_of"].max().reindex(now[name]) for name in ("account_id", "opportunity_id"))
+        account, deal = (pd.Series(at.to_numpy(dtype="datetime64[us]"), index=now.index) for at in newest)
+        return (account >= now["run"]) | (deal >= now["run"])
 
 
 def _nothing() -> pd.DataFrame:

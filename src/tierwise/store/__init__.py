@@ -9,7 +9,6 @@ from tierwise.store.difference import movements_difference
 from tierwise.store.frames import state_hash
 from tierwise.store.ledger import Store
 from tierwise.store.record import Kind, RunRecord
-from tierwise.store.replacing import NOTHING_REPLACED, Replacing, replacing
 from tierwise.store.stages import stages_seen, stages_seen_by
 from tierwise.store.told_accounts import ToldAccounts
 
@@ -17,20 +16,17 @@ __all__ = [
     "DISPUTES",
     "EVERY_PLAN",
     "FACT",
-    "NOTHING_REPLACED",
     "Act",
     "ControlLog",
     "Deliveries",
     "HeldRun",
     "Kind",
-    "Replacing",
     "RunRecord",
     "Store",
     "ToldAccounts",
     "draws",
     "given",
     "movements_difference",
-    "replacing",
     "stages_seen",
     "stages_seen_by",
     "state_hash",

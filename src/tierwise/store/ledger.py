@@ -35,7 +35,6 @@ from tierwise.store.engine import faults, make_engine, read_url, sqlite_file
 from tierwise.store.frames import instants, movement_frame, need, state_frame, state_hash
 from tierwise.store.frames import text as canonical
 from tierwise.store.record import Kind, RunRecord
-from tierwise.store.replacing import NOTHING_REPLACED, Replacing
 from tierwise.store.stages import write_stages
 from tierwise.store.writing import withdraw, write_actions, write_movements, write_state
 
@@ -255,7 +254,6 @@ class Store:
         actions: pd.DataFrame,
         control: ControlLog | None = None,
         seen: pd.DataFrame | None = None,
-        replaced: Replacing = NOTHING_REPLACED,
     ) -> bool:
         """Write a run whole, in one transaction: ledger, state, movements, actions owed; False if it is there already.
 
@@ -269,7 +267,6 @@ class Store:
         cohort becomes `withdrawn`.
         control : what the run adds to the log of the control group.
         seen : in which stages it saw open opportunities; see `store.stages`.
-        replaced : what a revision withdraws and owes, as plays changed, at accounts that it does not move.
 
         A revision replaces the state of its as_of; what the run before it owed to an account that the difference
         moves, and this run does not owe again, becomes `withdrawn` while it is still `owed`. A backfill writes the
@@ -295,7 +292,7 @@ class Store:
                 write_stages(connection, record, seen)
                 write_movements(connection, record, movements)
                 withdraw(connection, record, state)
-                write_actions(connection, record, movements, actions, replaced)
+                write_actions(connection, record, movements, actions)
                 if control is not None:
                     write_control(connection, record, control)
         return True

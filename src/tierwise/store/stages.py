@@ -34,7 +34,8 @@ def write_stages(connection: Connection, record: RunRecord, seen: pd.DataFrame |
 
 
 def stages_seen(store: Store, plan: str, before: datetime) -> pd.DataFrame:
-    """What the newest run with `as_of < before` that kept anything of an account, or saw an opportunity, saw of it.
+    """What the newest run with `as_of < before` that kept anything of an account saw of it, and the newest that saw an
+    opportunity in a stage.
 
     Columns: account_id, as_of, opportunity_id ("": none of the account in a stage), stage, entered_at; in order of
     as_of, account_id and opportunity_id.
@@ -43,11 +44,12 @@ def stages_seen(store: Store, plan: str, before: datetime) -> pd.DataFrame:
     mine = and_(s.plan == plan, s.as_of < naive(before))
     newest = func.max(s.as_of).label("newest")
     accounts = select(s.account_id, newest).where(mine).group_by(s.account_id).subquery()
-    deals = select(s.opportunity_id, newest).where(mine, s.opportunity_id != "").group_by(s.opportunity_id).subquery()
+    deal = (s.opportunity_id, s.stage)
+    deals = select(*deal, newest).where(mine, s.opportunity_id != "").group_by(*deal).subquery()
     query = (
         select(schema.stages_seen)
         .join(accounts, s.account_id == accounts.c.account_id)
-        .outerjoin(deals, s.opportunity_id == deals.c.opportunity_id)
+        .outerjoin(deals, and_(s.opportunity_id == deals.c.opportunity_id, s.stage == deals.c.stage))
         .where(mine, or_(s.as_of == accounts.c.newest, s.as_of == deals.c.newest))
     )
     return _frame(store, query)

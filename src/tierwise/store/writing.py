@@ -15,7 +15,6 @@ from tierwise.config import STATUSES
 from tierwise.store.frames import STATE, cell, records
 from tierwise.store.frames import text as canonical
 from tierwise.store.record import RunRecord
-from tierwise.store.replacing import NOTHING_REPLACED, Replacing, told
 
 KEYS = ("plan", "account_id", "as_of", "run_id")
 SUPPRESS = "suppress"
@@ -45,25 +44,10 @@ def write_movements(connection: Connection, record: RunRecord, movements: pd.Dat
         connection.execute(insert(schema.movements), rows)
 
 
-def write_actions(
-    connection: Connection,
-    record: RunRecord,
-    movements: pd.DataFrame,
-    actions: pd.DataFrame,
-    replaced: Replacing = NOTHING_REPLACED,
-) -> None:
-    """The run's actions, each owed once; what the run it revises owes no longer is withdrawn.
-
-    replaced : what else is withdrawn and owed; at accounts to which some of it was delivered since, nothing of it.
-    """
+def write_actions(connection: Connection, record: RunRecord, movements: pd.DataFrame, actions: pd.DataFrame) -> None:
+    """The run's actions, each owed once; what the run it revises owes no longer is withdrawn."""
     o = schema.outbox.c
-    since = {replaced.withdrawn[i] for i in told(connection, record.plan, replaced.withdrawn)}
-    going = {i for i, account in replaced.withdrawn.items() if account not in since}
-    owed = {
-        str(a["action_id"]): a
-        for a in actions.to_dict("records")
-        if a["action_id"] not in replaced.owed or a["account_id"] not in since
-    }
+    owed = {str(a["action_id"]): a for a in actions.to_dict("records")}
     query = select(schema.outbox).where(o.plan == record.plan, o.as_of == naive(record.as_of))
     there = {r["action_id"]: r for r in connection.execute(query).mappings()}
     moved = set(movements["account_id"])
@@ -73,7 +57,7 @@ def write_actions(
             values = {"status": "owed", "withdrawn_by": None, "run_id": record.run_id}
             values["payload"] = _payload(owed[action_id])
             _watch(connection, [owed[action_id]])
-        elif action_id not in owed and status == "owed" and (row["account_id"] in moved or action_id in going):
+        elif action_id not in owed and status == "owed" and row["account_id"] in moved:
             values = {"status": "withdrawn", "withdrawn_by": record.run_id}
         else:
             continue
