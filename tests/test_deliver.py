@@ -349,7 +349,7 @@ def test_the_verbs_say_what_is_owed_what_went_and_what_died(folder: Path, receiv
     assert "sequencer (webhook): " in told.stdout
     waits = int((overdue_of(owed(folder)) != "").sum())
     said = " ".join(told.stdout.split())
-    assert f"If overdue: {waits:,} actions; {waits:,} once it is known what was done by then (known to " in said
+    assert f"If overdue: {waits:,} actions; {waits:,} once what they watch went out" in said
     assert "Nothing was sent." in told.stdout
     ready = nursery.tierwise("-C", folder, "--env", "live", "deliver", "--check", env=ENV)
     assert (ready.returncode, ready.stdout) == (0, "sequencer: ready\nsales: ready\n")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tierwise.clock import instant
 from tierwise.config.workspace import Expects, Settings, Source
 from tierwise.data import Known, known_of_sellers, read_tables
-from tierwise.data.feeds import GIVEN_UP_DAYS, LEAST_DAYS
+from tierwise.data.feeds import GIVEN_UP_DAYS, LEAST_DAYS, LEAST_SPAN
 from tierwise.data.freshness import freshness
 
 NOW = instant("2026-03-11T10:00:00")
@@ -88,6 +88,10 @@ def test_holidays_of_all_and_what_is_rare_or_comes_in_bursts_hold_nothing_back()
     assert known(feed("mail", [0, *EVERY_DAY]), rare) == Known(at(0, 9))
     campaigns = feed("campaign", [n + k for n in (20, 50, 80) for k in range(3)], kind="sent")
     assert known(feed("mail", [0, *range(1, 90)]), campaigns) == Known(at(0, 9)), "three days a month"
+    invitation = feed("mail", range(8, 8 + LEAST_SPAN - 1), kind="invited")
+    assert known(feed("mail", [0, *range(1, 90)]), invitation) == Known(at(0, 9)), "it was over"
+    longer = feed("mail", range(8, 8 + LEAST_SPAN), kind="invited")
+    assert known(feed("mail", [0, *range(1, 90)]), longer) == silent("mail invited (crm)", 8)
 
 
 def test_an_earlier_holiday_does_not_hide_that_a_feed_is_stuck() -> None:
@@ -139,8 +143,11 @@ def test_a_late_or_short_source_holds_it_back_and_is_named() -> None:
 
 def test_a_declared_end_tells_it_whatever_the_newest_activity_is() -> None:
     for through, wanted in ((TODAY - ONE_DAY, at(1, 0)), (TODAY - 10 * ONE_DAY, at(10, 0)), (TODAY + ONE_DAY, NOW)):
-        assert known(feed("mail", [0, *WORKDAYS]), through=through) == Known(wanted)
-        assert known(through=through, others=[1]) == Known(wanted), "also where no seller notes anything"
+        declared = Known(wanted, "data_through says so")
+        assert known(feed("mail", [0, *WORKDAYS]), through=through) == declared
+        assert known(through=through, others=[1]) == declared, "also where no seller notes anything"
+        stuck = feed("phone", WORKDAYS[9:])
+        assert known(feed("mail", [0, *WORKDAYS]), stuck, through=through) == declared, "whatever fell silent"
 
 
 def test_names_of_an_export_stay_on_one_line() -> None:
@@ -191,7 +198,7 @@ def test_the_days_are_those_on_which_sellers_activities_could_be_read(tmp_path: 
     (tmp_path / "activities.csv").write_text(
         "activity_id,account_id,channel,kind,initiator,occurred_at,recorded_at\n"
         "1,a,phone,call,seller,2026-03-01T05:00:00Z,\n"
-        "2,a,phone,call,seller,2026-03-01T06:00:00Z,2026-03-02T06:00:00Z\n"
+        "2,a,Phone,Call,seller,2026-03-01T06:00:00Z,2026-03-02T06:00:00Z\n"
         "3,a,phone,call,seller,2026-03-01T07:00:00Z,2026-03-02T05:00:00Z\n"
         "4,a,phone,call,buyer,2026-03-04T07:00:00Z,\n"
         "5,a,mail,sent,seller,2026-03-01T08:00:00Z,\n"

@@ -181,6 +181,26 @@ def test_history_that_is_loaded_later_is_owed_to_nobody(line: Line, entered: int
     assert line.run(14, ("o2", "Discovery", 1), ("o1", "Proposal", entered)) == owes
 
 
+def test_what_came_late_and_has_gone_on_within_the_stages_is_owed(line: Line) -> None:
+    assert line.run(7, DISCOVERY) == []
+    assert line.run(14, DISCOVERY, PROPOSAL, ("o1", "Negotiation", 9)) == ["a"]
+    assert line.run(
+        21, DISCOVERY, PROPOSAL, ("o1", "Negotiation", 9), ("o2", "Proposal", 5), ("o2", "Negotiation", 16)
+    ) == ["a"]
+    assert (
+        line.run(28, DISCOVERY, PROPOSAL, ("o1", "Negotiation", 9), ("o2", "Proposal", 5), ("o2", "Negotiation", 16))
+        == []
+    )
+
+
+def test_a_deal_that_is_put_right_to_another_account_is_owed_there(line: Line) -> None:
+    both, theirs = {"a": "tier_1", "b": "in_pipeline"}, {"o2": "b"}
+    assert line.run(4, tiers=both) == []
+    assert line.run(7, ("o2", "Proposal", 5), tiers=both, of=theirs) == ["b"]
+    now = {"a": "in_pipeline", "b": "tier_1"}
+    assert line.run(14, ("o2", "Proposal", 5), tiers=now) == ["a"]
+
+
 def test_a_merge_owes_nothing_of_what_was_seen_under_the_account_that_is_gone(line: Line) -> None:
     both = {"a": "in_pipeline", "b": "in_pipeline"}
     theirs = {"o2": "b"}
@@ -195,6 +215,7 @@ def test_nor_where_the_account_comes_into_the_status_by_the_merge_alone(line: Li
     assert line.run(7, tiers=both, of=theirs) == []
     assert line.run(14, ("o2", "Proposal", 5), tiers=both, of=theirs) == ["b"]
     assert line.run(21, ("o2", "Proposal", 5)) == []
+    assert line.store.outbox("p")["account_id"].tolist() == ["b"], "what b was owed stands, and follows the merge"
     assert line.run(28, ("o2", "Proposal", 5), ("o3", "Proposal", 20)) == ["a"]
 
 
@@ -204,7 +225,7 @@ def test_a_merge_with_an_own_deal_owes_the_own_one(line: Line) -> None:
     assert line.run(14, ("o2", "Proposal", 5), ("o1", "Proposal", 8)) == ["a"]
 
 
-def test_a_backfill_is_read_by_no_later_run_and_a_revision_takes_the_place_of_the_first(line: Line) -> None:
+def test_a_backfill_is_read_by_no_later_run_and_what_a_revision_sees_stands_beside_the_first(line: Line) -> None:
     store = line.store
     assert line.run(7, DISCOVERY) == []
     line.run(5, ("o1", "Discovery", 1), ("o1", "Proposal", 2), kind="backfill")
@@ -216,10 +237,12 @@ def test_a_backfill_is_read_by_no_later_run_and_a_revision_takes_the_place_of_th
     line.run(14, kind="revision")
     seen = stages_seen_by(store, "p", at(14))
     assert tuple(seen.columns) == SEEN_COLUMNS
-    assert seen[["account_id", "opportunity_id", "stage"]].to_numpy().tolist() == [["a", "", ""]]
+    rows = [["a", "", ""], ["a", "o1", "Proposal"]]
+    assert sorted(seen[["account_id", "opportunity_id", "stage"]].to_numpy().tolist()) == rows
+    assert line.run(21, DISCOVERY, PROPOSAL) == [], "the first of day 14 owed it, and what it owed stands"
     newest = stages_seen(store, "p", at(15))
     days = [(o, (t - naive(START)).days) for o, t in zip(newest["opportunity_id"], newest["as_of"], strict=True)]
-    assert days == [("o1", 7), ("o2", 7), ("", 14)], "of each deal and of each account, the newest"
+    assert days == [("o1", 7), ("o2", 7), ("", 14), ("o1", 14)], "of each deal in a stage, and of each account"
 
 
 def test_staying_in_a_stage_that_was_exported_late_loses_no_multiple(store: Store) -> None:

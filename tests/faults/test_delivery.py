@@ -436,6 +436,33 @@ def test_what_died_at_a_sink_of_some_plays_is_escalated_there(store: Store, rece
     assert delivered(queue, receiver, FIRST + timedelta(days=2, hours=8)).delivered == 1
 
 
+def test_what_died_at_another_sink_is_escalated_where_escalations_alone_are_taken(
+    store: Store, receiver: Receiver
+) -> None:
+    first = actions(["a00"], 0)
+    commit(store, 0, pd.concat([first, watching(first, 0, "escalation", 8)], ignore_index=True))
+    work, above = (
+        Deliveries(store, PLAN, name, (play,)) for name, play in (("a", first["play"][0]), ("b", "escalation"))
+    )
+    receiver.answer = lambda asked: Told(413, taken=False)
+    assert len(delivered(work, receiver, FIRST).dead) == 1
+    receiver.answer = lambda asked: Told(204)
+    assert delivered(above, receiver, FIRST + timedelta(days=2, hours=8)).delivered == 1
+
+
+def test_what_was_offered_waits_for_no_more_to_be_known(store: Store, receiver: Receiver) -> None:
+    """A channel fell silent since: what the receiver may have is offered until it is answered all the same."""
+    first = actions(["a00", "a01"], 0)
+    commit(store, 0, pd.concat([first, watching(first, 0, "escalation", 8)], ignore_index=True))
+    queue, hour = Deliveries(store, PLAN, "sequencer"), FIRST + timedelta(days=2, hours=8)
+    delivered(queue, receiver, FIRST)
+    receiver.answer = lambda asked: Told(500 if json.loads(asked.body)["data"]["account_id"] == "a00" else 204)
+    assert delivered(queue, receiver, hour).later == 1
+    receiver.answer = lambda asked: Told(204)
+    tally = delivered(queue, receiver, hour + timedelta(days=2), known_to=FIRST)
+    assert (tally.delivered, tally.unknown) == (1, 0)
+
+
 def test_what_waits_for_its_hour_blocks_nothing_and_goes_with_what_it_watches(store: Store, receiver: Receiver) -> None:
     """One account's escalation waits; its later actions go. What it watches is stopped, then withdrawn: so is it."""
     first = actions(["a00", "a01", "a02"], 0)

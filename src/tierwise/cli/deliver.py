@@ -145,10 +145,12 @@ def _if_overdue(a: pd.DataFrame, known_of: Known) -> None:
     """What is owed only where another action is overdue."""
     if a.empty:
         return
-    due, met, known, stopped = a["due"].astype(bool), a["met"].astype(bool), a["known"].astype(bool), a["stopped"] != ""
+    due, ahead, known, met = (a[name].astype(bool) for name in ("due", "ahead", "known", "met"))
+    stopped, known = a["stopped"] != "", known & ~ahead
     parts = [
         (~due, "not before their hour"),
-        (due & ~known, f"once it is known what was done by then ({_reach(known_of.at, known_of.because)})"),
+        (due & ahead, "once what they watch went out"),
+        (due & ~ahead & ~known, f"once it is known what was done by then ({_reach(known_of.at, known_of.because)})"),
         (due & known & met, "not needed any more"),
         (due & known & ~met & stopped, "stopped, as their accounts are suppressed"),
         (due & known & ~met & ~stopped, "sent now"),

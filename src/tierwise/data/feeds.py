@@ -12,8 +12,9 @@ from tierwise.clock import instant
 from tierwise.config.workspace import Source
 from tierwise.data.freshness import Freshness, short_since
 
-LEAST_DAYS = 8
-"""Days with activities in them, with fewer of which no silence is unusual."""
+LEAST_DAYS, LEAST_SPAN = 8, 30
+"""A feed with fewer days with activities in them, or with fewer days of all feeds from its first to its newest, is too
+short for any silence to be unusual."""
 CHANCE = 0.001
 """A feed is silent where so long a silence would come by chance more rarely than this."""
 GIVEN_UP_DAYS = 28
@@ -40,31 +41,32 @@ def known_of_sellers(
 ) -> Known:
     """Up to when it is known what sellers did.
 
-    It reaches to the newest of their activities, or to `through` where the end of the data is declared. It reaches no
-    further than what a source that brings activities of sellers may be behind by what it states (`lag_days`), than the
-    newest of them in a source that is late, than the week in which one is short, and than a feed that fell silent.
+    Where the end of the data is declared (`through`), it reaches to that. Else it reaches to the newest of their
+    activities, and no further than what a source that brings some may be behind by what it states (`lag_days`), than
+    the newest of them in a source that is late, than the week in which one is short, and than a feed that fell silent.
 
     A feed, a kind of activity in a channel of a source, is silent if it brought nothing on so many of the days on which
     any feed did that this is no chance (CHANCE, of all feeds together), by the share of those days on which it brings
-    something; the newest of them may not be over, and does not count. A feed of few days (LEAST_DAYS) is not judged;
-    one that is silent for long (GIVEN_UP_DAYS) is taken to be used no more, and so is its source.
+    something; the newest of them may not be over, and does not count. A feed of few days, or a burst (LEAST_DAYS,
+    LEAST_SPAN), is not judged; one that is silent for long (GIVEN_UP_DAYS) is taken to be used no more, and so is its
+    source.
 
     Parameters
     ----------
     days : `Intake.seller_days`. fresh : the sources as of now.
     """
+    if through is not None:
+        return Known(min(instant(through), instant(now)), "data_through says so")
     last = days["day"].max()
     used = days.groupby(FEED)["day"].transform("max") >= last - timedelta(days=GIVEN_UP_DAYS)
     judged = fresh.sources.set_index("source")
     bringing = sorted(set(days.loc[used, "source"])) or list(judged.index[judged["newest"].notna()])
     by_name = {source.name: source for source in sources}
     held = [*_behind(days[used], judged, bringing, by_name, now), *_silent(days[used], days)]
+    if days.empty:
+        return next((known for known in held if known.at is None), Known(None))
     gone = tuple(_words(feed, "is taken to be used no more") for feed in _given_up(days[~used], last))
-    if through is None and days.empty:
-        first = next((known for known in held if known.at is None), None)
-        return Known(None, first.because if first else "")
-    reach = instant(through) if through is not None else _newest(days)
-    first = min([*held, Known(min(reach, instant(now)))], key=lambda known: (known.at is not None, known.at))
+    first = min([*held, Known(_newest(days))], key=lambda known: (known.at is not None, known.at))
     return Known(first.at, first.because, gone)
 
 
@@ -103,7 +105,7 @@ def _silent(used: pd.DataFrame, days: pd.DataFrame) -> list[Known]:
         first, newest = feed["day"].min(), feed["day"].max()
         span, silence = int(every.between(first, newest).sum()), int((every > newest).sum()) - 1
         without = 1 - (len(feed) + 0.5) / (span + 1)
-        if len(feed) >= LEAST_DAYS and silence > 0 and without**silence < CHANCE / len(feeds):
+        if len(feed) >= LEAST_DAYS and span >= LEAST_SPAN and silence > 0 and without**silence < CHANCE / len(feeds):
             found.append(
                 Known(_newest(feed), _words((source, channel, kind), f"brought nothing since {newest.date()}"))
             )

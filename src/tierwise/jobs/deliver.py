@@ -66,8 +66,8 @@ class Owed:
     since: from which as_of on; before: so many actions of earlier ones are owed, and not offered to it. actions: a row
     an action: action_id, account_id, as_of, play, attempts, due (whether its time has come), stopped (why its account
     is to be left alone; "": it is not), overdue_of (the action that it watches; "": none), not_before (its hour, naive
-    UTC; NaT: none), met (whether it is not needed, as that one was done) and known (whether that can be said: the one
-    that it watches went out, and it is known what was done up to its hour).
+    UTC; NaT: none), met (whether it is not needed, as that one was done), known (whether it is known what was done up
+    to its hour) and ahead (whether the one that it watches is still to go out).
     """
 
     sink: str
@@ -169,7 +169,8 @@ def _owed(queue: Deliveries, kind: str, stops: Stops, now: datetime) -> Owed:
     met, ahead = watch.done(asked) if asked else {}, {x.action_id for x in still}
     frame = _frame(still, now).assign(
         met=[x.action_id in met for x in still],
-        known=[watch.knows(x) and x.overdue_of not in ahead and (x.told or not queue.plays) for x in still],
+        known=[watch.knows(x) for x in still],
+        ahead=[bool(x.overdue_of) and (x.overdue_of in ahead or not (x.told or not queue.plays)) for x in still],
         play=[bodies[x.action_id].get("play", "") for x in still],
         stopped=[stops(x.account_id) if queue.approaches(bodies[x.action_id]) else "" for x in still],
     )
@@ -194,4 +195,4 @@ def _frame(waiting: Sequence[Open], now: datetime) -> pd.DataFrame:
     frame = pd.DataFrame([[getattr(x, name) for name in columns] for x in waiting], columns=columns)
     hours = pd.Series([x.not_before and naive(x.not_before) for x in waiting], dtype="datetime64[us]")
     due = pd.Series([x.is_due(now) for x in waiting], dtype=bool)
-    return frame.assign(play="", due=due, stopped="", not_before=hours, met=False, known=True)
+    return frame.assign(play="", due=due, stopped="", not_before=hours, met=False, known=True, ahead=False)

@@ -9,7 +9,7 @@ import pandas as pd
 from tierwise.clock import naive
 from tierwise.config import PlanFiles
 from tierwise.jobs.control import Group
-from tierwise.jobs.rows import has_stages, owners_of, stages_on
+from tierwise.jobs.rows import has_stages, owners_of
 from tierwise.jobs.rules import Rules
 from tierwise.routing import Before, dynamic_signals, owed, seen_now
 from tierwise.store import Kind, Store, stages_seen_by
@@ -28,9 +28,7 @@ def by_stage(files: PlanFiles) -> bool:
 
 def before_of(inputs: Inputs) -> Before:
     """What the plays of a run by time and by stage are owed from."""
-    staged = by_stage(inputs.files)
-    stages = stages_on(inputs.intake.warehouse, inputs.stand) if staged else None
-    return Before(inputs.prior[["account_id", "as_of"]], stages, inputs.seen)
+    return Before(inputs.prior[["account_id", "as_of"]], inputs.stages if by_stage(inputs.files) else None, inputs.seen)
 
 
 def actions_of(
@@ -82,7 +80,7 @@ def seen_by(inputs: Inputs, decisions: pd.DataFrame) -> pd.DataFrame | None:
         return None
     if (inputs.seen is None or inputs.seen.empty) and not has_stages(inputs.intake.warehouse, inputs.stand):
         return None
-    return seen_now(decisions, inputs.files.plays, stages_on(inputs.intake.warehouse, inputs.stand))
+    return seen_now(decisions, inputs.files.plays, inputs.stages)
 
 
 def _revised(
@@ -109,7 +107,7 @@ def _late(inputs: Inputs, store: Store, decisions: pd.DataFrame) -> set[tuple[st
     staged = plays.model_copy(update={"plays": tuple(play for play in plays.plays if play.stages)})
     here = decisions.assign(previous_tier=decisions["tier"], movement="", surge_began=False)
     seen = stages_seen_by(store, inputs.plan, inputs.stand)
-    before = Before(runs, stages_on(inputs.intake.warehouse, inputs.stand), seen)
+    before = Before(runs, inputs.stages, seen)
     return set(_pairs(owed(here, staged, pd.DataFrame(), inputs.plan, inputs.stand, "", before=before)))
 
 

@@ -20,7 +20,7 @@ from tierwise.features import Matrix
 from tierwise.jobs.control import NO_GROUP, Group, Past, draws_hash, grouped, no_past
 from tierwise.jobs.intake import in_words, inputs_hash, tracked_by
 from tierwise.jobs.owing import actions_of, owed_again, seen_by
-from tierwise.jobs.rows import disputed_facts, merged_into, owners_of, rows_on
+from tierwise.jobs.rows import disputed_facts, merged_into, owners_of, rows_on, stages_on
 from tierwise.jobs.rules import Rules, readable, rule_notes
 from tierwise.learning import BEFORE_AMOUNTS, VALUES, rule_scores
 from tierwise.learning.progress import Say
@@ -79,6 +79,11 @@ class Inputs:
         else:
             identity = run_id(self.plan, self.stand, self.hash, state, model, policy, last.run_id if last else None)
         return {"model_version": model, "policy_version": policy, "run_id": identity}
+
+    @cached_property
+    def stages(self) -> pd.DataFrame:
+        """The stages of open opportunities as of the date (`stages_on`)."""
+        return stages_on(self.intake.warehouse, self.stand)
 
     @cached_property
     def hash(self) -> str:

@@ -73,14 +73,14 @@ class Watch:
     because: str = ""
 
     def knows(self, letter: Open) -> bool:
-        """Whether it is known what was done up to a letter's hour."""
+        """Whether what must be known of a letter is (`is_known`)."""
         return is_known(letter, self.known_to)
 
 
 def is_known(letter: Open, known_to: datetime | None) -> bool:
-    """Whether it is known what was done up to a letter's hour, where that is known up to an instant (None: not at all);
-    of a letter without an hour nothing need be known."""
-    return letter.not_before is None or (known_to is not None and letter.not_before <= known_to)
+    """Whether what must be known of a letter is: what was done up to its hour, where that is known up to an instant
+    (None: not at all); nothing of one without an hour, nor of one that was offered, which the receiver may have."""
+    return letter.not_before is None or letter.attempts > 0 or (known_to is not None and letter.not_before <= known_to)
 
 
 NOTHING_KNOWN = Watch(lambda letters: {}, None)

@@ -28,7 +28,7 @@ class InStages:
     counted : since when that stay counted for the run in which the account was decided on before; NaT: it did not see
         it there.
     came : whether one came there since that run.
-    own : whether one stands there that was not seen there under another account before.
+    own : whether one stands there that was not seen there under an account that is there no more, as it was merged.
     """
 
     since: pd.Series
@@ -82,9 +82,9 @@ class Before:
     def in_stages(self, decisions: pd.DataFrame, play: Play) -> InStages:
         """Where open opportunities of each account of the decisions stand in one of the play's stages.
 
-        One came, if no run saw its stay there, under the account or, before a merge, under another, and it came there
-        since the account's last run, or less than LATEST before it and that run looked. Where no run kept what it saw,
-        what the tables say now of when it came decides.
+        One came, if no run saw its stay there, under the account or, before a merge, under another, and it stood there
+        not yet at the account's last run, by the dates of the tables; where that run kept what it saw, not yet LATEST
+        before it.
         """
         account = decisions["account_id"].astype(str)
         if self.stages is None or not len(self.stages):
@@ -104,7 +104,8 @@ class Before:
 
     def _standing(self, play: Play, last: pd.Series) -> pd.DataFrame:
         """The open opportunities that stand in the play's stages: account_id, opportunity_id, entered_at, whether each
-        came, from when its stay counted for the last run, and whether it was seen there under another account.
+        came, from when its stay counted for the last run, and whether it was seen there under an account that is there
+        no more.
 
         last : account_id -> when it was decided on before.
         """
@@ -113,22 +114,21 @@ class Before:
         here = here.assign(account_id=here["account_id"].astype(str))
         at = last.reindex(here["account_id"]).to_numpy()
         entered, left = (here[c].to_numpy(dtype="datetime64[us]") for c in ("entered_at", "left_at"))
-        stood = here[(entered < at) & (np.isnat(left) | (left >= at))]
+        before = at - np.where(self._looked(here.assign(run=at)), LATEST.to_timedelta64(), np.timedelta64(0, "us"))
+        stood = here[(entered < before) & (np.isnat(left) | (left >= at))]
         now = here[here["left_at"].isna()].drop(columns="left_at").reset_index(drop=True)
         now = now.assign(run=last.reindex(now["account_id"]).to_numpy(dtype="datetime64[us]"))
-        stay = self._stays(now, play)
+        stay, looked = self._stays(now, play), self._looked(now)
         known = now.index.isin(stay.index)
-        looked = self._looked(now)
         entered, run = now["entered_at"], now["run"]
-        late = looked & (entered < run) & (entered >= run - LATEST)
-        came = ~known & (late | ~now["opportunity_id"].isin(stood["opportunity_id"]))
+        came = ~known & ~now["opportunity_id"].isin(stood["opportunity_id"])
         of_stay = stay.reindex(now.index)
+        under = of_stay["seen_account_id"]
+        elsewhere = known & (under != now["account_id"]) & ~under.isin(last.index)
         same = known & of_stay["same"].eq(True)
         counted = entered.mask(same & (entered < run), of_stay["seen_entered_at"])
         counted = counted.mask(came | (known & ~same & looked & (entered < run)))
-        return now.assign(
-            came=came, counted=counted, elsewhere=known & (of_stay["seen_account_id"] != now["account_id"])
-        )
+        return now.assign(came=came, counted=counted, elsewhere=elsewhere)
 
     def _stays(self, now: pd.DataFrame, play: Play) -> pd.DataFrame:
         """What runs saw of the stays in which opportunities are now, the newest by the row of `now`, if one saw it:

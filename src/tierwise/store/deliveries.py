@@ -52,7 +52,7 @@ class Open:
     late: Late | None = None
     """Of one whose hour is another than planned, as what it watches was delivered only after it was due."""
     told: bool = False
-    """Whether what it watches died here or was delivered, here or, where this does not take all plays, to any sink."""
+    """Whether what it watches was delivered or died, here or, where this does not take all plays, at any sink."""
 
     def is_due(self, now: datetime) -> bool:
         """Whether its time has come, by its hour and by what was answered."""
@@ -163,12 +163,13 @@ class Deliveries(OfSink):
         return found
 
     def _dead(self, action_ids: Sequence[str]) -> set[str]:
-        """Those of some actions that died at this sink."""
+        """Those of some actions that died at this sink; for one that does not take all plays also at any other."""
         d, found = schema.deliveries.c, set[str]()
         with self.store.reading("the deliveries were read") as connection:
             for ids in _chunks(action_ids):
-                query = select(d.action_id).where(self._mine(and_(d.action_id.in_(ids), d.status == "dead")))
-                found |= set(connection.scalars(query))
+                dead = and_(d.action_id.in_(ids), d.status == "dead")
+                here = and_(d.plan == self.plan, dead) if self.plays else self._mine(dead)
+                found |= set(connection.scalars(select(d.action_id).where(here)))
         return found
 
     def bodies(self, action_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:

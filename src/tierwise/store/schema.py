@@ -81,12 +81,13 @@ stages_seen = Table(
     Column("account_id", Text, primary_key=True),
     Column("as_of", DateTime, primary_key=True),
     Column("opportunity_id", Text, primary_key=True),
-    Column("stage", Text, nullable=False),
+    Column("stage", Text, primary_key=True),
     Column("entered_at", DateTime, nullable=True),
     Index("stages_seen_by_opportunity", "plan", "opportunity_id", "as_of"),
 )
 """In which stage, and since when, a run saw each open opportunity of accounts in the statuses of plays by stage;
-opportunity_id "": it saw none of the account in a stage. Only of runs of plans that have such plays."""
+opportunity_id "": it saw none of the account in a stage. What a run saw stands beside what a revision of it saw. Only
+of runs of plans that have such plays."""
 
 outbox = Table(
     "outbox",

@@ -20,17 +20,21 @@ SEEN = ("account_id", "opportunity_id", "stage", "entered_at")
 
 
 def write_stages(connection: Connection, record: RunRecord, seen: pd.DataFrame | None) -> None:
-    """What a run saw, in place of what an earlier run of this as_of saw. None: it did not look."""
-    s = schema.stages_seen.c
-    connection.execute(delete(schema.stages_seen).where(s.plan == record.plan, s.as_of == naive(record.as_of)))
+    """What a run saw, besides what an earlier run of this as_of saw: what that owed stands. None: it did not look."""
     if seen is None:
         return
     need(seen[seen["opportunity_id"] != ""], SEEN, "stages of opportunities", "opportunity_id")
-    key = {"plan": record.plan, "as_of": naive(record.as_of)}
+    s = schema.stages_seen.c
+    mine = and_(s.plan == record.plan, s.as_of == naive(record.as_of))
+    there = [tuple(row) for row in connection.execute(select(*(s[name] for name in SEEN)).where(mine))]
     values = zip(*(map(cell, seen[name].tolist()) for name in SEEN), strict=True)
-    rows = [dict(zip(SEEN, row, strict=True)) | key for row in values]
+    rows = {row[:3]: row for row in (*there, *values)}
+    connection.execute(delete(schema.stages_seen).where(mine))
+    key = {"plan": record.plan, "as_of": naive(record.as_of)}
     if rows:
-        connection.execute(insert(schema.stages_seen), rows)
+        connection.execute(
+            insert(schema.stages_seen), [dict(zip(SEEN, row, strict=True)) | key for row in rows.values()]
+        )
 
 
 def stages_seen(store: Store, plan: str, before: datetime) -> pd.DataFrame:
@@ -56,7 +60,7 @@ def stages_seen(store: Store, plan: str, before: datetime) -> pd.DataFrame:
 
 
 def stages_seen_by(store: Store, plan: str, as_of: datetime) -> pd.DataFrame:
-    """What the newest run of exactly this as_of saw, as `stages_seen` gives it (for a revision)."""
+    """What the runs of exactly this as_of saw, as `stages_seen` gives it (for a revision)."""
     s = schema.stages_seen.c
     return _frame(store, select(schema.stages_seen).where(s.plan == plan, s.as_of == naive(as_of)))
 

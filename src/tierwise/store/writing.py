@@ -120,10 +120,13 @@ def withdraw(connection: Connection, record: RunRecord, state: pd.DataFrame) -> 
 def _is_late(action: Mapping[str, Any], tier: str | None) -> bool:
     """Whether an action owed earlier has lost its ground in the tier or status of now.
 
-    What a status itself owes stands while the account is in it.
+    What a status itself owes stands while the account is in it. tier: None where the account is there no more, as it
+    was merged into another: what it was owed stands, and delivery looks at what it has become.
     """
     if action.get("motion") == NO_OUTREACH:
         return tier != SUPPRESS
+    if tier is None:
+        return False
     owed_in = action.get("tier")
     return tier == SUPPRESS or (tier != owed_in and (tier in STATUSES or owed_in in STATUSES))
 

@@ -96,9 +96,9 @@ def arrivals(warehouse: Warehouse, tables: Iterable[str], now: datetime | None) 
 
 def seller_days(warehouse: Warehouse, now: datetime | None) -> pd.DataFrame:
     """The days (UTC) on which activities of sellers could first have been read, by feed, each one's newest 120 days up
-    to `now`: source, channel and kind (`""`: none is said), day, newest (the newest known_at of that day)."""
+    to `now`: source, channel and kind in small letters (`""`: none is said), day, newest (the newest known_at)."""
     of_day = f"""
-        SELECT __source AS source, coalesce(channel, '') AS channel, coalesce(kind, '') AS kind,
+        SELECT __source AS source, lower(coalesce(channel, '')) AS channel, lower(coalesce(kind, '')) AS kind,
                date_trunc('day', known)::TIMESTAMP AS day, max(known) AS newest
         FROM ({_known("activities", "__source, channel, kind, initiator, ")})
         WHERE initiator = 'seller' AND known <= $last GROUP BY ALL
