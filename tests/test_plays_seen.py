@@ -193,6 +193,17 @@ def test_what_came_late_and_has_gone_on_within_the_stages_is_owed(line: Line) ->
     )
 
 
+def test_what_goes_on_within_the_stages_is_one_stay_whatever_lacks_for_a_day_or_is_renamed(line: Line) -> None:
+    on = (DISCOVERY, PROPOSAL, ("o1", "Negotiation", 7.5))
+    assert line.run(4, DISCOVERY) == []
+    assert line.run(7, DISCOVERY, PROPOSAL) == ["a"]
+    assert line.run(8) == []
+    assert line.run(9, *on) == []
+    old = Plays(plays=(Play(play="came", **IN_STAGE | {"stages": ("Offer", "Negotiation")}),))
+    assert line.run(14, *on, ("o2", "Offer", 13), plays=old) == ["a"]
+    assert line.run(21, *on, ("o2", "Proposal", 13), ("o2", "Negotiation", 20)) == []
+
+
 def test_a_deal_that_is_put_right_to_another_account_is_owed_there(line: Line) -> None:
     both, theirs = {"a": "tier_1", "b": "in_pipeline"}, {"o2": "b"}
     assert line.run(4, tiers=both) == []

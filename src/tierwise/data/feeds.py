@@ -47,9 +47,9 @@ def known_of_sellers(
 
     A feed, a kind of activity in a channel of a source, is silent if it brought nothing on so many of the days on which
     any feed did that this is no chance (CHANCE, of all feeds together), by the share of those days on which it brings
-    something; the newest of them may not be over, and does not count. A feed of few days, or a burst (LEAST_DAYS,
-    LEAST_SPAN), is not judged; one that is silent for long (GIVEN_UP_DAYS) is taken to be used no more, and so is its
-    source.
+    something; the newest of them may not be over, and does not count. So are all kinds of a channel, and all that a
+    source brings, taken together. A feed of few days, or a burst (LEAST_DAYS, LEAST_SPAN), is not judged; one that is
+    silent for long (GIVEN_UP_DAYS) is taken to be used no more.
 
     Parameters
     ----------
@@ -62,12 +62,17 @@ def known_of_sellers(
     judged = fresh.sources.set_index("source")
     bringing = sorted(set(days.loc[used, "source"])) or list(judged.index[judged["newest"].notna()])
     by_name = {source.name: source for source in sources}
-    held = [*_behind(days[used], judged, bringing, by_name, now), *_silent(days[used], days)]
+    held = _behind(days[used], judged, bringing, by_name, now)
     if days.empty:
         return next((known for known in held if known.at is None), Known(None))
-    gone = tuple(_words(feed, "is taken to be used no more") for feed in _given_up(days[~used], last))
+    given_up = timedelta(days=GIVEN_UP_DAYS)
+    silent = _silent(days)
+    held += [
+        Known(at, _words(n, f"brought nothing since {at:%Y-%m-%d}")) for n, at, since in silent if since <= given_up
+    ]
+    of_late = [names for names, _, since in silent if given_up < since <= given_up + timedelta(days=SAID_DAYS)]
     first = min([*held, Known(_newest(days))], key=lambda known: (known.at is not None, known.at))
-    return Known(first.at, first.because, gone)
+    return Known(first.at, first.because, tuple(_words(names, "is taken to be used no more") for names in of_late))
 
 
 def _newest(days: pd.DataFrame) -> datetime:
@@ -97,29 +102,28 @@ def _behind(
     return found
 
 
-def _silent(used: pd.DataFrame, days: pd.DataFrame) -> list[Known]:
-    """How far each feed reaches that fell silent."""
+def _silent(days: pd.DataFrame) -> list[tuple[tuple[str, ...], datetime, timedelta]]:
+    """The feeds that fell silent, and the channels and sources of several of them: names, the newest known_at, and for
+    how long, counted to the newest day of all."""
     every = pd.Series(sorted(days["day"].unique()), dtype="datetime64[us]")
-    feeds, found = list(used.groupby(FEED)), list[Known]()
-    for (source, channel, kind), feed in feeds:
-        first, newest = feed["day"].min(), feed["day"].max()
-        span, silence = int(every.between(first, newest).sum()), int((every > newest).sum()) - 1
-        without = 1 - (len(feed) + 0.5) / (span + 1)
-        if len(feed) >= LEAST_DAYS and span >= LEAST_SPAN and silence > 0 and without**silence < CHANCE / len(feeds):
-            found.append(
-                Known(_newest(feed), _words((source, channel, kind), f"brought nothing since {newest.date()}"))
-            )
+    judged = [
+        (names, feed)
+        for deep in (3, 2, 1)
+        for names, feed in days.groupby(FEED[:deep])
+        if deep == 3 or feed[FEED[deep]].nunique() > 1
+    ]
+    found = []
+    for names, feed in judged:
+        came, newest = feed["day"].nunique(), feed["day"].max()
+        span, missed = int(every.between(feed["day"].min(), newest).sum()), int((every > newest).sum()) - 1
+        without = 1 - (came + 0.5) / (span + 1)
+        if came >= LEAST_DAYS and span >= LEAST_SPAN and missed > 0 and without**missed < CHANCE / len(judged):
+            found.append((names, _newest(feed), (every.iloc[-1] - newest).to_pytimedelta()))
     return found
 
 
-def _given_up(days: pd.DataFrame, last: pd.Timestamp) -> list[tuple[str, str, str]]:
-    """The feeds that were given up of late."""
-    newest = days.groupby(FEED)["day"].agg(["max", "size"])
-    of_late = (newest["max"] >= last - timedelta(days=GIVEN_UP_DAYS + SAID_DAYS)) & (newest["size"] >= LEAST_DAYS)
-    return [(str(s), str(c), str(k)) for s, c, k in newest.index[of_late]]
-
-
-def _words(feed: tuple[str, str, str], says: str) -> str:
-    """What is said of a feed; names are the export's own, and stay on one line."""
-    source, channel, kind = ("".join(c for c in name if c.isprintable())[:40] for name in feed)
-    return f"what sellers do by {' '.join(filter(None, (channel, kind))) or 'any channel'} ({source}) {says}"
+def _words(feed: tuple[str, ...], says: str) -> str:
+    """What is said of a feed, or of all of a channel or source; names are the export's own, and stay on one line."""
+    source, *by = ("".join(c for c in name if c.isprintable())[:40] for name in feed)
+    what = f"what sellers do by {' '.join(filter(None, by)) or 'no channel'}" if by else "all that sellers do"
+    return f"{what} ({source}) {says}"

@@ -134,21 +134,33 @@ class Before:
         """What runs saw of the stays in which opportunities are now, the newest by the row of `now`, if one saw it:
         seen_account_id, seen_entered_at, and whether it was seen in the same stage, or in that by another name.
 
-        Of the same stay is what was seen in the play's stages since the opportunity entered its stage, or by the last
-        run (the date may have been corrected since); and what was seen in a stage that its history has no more, entered
-        when the one was in which it stands: a stage that was renamed.
+        A stay is the unbroken run of the play's stages in which an opportunity is. Of it is what was seen in the play's
+        stages since it began, or by the last run (dates may have been corrected since); and what was seen in a stage
+        that the opportunity's history has no more, entered when one of the stay was: a stage that was renamed.
         """
         assert self.stages is not None
+        stays = self._unbroken(play)
         seen = (_nothing() if self.seen is None else self.seen).rename(columns=lambda name: f"seen_{name}")
-        pairs = now.reset_index().merge(seen, left_on="opportunity_id", right_on="seen_opportunity_id")
-        history = set(zip(self.stages["opportunity_id"], self.stages["stage"], strict=True))
-        kept = [pair in history for pair in zip(pairs["opportunity_id"], pairs["seen_stage"], strict=True)]
-        there = pairs["seen_stage"].isin(play.stages)
-        renamed = (pairs["seen_entered_at"] == pairs["entered_at"]) & ~pd.Series(kept, index=pairs.index, dtype=bool)
-        since = (pairs["seen_as_of"] >= pairs["entered_at"]) | (pairs["seen_as_of"] >= pairs["run"])
-        pairs = pairs.assign(same=renamed | (pairs["seen_stage"] == pairs["stage"]))[(there & since) | renamed]
+        began = stays.groupby("opportunity_id")["entered_at"].min().rename("began").reset_index()
+        pairs = now.reset_index().merge(began, on="opportunity_id")
+        pairs = pairs.merge(seen, left_on="opportunity_id", right_on="seen_opportunity_id")
+        of_deal = ("opportunity_id", "seen_entered_at"), ("opportunity_id", "seen_stage")
+        entered = _among(pairs, of_deal[0], stays, ("opportunity_id", "entered_at"))
+        named = _among(pairs, of_deal[1], self.stages, ("opportunity_id", "stage"))
+        there, renamed = pairs["seen_stage"].isin(play.stages), entered & ~named
+        since = (pairs["seen_as_of"] >= pairs["began"]) | (pairs["seen_as_of"] >= pairs["run"])
+        same = (pairs["seen_stage"] == pairs["stage"]) | (renamed & (pairs["seen_entered_at"] == pairs["entered_at"]))
+        pairs = pairs.assign(same=same)[(there & since) | renamed]
         newest = pairs.sort_values(["seen_as_of", "same"], kind="stable").drop_duplicates("index", keep="last")
         return newest.set_index("index")[["seen_account_id", "seen_entered_at", "same"]]
+
+    def _unbroken(self, play: Play) -> pd.DataFrame:
+        """The rows of the stages that belong to stays in the play's stages which last still."""
+        assert self.stages is not None
+        rows = self.stages.sort_values(["opportunity_id", "entered_at"], kind="stable")
+        outside = ~rows["stage"].isin(play.stages)
+        later = outside[::-1].groupby(rows["opportunity_id"][::-1]).cumsum()[::-1]
+        return rows[later == 0]
 
     def _looked(self, now: pd.DataFrame) -> pd.Series:
         """Whether the last run kept what it saw of each account, or of the opportunity under another."""
@@ -156,6 +168,13 @@ class Before:
         newest = (seen.groupby(name)["as_of"].max().reindex(now[name]) for name in ("account_id", "opportunity_id"))
         account, deal = (pd.Series(at.to_numpy(dtype="datetime64[us]"), index=now.index) for at in newest)
         return (account >= now["run"]) | (deal >= now["run"])
+
+
+def _among(rows: pd.DataFrame, names: tuple[str, str], of: pd.DataFrame, columns: tuple[str, str]) -> pd.Series:
+    """Whether each row's pair of values is one of a frame's."""
+    there = set(zip(of[columns[0]], of[columns[1]], strict=True))
+    found = [pair in there for pair in zip(rows[names[0]], rows[names[1]], strict=True)]
+    return pd.Series(found, index=rows.index, dtype=bool)
 
 
 def _nothing() -> pd.DataFrame:
