@@ -191,9 +191,9 @@ def share_held(rng: np.random.Generator, rate: float, feeds: int, stuck: bool) -
     return held / 100
 
 
-@pytest.mark.parametrize(("rate", "least"), [(0.3, 0.0), (1.0, 0.95), (5.0, 1.0)])
-def test_feeds_that_live_seldom_hold_it_back_and_one_that_is_stuck_mostly_does(
-    rate: float, least: float, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("rate", "least", "most"), [(0.3, 0.01, 0.2), (1.0, 0.95, 1.0), (5.0, 1.0, 1.0)])
+def test_feeds_that_live_seldom_hold_it_back_and_one_that_is_stuck_does_unless_it_is_rare(
+    rate: float, least: float, most: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rng = np.random.default_rng(7)
     one, many = (share_held(rng, rate, feeds, stuck=False) for feeds in (1, 8))
@@ -202,7 +202,7 @@ def test_feeds_that_live_seldom_hold_it_back_and_one_that_is_stuck_mostly_does(
         print(f"\n{rate} a weekday: held back alive {one:.0%}, eight alive {many:.0%}, stuck for 3 weeks {stuck:.0%}")
     assert one <= 0.02
     assert many <= 0.03
-    assert stuck >= least
+    assert least <= stuck <= most
 
 
 def test_the_days_are_those_on_which_sellers_activities_could_be_read(tmp_path: Path) -> None:

@@ -93,10 +93,10 @@ class Formats(Frozen):
 
 
 class Expects(Frozen):
-    """When and how much of a source's activities arrive; a late or short source stops demotions."""
+    """When and how much of a source's activities arrive; a late or short source stops demotions, and reminders wait."""
 
     lag_days: Annotated[int, Field(ge=0)] = 2
-    """An activity is in the source at most so many days after it was known."""
+    """An activity is in the source at most so many days after it was known; reminders wait for that."""
     volume: dict[Weekday, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     """Rows of a usual weekday; empty, or none of 1 or more: only the lag is judged."""
     short_below: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -132,7 +132,7 @@ class Settings(Frozen):
     """A folder of the contract's tables: short for one source of kind tables; `tables/` if no source is named."""
     sources: tuple[Source, ...] = ()
     data_through: date | None = None
-    """How far the data reach; by default each table's newest known_at."""
+    """How far the data reach; by default each table's newest known_at. Reminders go by it too."""
     store: str = "sqlite:///state/tierwise.db"
     registry: str = "sqlite:///state/mlflow.db"
     published: str = "published"

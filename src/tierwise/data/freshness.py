@@ -217,14 +217,14 @@ def expects_lines(expects: Expects, indent: str = "    ") -> tuple[str, ...]:
     """A source's `expects:` as YAML lines, commented out, as `init` writes them for a person to take up.
 
     >>> print(*expects_lines(Expects(lag_days=1, volume={"monday": 120.0, "sunday": 4.5})), sep="\\n")
-        # expects:  # as activities have come so far; a late or short source stops demotions (exit 7)
+        # expects:  # as activities have come so far; late or short stops demotions (exit 7) and reminders
         #   lag_days: 1
         #   volume: {monday: 120, sunday: 4.5}
         #   short_below: 0.5
     """
     volume = ", ".join(f"{day}: {rows:g}" for day, rows in expects.volume.items())
     lines = [
-        "expects:  # as activities have come so far; a late or short source stops demotions (exit 7)",
+        "expects:  # as activities have come so far; late or short stops demotions (exit 7) and reminders",
         f"  lag_days: {expects.lag_days}",
         *([f"  volume: {{{volume}}}"] if expects.volume else []),
         f"  short_below: {expects.short_below:g}",

@@ -144,9 +144,8 @@ class Before:
         began = stays.groupby("opportunity_id")["entered_at"].min().rename("began").reset_index()
         pairs = now.reset_index().merge(began, on="opportunity_id")
         pairs = pairs.merge(seen, left_on="opportunity_id", right_on="seen_opportunity_id")
-        of_deal = ("opportunity_id", "seen_entered_at"), ("opportunity_id", "seen_stage")
-        entered = _among(pairs, of_deal[0], stays, ("opportunity_id", "entered_at"))
-        named = _among(pairs, of_deal[1], self.stages, ("opportunity_id", "stage"))
+        entered = _of_deal(pairs, "seen_entered_at", stays, "entered_at")
+        named = _of_deal(pairs, "seen_stage", self.stages, "stage")
         there, renamed = pairs["seen_stage"].isin(play.stages), entered & ~named
         since = (pairs["seen_as_of"] >= pairs["began"]) | (pairs["seen_as_of"] >= pairs["run"])
         same = (pairs["seen_stage"] == pairs["stage"]) | (renamed & (pairs["seen_entered_at"] == pairs["entered_at"]))
@@ -170,10 +169,10 @@ class Before:
         return (account >= now["run"]) | (deal >= now["run"])
 
 
-def _among(rows: pd.DataFrame, names: tuple[str, str], of: pd.DataFrame, columns: tuple[str, str]) -> pd.Series:
-    """Whether each row's pair of values is one of a frame's."""
-    there = set(zip(of[columns[0]], of[columns[1]], strict=True))
-    found = [pair in there for pair in zip(rows[names[0]], rows[names[1]], strict=True)]
+def _of_deal(rows: pd.DataFrame, name: str, of: pd.DataFrame, column: str) -> pd.Series:
+    """Whether each row's value is one that another frame has in a column, of the same opportunity."""
+    there = set(zip(of["opportunity_id"], of[column], strict=True))
+    found = [pair in there for pair in zip(rows["opportunity_id"], rows[name], strict=True)]
     return pd.Series(found, index=rows.index, dtype=bool)
 
 
