@@ -68,7 +68,7 @@ def test_the_nearest_names_what_it_needs(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_only_the_first_letter_of_a_sentence_is_raised(capsys: pytest.CaptureFixture[str]) -> None:
-    barred = WhatIf("suppress", "", between=("an exclusion (GDPR) suppresses it: nothing lifts that",))
+    barred = WhatIf("suppress", "", held="an exclusion (GDPR) suppresses it: nothing lifts that")
     said = _said(capsys, _moved(barred, tier="suppress"))
     assert "An exclusion (GDPR) suppresses it: nothing lifts that." in said
     assert "a1 is suppressed since 2025-06-01." in said

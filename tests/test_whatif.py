@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -15,7 +16,7 @@ from exports import PLAN as LAW_PLAN
 from tables import as_tables
 from tierwise.config.policy import Policy
 from tierwise.data import Warehouse
-from tierwise.explain import Observed, observe, what_if
+from tierwise.explain import Holds, Observed, observe, what_if
 from tierwise.explain.whatif import MOST_EVENTS, Decide
 from tierwise.features import build_matrix, catalogue
 from tierwise.features.happening import Happening, able_to, counts_of, happened
@@ -233,22 +234,33 @@ def test_guardrails_in_between_are_named() -> None:
     (words,) = asked(steep, "tier_3").between
     assert words.startswith("signal: tier_2 asks for 99.5, and it would come to ")
     barred = what_if(row.assign(excluded_by="legal_hold"), "suppress", PLAN, hard, _engine(model, hard))
-    assert barred.between == ("an exclusion (legal hold) suppresses it: nothing that people do with it lifts that",)
-    assert asked(hard, "customer").between == ("it has the status customer, and tiers do not apply to it",)
+    assert barred.held == "an exclusion (legal hold) suppresses it: nothing that people do with it lifts that"
+    assert asked(hard, "customer").held == "it has the status customer, and tiers do not apply to it"
     assert asked(hard, "tier_1").wanted == ""
 
 
-def test_a_full_tier_and_a_tier_that_scores_reach_already_are_said() -> None:
+def test_what_a_run_set_beside_the_bands_is_said_in_their_place_or_in_between() -> None:
+    model, _, observed = _world("scorecard")
+    policy = _policy()
+    engine, row = _engine(model, policy), _mine()
+    tier = str(engine(row)["tier"].iloc[0])
+    held = what_if(row, tier, PLAN, policy, engine, observed=observed, holds=Holds("a person's override"))
+    assert (held.held, held.ways, held.between, held.tried) == ("a person's override", (), (), 0)
+    assert held.to_dict()["held"] == "a person's override"
+    free = what_if(row, tier, PLAN, policy, engine, observed=observed)
+    waits = what_if(row, tier, PLAN, policy, engine, observed=observed, holds=Holds("", ("tier_2 is full",)))
+    assert (waits.ways, waits.between) == (free.ways, ("tier_2 is full",))
+    assert free.ways
+
+
+def test_a_tier_that_what_is_known_since_reaches_already_is_said() -> None:
     model, _, observed = _world("scorecard")
     low = {"fit": {"moderate": 0.1, "high": 0.2}, "signal": {"early": 0.1, "moderate": 0.2, "high": 99.99}}
-    row, policy = _mine(), _policy(bands=low, capacity={"tier_2": 3})
-    engine = _engine(model, policy)
-    now = str(engine(row)["tier"].iloc[0])
-    assert now in ("tier_2", "tier_1")
-    held = what_if(row, "tier_3", PLAN, policy, engine, observed=observed, standing={"tier_2": 3})
-    assert held.between == ("tier_2 is full (3 of 3): the account enters it only ahead of another",)
-    freed = what_if(row, "tier_3", PLAN, policy, engine, observed=observed, standing={"tier_2": 2})
-    assert freed.between == (f"by its scores it would be in {now} already",)
+    policy = _policy(bands=low)
+    found = what_if(_mine(), "tier_3", PLAN, policy, _engine(model, policy), observed=observed)
+    assert re.fullmatch(
+        "by what is known today of that date it is in tier_[12] already: score that date again", found.held
+    )
 
 
 def test_counts_stay_within_what_training_has_seen() -> None:
@@ -278,7 +290,7 @@ def test_what_became_known_late_of_the_date_is_said_and_not_scored_over(facts: d
     found = what_if(_mine().assign(**facts), "tier_3", PLAN, policy, _engine(model, policy), observed=observed)
     assert (found.wanted, found.ways, found.nearest, found.tried) == ("tier_2", (), None, 0)
     said = {"customer": "a customer"}.get(words, words)
-    assert found.between == (f"by what is known today of that date it is {said}: score that date again",)
+    assert found.held == f"by what is known today of that date it is {said}: score that date again"
 
 
 def test_a_scenario_that_leaves_the_tiers_is_no_way() -> None:

@@ -126,10 +126,10 @@ def _changed(change: Changed, title: str) -> None:
 
 
 def _moves(moves: WhatIf) -> None:
-    """What would reach the next tier, or why nothing that people do would."""
+    """What holds it whatever people do, else what would reach the next tier, or why nothing would."""
     print("\nWhat would move it")
-    if not moves.wanted:
-        line(_opened("; ".join(moves.between)) + "." if moves.between else "It stands in the highest tier.")
+    if moves.held or not moves.wanted:
+        line(f"{_opened(moves.held)}." if moves.held else "It stands in the highest tier.")
         return
     if moves.ways:
         line(

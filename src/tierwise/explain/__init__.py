@@ -4,6 +4,7 @@ from tierwise.explain.change import Stage, by_cause, split_change, spoken_change
 from tierwise.explain.disputed import told_disputed
 from tierwise.explain.evidence import Evidence, evidence, family_of
 from tierwise.explain.families import families, shown, spoken_families, tell, top_reasons
+from tierwise.explain.holds import Holds, Room, Stood, Window, holds
 from tierwise.explain.observed import Observed, observe
 from tierwise.explain.overview import overview
 from tierwise.explain.reasons import format_value, reasons
@@ -15,11 +16,15 @@ from tierwise.explain.whatif import Way, WhatIf, what_if
 __all__ = [
     "MOST_BARS",
     "Evidence",
+    "Holds",
     "Observed",
+    "Room",
     "Segments",
     "Stage",
+    "Stood",
     "Way",
     "WhatIf",
+    "Window",
     "by_cause",
     "dependence",
     "evidence",
@@ -27,6 +32,7 @@ __all__ = [
     "family_of",
     "format_value",
     "further",
+    "holds",
     "importance",
     "observe",
     "overview",

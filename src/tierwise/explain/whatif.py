@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tierwise.config.policy import COVERAGE_BANDS, FIT_BANDS, STATUSES, TIERS, Policy, TierRow
+from tierwise.explain.holds import NEXT, NOTHING, Holds
 from tierwise.features.catalogue import role_words
 from tierwise.features.happening import Happening, able_to, counts_of, happened
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 Decide = Callable[[pd.DataFrame], pd.DataFrame]
 """Rows of a matrix, each a scenario of the one account under an id of its own -> tier, fit_band, signal_band, segment,
 vertical, coverage, propensity, fit_score, signal_score and beyond (above all that the model gave in training) of each,
-by the model and the policy that are live; capacity apart."""
+by the model and the policy that are live; capacity, the promotion window and people's overrides apart."""
 MOST_EVENTS = 3
 MOST_TRIED = 5000
 """Events of a number are tried together only where they make no more scenarios than this."""
@@ -66,6 +67,7 @@ class WhatIf:
     """The ways to the next tier (none where no events reach it), and what stands in between, in words.
 
     wanted: the next tier, "" where there is none. nearest: where nothing reaches it, what so many events would do.
+    held: what decides in place of events, in a sentence; no way was tried then.
     """
 
     tier: str
@@ -74,11 +76,12 @@ class WhatIf:
     between: tuple[str, ...] = ()
     nearest: Way | None = None
     tried: int = 0
+    held: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as JSON values."""
         nearest = None if self.nearest is None else self.nearest.to_dict()
-        said: dict[str, Any] = {"tier": self.tier, "wanted": self.wanted, "tried": self.tried}
+        said: dict[str, Any] = {"tier": self.tier, "wanted": self.wanted, "held": self.held, "tried": self.tried}
         return said | {"ways": [w.to_dict() for w in self.ways], "between": list(self.between), "nearest": nearest}
 
 
@@ -91,7 +94,7 @@ def what_if(
     *,
     observed: Observed | None = None,
     contacts: Mapping[str, int] | None = None,
-    standing: Mapping[str, int] | None = None,
+    holds: Holds = NOTHING,
 ) -> WhatIf:
     """The nearest events that lift one account from its tier, tried in order of their number.
 
@@ -99,21 +102,18 @@ def what_if(
     ----------
     row : the account's row of the matrix. tier : where it stands now.
     observed : what training has seen; no count is tried beyond it, unless it stands there already.
-    contacts : role -> how many of the account's contacts hold it. standing : tier -> how many accounts stand in it.
+    contacts : role -> how many of the account's contacts hold it. holds : what the run set beside its bands.
     """
     if tier in STATUSES or tier == "suppress":
-        return WhatIf(tier, "", between=(_barred(tier, row),))
-    if tier == "tier_1":
-        return WhatIf(tier, "")
-    wanted = {"tier_2": "tier_1", "tier_3": "tier_2"}.get(tier, "tier_3")
-    full = _full(wanted, policy, standing or {})
+        return WhatIf(tier, "", held=_barred(tier, row))
+    wanted = NEXT[tier]
+    if holds.decides or not wanted:
+        return WhatIf(tier, wanted, held=holds.decides)
     now, ways, tried, beyond = decide(row).iloc[0], list[Way](), 0, False
     policy = policy.model_copy(update={"bands": policy.bands_for(now["segment"], now["vertical"])})
-    if now["tier"] in STATUSES or now["tier"] == "suppress":
-        late = f"by what is known today of that date it is {_LATE[now['tier']]}: score that date again"
-        return WhatIf(tier, wanted, between=(late,))
-    if _reaches(now["tier"], wanted):
-        return WhatIf(tier, wanted, between=full or (f"by its scores it would be in {now['tier']} already",))
+    if now["tier"] in _LATE or _reaches(now["tier"], wanted):
+        stands = _LATE.get(now["tier"], f"in {now['tier']} already")
+        return WhatIf(tier, wanted, held=f"by what is known today of that date it is {stands}: score that date again")
     for groups, frame in _scenarios(row, plan, observed):
         ways = _ways(groups, decide(frame), contacts or {})
         tried += len(ways)
@@ -121,11 +121,11 @@ def what_if(
         beyond |= any(_reaches(w.tier, wanted) for w in ways if w.beyond)
         if reached:
             ranked = sorted(reached, key=lambda w: (len(w.needs), len(w.roles), -w.propensity))
-            return WhatIf(tier, wanted, tuple(_distinct(ranked)[:SHOWN]), full, None, tried)
+            return WhatIf(tier, wanted, tuple(_distinct(ranked)[:SHOWN]), holds.between, None, tried)
     told = (w for w in ways if not w.beyond)
     nearest = max(told, key=lambda w: (w.signal_score, -len(w.needs)), default=None)
     between = (_BEYOND,) if beyond else _between(now, ways, wanted, policy, contacts or {})
-    return WhatIf(tier, wanted, (), (*between, *full), nearest, tried)
+    return WhatIf(tier, wanted, (), (*between, *holds.between), nearest, tried)
 
 
 def _reaches(tier: str, wanted: str) -> bool:
@@ -204,13 +204,6 @@ def _barred(tier: str, row: pd.DataFrame) -> str:
         why = f"an exclusion ({excluded})" if excluded else "a negative trigger"
         return f"{why} suppresses it: nothing that people do with it lifts that".replace("_", " ")
     return f"it has the status {tier.replace('_', ' ')}, and tiers do not apply to it"
-
-
-def _full(wanted: str, policy: Policy, standing: Mapping[str, int]) -> tuple[str, ...]:
-    room = policy.capacity.get(wanted)  # type: ignore[call-overload]
-    if room is None or standing.get(wanted, 0) < room:
-        return ()
-    return (f"{wanted} is full ({standing[wanted]} of {room}): the account enters it only ahead of another",)
 
 
 def _between(

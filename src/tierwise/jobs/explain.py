@@ -17,6 +17,7 @@ from tierwise.explain import (
     Observed,
     WhatIf,
     families,
+    holds,
     shown,
     spoken_families,
     told_disputed,
@@ -26,6 +27,7 @@ from tierwise.explain import (
 from tierwise.explain.whatif import Decide
 from tierwise.jobs.changed import Changed, Scoring, changed
 from tierwise.jobs.control import in_control
+from tierwise.jobs.holds import stood
 from tierwise.jobs.intake import check_question, taken_in
 from tierwise.jobs.rows import rows_on
 from tierwise.jobs.rules import RUBRIC
@@ -167,41 +169,38 @@ def _steps(here: Scoring) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _moves(workspace: Workspace, files: PlanFiles, intake: Intake, here: Scoring, row: dict[str, Any]) -> WhatIf | None:
     """What would move the account, by its row of the run's date; None where the tables no longer hold it."""
-    name, policy = files.plan.plan, files.policy
     matrix = rows_on(intake.warehouse, files, here.as_of, [here.account_id])
     if not len(matrix.frame):
         return None
     roles = Query("SELECT role, count(*) AS n FROM contact_roles WHERE role IS NOT NULL GROUP BY role")
     known = dict(intake.warehouse.frame(roles).itertuples(index=False, name=None))
     with Store.open(workspace.store, create=False) as store:
-        prior, overrides = store.prior_state(name, here.as_of), store.overrides(name, here.as_of)
-    mine = (frame[frame["account_id"] == here.account_id] for frame in (prior, overrides))
-    decided = _decide(files, here, *mine)
-    standing = here.run.frame("tiers")["tier"].value_counts().to_dict()
+        prior = store.prior_state(files.plan.plan, here.as_of)
+        left = stood(files, intake, here, row, store)
     wanted = files.plan.features.signal.buying_group.roles
     return what_if(
         matrix.frame,
         str(row["tier"]),
         files.plan,
-        policy,
-        decided,
+        files.policy,
+        _decide(files, here, prior[prior["account_id"] == here.account_id]),
         observed=Observed.from_dict(here.bundle.meta.get("observed")),
         contacts={role: int(known.get(role, 0)) for role in wanted},
-        standing={str(tier): int(n) for tier, n in standing.items()},
+        holds=holds(left),
     )
 
 
-def _decide(files: PlanFiles, here: Scoring, prior: pd.DataFrame, overrides: pd.DataFrame) -> Decide:
-    """The policy engine on scenarios of one account, each with the account's own state before the run, and override."""
-    policy = files.policy.model_copy(update={"capacity": {}, "owner_capacity": None})
+def _decide(files: PlanFiles, here: Scoring, prior: pd.DataFrame) -> Decide:
+    """The policy engine on scenarios of one account, each with the account's own state before the run."""
+    at_once = files.policy.time_in_tier.model_copy(update={"promotion_window_days": 0})
+    policy = files.policy.model_copy(update={"capacity": {}, "owner_capacity": None, "time_in_tier": at_once})
 
     def decided(frame: pd.DataFrame) -> pd.DataFrame:
         model = here.bundle.model
         scores = model.score(frame).assign(beyond=model.beyond(frame))
         facts = frame.drop(columns="as_of").merge(scores.drop(columns="as_of"), on="account_id", validate="1:1")
         facts = facts.assign(expected_value=_expected(here.bundle, frame, scores))
-        state, acts = _of_each(prior, frame), _of_each(overrides, frame)
-        made = decide(facts, state, policy, here.as_of, model_version=here.bundle.version, overrides=acts)
+        made = decide(facts, _of_each(prior, frame), policy, here.as_of, model_version=here.bundle.version)
         return made.merge(scores[["account_id", "propensity", "fit_score", "signal_score", "beyond"]], on="account_id")
 
     return decided

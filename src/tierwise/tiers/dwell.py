@@ -50,14 +50,19 @@ def floors(facts: Facts, prior: Prior, policy: Policy, as_of: np.datetime64) -> 
     until = np.where(held > 0, until, np.datetime64("NaT", "us"))
     inside = ~np.isnat(until) & (until > as_of)
     waiting = (held > 0) & waits(policy.calendar, prior.as_of, as_of)
-    again = prior.moved_at + np.timedelta64(rule.promotion_window_days, "D")
     return Floors(
         margin=np.minimum(held, row_levels(policy.rows)[first]),
         stay=np.where(inside | waiting, held, 0),
         until=until,
         inside=inside,
-        barred=(prior.held >= 0) & ~np.isnat(again) & (again > as_of) & ~np.isin(prior.row, AT_ONCE),
+        barred=window_end(prior, policy) > as_of,
     )
+
+
+def window_end(prior: Prior, policy: Policy) -> Instants:
+    """From when on each account may be promoted by rows again; NaT where its last move bars none."""
+    end = prior.moved_at + np.timedelta64(policy.time_in_tier.promotion_window_days, "D")
+    return np.where((prior.held >= 0) & ~np.isin(prior.row, AT_ONCE), end, np.datetime64("NaT", "us"))
 
 
 @dataclass(frozen=True)
