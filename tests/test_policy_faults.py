@@ -188,19 +188,19 @@ BROKEN = {
         9,
         "segments[1].bands.signal.early: early (80) must lie below moderate (75), the",
     ),
-    "lowered below 0": Broken(
+    "lowered to 0": Broken(
         VERTICALS,
         "{fit: 10, signal: 5}",
-        "{fit: 41, signal: 5}",
+        "{fit: 40, signal: 5}",
         4,
-        "verticals[0].lower.fit: lowers fit moderate (40) below 0, so that every account of it reaches the",
+        "verticals[0].lower.fit: lowers fit moderate (40) to 0, so that every account of it reaches the",
     ),
     "lowered below 0 in a segment": Broken(
         SEGMENTS.replace("early: 60", "early: 10") + VERTICALS,
         "signal: 5",
         "signal: 11",
         13,
-        "verticals[0].lower.signal: lowers signal early of segment french (10) below 0",
+        "verticals[0].lower.signal: lowers signal early of segment french (10) to 0",
     ),
     "nothing lowered": Broken(VERTICALS, "{fit: 5}", "{}", 7, "verticals[1].lower: lower fit, signal, or both"),
     # rows
@@ -574,6 +574,20 @@ def test_faults_of_the_plan_and_the_policy_come_together(tmp_path: Path) -> None
     assert lines == ["models/main/model.yaml:6", "models/main/policy.yaml:9"]
 
 
+def test_rows_that_ask_for_roles_need_a_plan_that_names_some() -> None:
+    signal = PLAN.features.signal
+    group = signal.buying_group.model_copy(update={"roles": ()})
+    features = PLAN.features.model_copy(update={"signal": signal.model_copy(update={"buying_group": group})})
+    bare = PLAN.model_copy(update={"features": features})
+    text = (
+        "rows:\n  - {row: a, tier: tier_1, fit: high, coverage: partial}\n  - {row: b, tier: tier_3, fit: moderate}\n"
+    )
+    said = "rows[0].coverage: asks for partial, and no account can be: model.yaml names no roles under buying_group; "
+    assert faults(text, plan=bare) == [f"policy.yaml:2: {said}name roles there, or take coverage out of the row"]
+    parse_policy(text, plan=PLAN)
+    parse_policy(text.replace(", coverage: partial", ""), plan=bare)
+
+
 def test_without_a_plan_names_are_not_held_against_one() -> None:
     assert parse_policy(SEGMENTS.replace("employee_count", "anything")).segments[0].segment == "large"
 
@@ -643,7 +657,7 @@ def policies(draw: st.DrawFn) -> Policy:
         for i, r in enumerate(found)
     ]
     verticals = [
-        {"vertical": name, "where": {"industry": [name]}, "lower": {"fit": draw(st.integers(1, 40))}}
+        {"vertical": name, "where": {"industry": [name]}, "lower": {"fit": draw(st.integers(1, 39))}}
         for name in ("public", "health")
     ]
     return Policy(minimum_fit=minimum, rows=tuple(found), verticals=verticals)  # type: ignore[arg-type]

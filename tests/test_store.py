@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from servers import psql
 from tierwise.clock import instant
 from tierwise.errors import EnvironmentFault, UsageError
-from tierwise.store import Kind, RunRecord, Store, movements_difference, state_hash
+from tierwise.store import Kind, RunRecord, Store, movements_difference, policies_known, state_hash
 
 D1, D2, D3 = (instant(f"2026-0{month}-01") for month in (3, 4, 5))
 MOVEMENTS = ["account_id", "previous_tier", "tier", "movement", "cause"]
@@ -299,6 +299,15 @@ def test_another_schema_version_is_refused(url: str, request: pytest.FixtureRequ
     assert "its schema is version 2, and this tierwise reads version 1" in str(caught.value)
     assert "Use the tierwise that wrote it" in str(caught.value)
     assert "hidden" not in str(caught.value)
+
+
+def test_the_rules_of_runs_are_kept_once_a_version_and_of_their_plan(store: Store) -> None:
+    for day, version, rules in ((1, "v1", "first"), (2, "v1", "again"), (3, "v2", "second"), (4, "v3", "")):
+        run = record(f"r{day}", D1 + timedelta(days=day), policy_version=version)
+        assert store.commit_run(run, state({"a": "tier_1"}), NO_MOVES, NO_ACTIONS, rules=rules)
+    assert policies_known(store, "p", ["v2", "v1", "v3", "v9"]) == {"v1": "first", "v2": "second"}
+    assert policies_known(store, "q", ["v1"]) == {}
+    assert policies_known(store, "p", []) == {}
 
 
 # -- SQLite's own

@@ -249,6 +249,24 @@ def test_a_territory_adds_its_active_owners_up_and_nobody_without_an_owner_is_ke
     assert set(free["tier"]) == {"tier_1"}
 
 
+def test_an_owner_who_is_not_in_the_table_has_the_policys_number() -> None:
+    policy = Policy(owner_capacity=OwnerCapacity(tier_1=1))
+    decided = decide(three(["stranger", "stranger", "q"]), NO_STATE, policy, AS_OF, owners=OWNERS)
+    assert decided["tier"].tolist() == ["tier_2", "tier_1", "tier_1"]
+    assert "waiting: owner full (room for 1)" in decided["why"].iloc[0]
+    free = decide(
+        three(["stranger"] * 3), NO_STATE, Policy(owner_capacity=OwnerCapacity(tier_2=1)), AS_OF, owners=OWNERS
+    )
+    assert set(free["tier"]) == {"tier_1"}, "the policy says no number for it"
+
+
+def test_owners_capacity_without_owners_is_refused() -> None:
+    policy = Policy(owner_capacity=OwnerCapacity(tier_1=1))
+    for owners in (None, OWNERS[:0]):
+        with pytest.raises(UsageError, match="no owners were given"):
+            decide(three(["o", "o", "p"]), NO_STATE, policy, AS_OF, owners=owners)
+
+
 # Calendar
 
 
@@ -333,7 +351,8 @@ def test_an_account_is_promoted_once_in_a_window() -> None:
     barred = one(up.next, policy, later(14), **TALL)
     assert (barred.tier, barred.decided_by, barred.guardrails) == ("tier_2", "promotion_window", "promotion_window")
     assert barred.why == (
-        "Stays in tier 2: no promotion within 30 days of its last move; by its scores it would be in tier 1."
+        "Stays in tier 2: no promotion before 7 Apr 2026 (30 days after its last move); "
+        "by its scores it would be in tier 1."
     )
     assert one(barred.next, policy, later(37), **TALL).tier == "tier_1"
     down = one(up.next, policy, later(14), **WEAK)

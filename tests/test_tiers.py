@@ -229,10 +229,11 @@ def room_of(p: Policy, owners: pd.DataFrame, owner: str, tier: str) -> tuple[str
     """The owner, territory or team that an account counts in, and what that can work."""
     rule = p.owner_capacity
     by = {"owner": "owner_id"}.get(rule.by, rule.by)  # type: ignore[union-attr]
-    mine = owners[owners["owner_id"] == owner]
+    mine, otherwise = owners[owners["owner_id"] == owner], getattr(rule, tier)
+    if owner and mine.empty and by == "owner_id":
+        return owner, math.inf if otherwise is None else otherwise
     if mine.empty or not mine[by].iloc[0]:
         return "", math.inf
-    otherwise = getattr(rule, tier)
     total = 0.0
     for said in owners.loc[owners[by] == mine[by].iloc[0], f"capacity_{tier}"]:
         total += said if pd.notna(said) else math.inf if otherwise is None else otherwise
@@ -672,7 +673,7 @@ def test_causes() -> None:
         (
             {},
             "Fit 50 is moderate and signal 10 is none; no role reached: no tier row matches; "
-            "tier 3 needs 40 more points of signal.",
+            "tier 3 needs one role of the buying group reached.",
         ),
         ({"status": "in_pipeline"}, "Out of the cohort: it has an open opportunity."),
         ({"excluded_by": "competitor"}, "Suppressed by an exclusion: competitor."),
@@ -729,8 +730,7 @@ def test_why_of_a_surge_that_ended() -> None:
     fallen = one(lifted.next, as_of=later(40), fit_score=45.0, signal_score=20.0)
     assert fallen.why == (
         "Tier 2 to recycle on 10 Apr 2026: its surge ended on 22 Mar 2026; fit 45 is moderate and "
-        "signal fell from 93 to 20 (none); no role reached: no tier row matches; "
-        "tier 3 needs 30 more points of signal."
+        "signal fell from 93 to 20 (none); no role reached: no tier row matches."
     )
     wandered = one(lifted.next, as_of=later(24), fit_score=45.0, signal_score=60.0)
     assert "fell" not in wandered.why, "the tier held is the same: its signal took nothing"

@@ -29,12 +29,12 @@ def barred() -> Any:
     return held
 
 
-def test_the_end_of_a_promotion_window_is_ageing_and_anything_else_goes_before_it() -> None:
+def test_the_end_of_a_promotion_window_is_ageing_unless_the_policy_changed() -> None:
     then = barred().next
     for day, rises in ((36, False), (37, True), (90, True)):
         got = one(then, policy(), as_of=later(day), **TALL)
         assert (got.tier, got.movement, got.cause) == (("tier_1", "up", "ageing") if rises else ("tier_2", "", "")), day
-    assert one(then, policy(), as_of=later(37), **TALL, model_version="m2").cause == "model"
+    assert one(then, policy(), as_of=later(37), **TALL, model_version="m2").cause == "ageing"
     assert one(then, policy(policy="v2"), as_of=later(37), **TALL).cause == "policy"
     assert one(then, policy(window=20), as_of=later(30), **TALL).cause == "policy", "the window itself was changed"
 

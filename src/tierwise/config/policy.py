@@ -361,8 +361,11 @@ class Policy(Frozen):
 
     def version(self) -> str:
         """The policy's name and 8 hex digits of its content's SHA-256: another one when any rule changes."""
-        text = json.dumps(_without_unset(self.model_dump(mode="json")), sort_keys=True)
-        return f"{self.policy}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        return f"{self.policy}-{hashlib.sha256(self.rules().encode()).hexdigest()[:8]}"
+
+    def rules(self) -> str:
+        """Its content as JSON, which `Policy.model_validate_json` reads back."""
+        return json.dumps(_without_unset(self.model_dump(mode="json")), sort_keys=True)
 
 
 _LATER = ("segments", "verticals", "owner_capacity", "calendar", "least", "promotion_window_days")

@@ -219,15 +219,15 @@ def _doubled_values(policy: Policy) -> Iterator[Found]:
 
 
 def _lowered(policy: Policy) -> Iterator[Found]:
-    """A vertical that lowers a cut below 0, of the policy or of a segment: every account would reach it."""
+    """A vertical that lowers a cut to 0 or below, of the policy or of a segment: every account would reach it."""
     cuts = [("", {side: dict(part) for side, part in policy.bands})]
     cuts += [(f" of segment {g.segment}", policy.cuts_of(g)) for g in policy.segments]
     for i, vertical in enumerate(policy.verticals):
         for side, points in vertical.lower:
             least, band, whose = min((v, b, of) for of, sides in cuts for b, v in sides[side].items())
-            if points > least:
-                says = f"lowers {side} {band}{whose} ({least:g}) below 0, so that every account of it reaches the band"
-                yield ("verticals", i, "lower", side), f"{says}; lower by at most {least:g}"
+            if points and points >= least:
+                says = f"lowers {side} {band}{whose} ({least:g}) to 0, so that every account of it reaches the band"
+                yield ("verticals", i, "lower", side), f"{says}; lower by less than {least:g}"
 
 
 def _triggers(policy: Policy) -> Iterator[Found]:
@@ -292,7 +292,11 @@ def _against_plan(policy: Policy, plan: Plan) -> list[Found]:
             for name, condition in where.items():
                 says = _unlike(name, fit, isinstance(condition, tuple))
                 found += [((key, i, "where", name), says)] if says else []
+    no_roles = not plan.features.signal.buying_group.roles and "rows" in policy.model_fields_set
     for i, row in enumerate(policy.rows):
+        if no_roles and row.coverage in ("partial", "reached"):
+            says = f"asks for {row.coverage}, and no account can be: model.yaml names no roles under buying_group"
+            found.append((("rows", i, "coverage"), f"{says}; name roles there, or take coverage out of the row"))
         for name in row.least:
             says = "" if name in JUDGED else _unlike(name, fit, False, JUDGED)
             found += [(("rows", i, "least", name), says)] if says else []

@@ -225,9 +225,12 @@ def _said(asked: str, reason: str, by: str) -> dict[str, str]:
 
 def _expiry(asked: str, until: str | datetime, made_at: datetime) -> datetime:
     expires, made = instant(until), instant(made_at)
-    if expires <= made:
+    first = made.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    if expires <= first:
         raise UsageError(
-            asked, found=f"--until {expires.date()} is not in the future", do=f"Give a date after {made.date()}"
+            asked,
+            found=f"--until {expires.date()} is over before any run reads it: the first is of {first.date()}",
+            do=f"Give a date after {first.date()}",
         )
     latest = made + timedelta(days=LONGEST_DAYS)
     if expires > latest:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
+from pydantic import ValidationError
 
 from tierwise.audit import not_to_keep
 from tierwise.clock import instant
-from tierwise.config import PlanFiles, Workspace
+from tierwise.config import PlanFiles, Policy, Workspace
 from tierwise.data import Intake, attributes_seen, digest, disputes_digest
 from tierwise.errors import UsageError
 from tierwise.governance import Braking
@@ -23,7 +25,7 @@ from tierwise.jobs.scored import Inputs, Scored, published_files, run_record, sc
 from tierwise.learning.progress import Say, silent
 from tierwise.publishing import plan_lock, publish, read_run, recover, remember
 from tierwise.registry import Bundle, Registry
-from tierwise.store import Kind, RunRecord, Store, stages_seen
+from tierwise.store import Kind, RunRecord, Store, policies_known, stages_seen
 from tierwise.tiers import next_state
 
 
@@ -98,11 +100,13 @@ def score(
             contents, record = published_files(inputs, scored, released), run_record(inputs, scored)
             seen = attributes_seen(intake.warehouse, not_to_keep(intake.warehouse))
         say("publishing")
-        state = next_state(scored.decisions)
+        state, rules = next_state(scored.decisions), files.policy.rules()
 
         def commit() -> bool | None:
             remember(own_history(workspace), seen, stand, max((stand, *inputs.intake.data_through.values())))
-            return store.commit_run(record, state, scored.movements, scored.actions, scored.group.log, scored.seen)
+            return store.commit_run(
+                record, state, scored.movements, scored.actions, scored.group.log, scored.seen, rules
+            )
 
         current = scored.kind != "backfill"
         new = publish(workspace.published, name, record.run_id, contents, commit, current=current)
@@ -119,7 +123,19 @@ def inputs_of(
     prior, last, overrides = store.prior_state(name, stand), store.last_run(name, stand), store.overrides(name, stand)
     drawn, past = drawn_by(store, files, stand), past_of(store, files, stand)
     seen = stages_seen(store, name, stand) if by_stage(files) else None
-    return Inputs(files, intake, judge, prior, stand, last, late, overrides, own, disputes, drawn, past, seen)
+    earlier = _earlier(store, name, prior, files.policy)
+    return Inputs(files, intake, judge, prior, stand, last, late, overrides, own, disputes, drawn, past, seen, earlier)
+
+
+def _earlier(store: Store, plan: str, prior: pd.DataFrame, policy: Policy) -> dict[str, Policy]:
+    """The other policies by which states were decided, by version; none that no run kept, or that this version of
+    tierwise would refuse."""
+    versions = set(prior["policy_version"].dropna().astype(str)) - {policy.version(), ""}
+    found = {}
+    for version, rules in policies_known(store, plan, versions).items():
+        with suppress(ValidationError):
+            found[version] = Policy.model_validate_json(rules)
+    return found
 
 
 def _result(

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from tierwise.audit import by_the_owners_clock, unknown_zones, zones_in_words
-from tierwise.config import PlanFiles
+from tierwise.config import PlanFiles, Policy
 from tierwise.data import Freshness, Intake, Query, own_fields
 from tierwise.errors import UsageError
 from tierwise.explain import Evidence, Observed, reasons, rule_reasons, tell, top_reasons, top_rules
@@ -41,7 +41,8 @@ class Inputs:
     last: the last run of this as_of, if there is one. fresh: which sources are late or short. overrides: those in force
     (`Store.overrides`). own: the digest of what our own history of attributes held before as_of. disputes: of the facts
     that were disputed before as_of. draws: of the control group, up to as_of. past: what sellers were
-    owed by then, and what was withheld. seen: in which stages earlier runs saw open opportunities (`stages_seen`); None
+    owed by then, and what was withheld. earlier: the policies by which the states before were decided, by version, as
+    far as they are known. seen: in which stages earlier runs saw open opportunities (`stages_seen`); None
     where no play is by stage.
     """
 
@@ -58,6 +59,7 @@ class Inputs:
     draws: pd.DataFrame = field(default_factory=no_draws)
     past: Past = field(default_factory=no_past)
     seen: pd.DataFrame | None = None
+    earlier: Mapping[str, Policy] = field(default_factory=dict)
 
     @property
     def plan(self) -> str:
@@ -191,11 +193,12 @@ def _facts(inputs: Inputs, matrix: Matrix, scores: pd.DataFrame, values: pd.Data
 
 def _decided(inputs: Inputs, facts: pd.DataFrame) -> pd.DataFrame:
     """The policy engine on the facts of the accounts."""
+    readable = {v: before for v, before in inputs.earlier.items() if set(before.attributes) <= set(facts.columns)}
     return decide(
         facts, inputs.prior, inputs.files.policy, inputs.stand,
         model_version=inputs.judge.version, hold_demotions=inputs.fresh.because,
         fit_unknown=isinstance(inputs.judge, Rules), overrides=inputs.overrides,
-        owners=owners_of(inputs.intake.warehouse),
+        owners=owners_of(inputs.intake.warehouse), earlier=readable,
     )  # fmt: skip
 
 

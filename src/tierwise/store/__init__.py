@@ -8,6 +8,7 @@ from tierwise.store.deliveries import Deliveries
 from tierwise.store.difference import movements_difference
 from tierwise.store.frames import state_hash
 from tierwise.store.ledger import Store
+from tierwise.store.policies import policies_known
 from tierwise.store.record import Kind, RunRecord
 from tierwise.store.stages import stages_seen, stages_seen_by
 from tierwise.store.told_accounts import ToldAccounts
@@ -27,6 +28,7 @@ __all__ = [
     "draws",
     "given",
     "movements_difference",
+    "policies_known",
     "stages_seen",
     "stages_seen_by",
     "state_hash",

@@ -34,6 +34,7 @@ from tierwise.store.control import ControlLog, write_control
 from tierwise.store.engine import faults, make_engine, read_url, sqlite_file
 from tierwise.store.frames import instants, movement_frame, need, state_frame, state_hash
 from tierwise.store.frames import text as canonical
+from tierwise.store.policies import write_policy
 from tierwise.store.record import Kind, RunRecord
 from tierwise.store.stages import write_stages
 from tierwise.store.writing import withdraw, write_actions, write_movements, write_state
@@ -254,6 +255,7 @@ class Store:
         actions: pd.DataFrame,
         control: ControlLog | None = None,
         seen: pd.DataFrame | None = None,
+        rules: str = "",
     ) -> bool:
         """Write a run whole, in one transaction: ledger, state, movements, actions owed; False if it is there already.
 
@@ -267,6 +269,7 @@ class Store:
         cohort becomes `withdrawn`.
         control : what the run adds to the log of the control group.
         seen : in which stages it saw open opportunities; see `store.stages`.
+        rules : the policy, as JSON, kept under its version for the runs after it; `""`: it is not kept.
 
         A revision replaces the state of its as_of; what the run before it owed to an account that the difference
         moves, and this run does not owe again, becomes `withdrawn` while it is still `owed`. A backfill writes the
@@ -290,6 +293,7 @@ class Store:
             if record.kind != "backfill":
                 write_state(connection, record, state)
                 write_stages(connection, record, seen)
+                write_policy(connection, record, rules)
                 write_movements(connection, record, movements)
                 withdraw(connection, record, state)
                 write_actions(connection, record, movements, actions)

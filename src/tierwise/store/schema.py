@@ -40,6 +40,15 @@ runs = Table(
     UniqueConstraint("plan", "sequence", name="runs_in_order"),
 )
 
+policies = Table(
+    "policies",
+    metadata,
+    Column("plan", String(60), primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("rules", Text, nullable=False),
+)
+"""The rules by which runs decided, as JSON, by the version that their states name."""
+
 tier_state = Table(
     "tier_state",
     metadata,

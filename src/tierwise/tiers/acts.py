@@ -62,7 +62,8 @@ def read_owners(owners: pd.DataFrame | None, owner_id: Words, as_of: np.datetime
     """The owners' capacities, as the policy reads them; None where it does not.
 
     An owner is active from `active_from` to `active_to` (where known). Those that are not add nothing to their
-    territory or team, and accounts of theirs wait for nobody: they count as without an owner.
+    territory or team, and accounts of theirs wait for nobody: they count as without an owner. An owner of accounts who
+    is not among the owners has the policy's number, and no territory or team.
 
     Raises
     ------
@@ -71,8 +72,12 @@ def read_owners(owners: pd.DataFrame | None, owner_id: Words, as_of: np.datetime
     rule = policy.owner_capacity
     if rule is None:
         return None
-    if owners is None:
-        raise UsageError("the policy reads owner_capacity", found="no owners were given", do="Give the table owners")
+    if owners is None or owners.empty:
+        raise UsageError(
+            "the policy reads owner_capacity",
+            found="no owners were given",
+            do="Give the table owners, or take owner_capacity out of policy.yaml",
+        )
     columns(owners, OWNER_COLUMNS, "owners")
     if owners["owner_id"].duplicated().any():
         twice = str(owners.loc[owners["owner_id"].duplicated(), "owner_id"].min())
@@ -86,7 +91,18 @@ def read_owners(owners: pd.DataFrame | None, owner_id: Words, as_of: np.datetime
         group = np.where(active, group, -1)
     place = pd.Index(text(owners["owner_id"]), dtype=object).get_indexer(pd.Index(owner_id, dtype=object))
     mine = np.where(place < 0, -1, np.append(group, -1)[place]).astype(np.int64)
+    if rule.by == "owner":
+        unlisted = (place < 0) & (owner_id != "")
+        further, others = pd.factorize(owner_id[unlisted])
+        mine[unlisted] = len(distinct) + further
+        capacity = {t: np.append(room, np.full(len(others), _room(rule, t))) for t, room in capacity.items()}
     return Rooms(mine, capacity)
+
+
+def _room(rule: OwnerCapacity, tier: str) -> float:
+    """How many accounts of a tier the policy gives whoever says no number; infinite where it gives none either."""
+    said = rule.of(tier)
+    return np.inf if said is None else float(said)
 
 
 def _active(table: pd.DataFrame, as_of: np.datetime64) -> Flags:
@@ -106,8 +122,8 @@ def _added(
     tier: str,
     rule: OwnerCapacity,
 ) -> Floats:
-    own, otherwise = numbers(table[f"capacity_{tier}"]), rule.of(tier)
-    own = np.where(np.isnan(own), np.inf if otherwise is None else float(otherwise), own)
+    own = numbers(table[f"capacity_{tier}"])
+    own = np.where(np.isnan(own), _room(rule, tier), own)
     inside = group >= 0
     counted = np.where(active, own, 0.0)[inside]
     return np.bincount(group[inside], weights=counted, minlength=groups).astype(np.float64)

@@ -8,6 +8,7 @@ import numpy as np
 
 from tierwise.config.policy import Policy
 from tierwise.tiers.bands import LEVELS, NONE, Flags, Ints, Words
+from tierwise.tiers.dwell import window_end
 from tierwise.tiers.inputs import Facts, Prior
 
 
@@ -26,6 +27,10 @@ class Outcome:
     """Whether a person's override is in force."""
     overridden: Flags
     """And says where it stands."""
+    stay_ended: Flags
+    """Whether the minimum stay ended that alone had kept it, and it stands no lower than its scores before would."""
+    by_policy: Flags
+    """Whether the policy by which the prior state was decided is another, and is not known to name the same tier."""
 
 
 def movement(prior: Ints, now: Ints) -> Words:
@@ -58,17 +63,22 @@ def cause(
     4. policy: it is stale now, was as stale already, and the policy changed; ageing: it is stale now, or its staleness
        grew older than `within_days`.
     5. ageing: a surge ended, and nothing else changed; data: a surge began, and nothing else changed.
-    6. model, then policy: the version differs from the state's (where both are known).
-    7. ageing: up, by the row that named it before, and its promotion window ended: time alone lets it rise; or down,
-       with no signal since the state and no lower fit band: time alone lowered it.
-    8. merge: an account was merged into it since the state.
-    9. data.
+    6. ageing, where the policy did not change: up, by the row that named it before, and its promotion window ended; or
+       down, to what its scores before named already, and its minimum stay ended: time alone moved it.
+    7. model: the version differs from the state's (where both are known).
+    8. policy: it changed.
+    9. ageing: down, with no signal since the state and no lower fit band: time alone lowered it.
+    10. merge: an account was merged into it since the state.
+    11. data.
+
+    The policy changed where its version differs from the state's, and the tier is another by the policy of that
+    version, or that policy is not known.
     """
     quiet = _quiet(facts, prior, as_of)
     inside = (prior.level >= 0) & (now.final >= 0)
     down = now.final < prior.level
     new_model = (prior.model_version != "") & (prior.model_version != model_version) & (model_version != "")
-    new_policy = (prior.policy_version != "") & (prior.policy_version != policy.version())
+    new_policy = now.by_policy
     was_lifted, lifted = prior.level > prior.held, now.final > now.held
     same_held = now.held == np.maximum(prior.held, 0)
     lapsed = (prior.row == "negative_trigger") & (now.row != "negative_trigger") & (now.row != "excluded")
@@ -87,9 +97,10 @@ def cause(
         ((prior.row == "stale") & (facts.days > within) & ~new_policy, "ageing"),
         (same_held & was_lifted & ~lifted, "ageing"),
         (same_held & ~was_lifted & lifted, "data"),
+        (inside & ~down & ~new_policy & (now.row == prior.row) & _window_ended(prior, policy, as_of), "ageing"),
+        (inside & down & ~new_policy & now.stay_ended, "ageing"),
         (new_model, "model"),
         (new_policy, "policy"),
-        (inside & ~down & (now.row == prior.row) & _window_ended(prior, policy, as_of), "ageing"),
         (down & quiet & (now.fit_band >= prior.fit_band), "ageing"),
         (~np.isnat(facts.merged_at) & (facts.merged_at >= prior.as_of) & (facts.merged_at < as_of), "merge"),
     ]
@@ -102,7 +113,7 @@ def _elapsed(prior: Prior, as_of: np.datetime64) -> np.ndarray[tuple[int], np.dt
 
 
 def _window_ended(prior: Prior, policy: Policy, as_of: np.datetime64) -> Flags:
-    ends = prior.moved_at + np.timedelta64(policy.time_in_tier.promotion_window_days, "D")
+    ends = window_end(prior, policy)
     return (ends > prior.as_of) & (ends <= as_of)
 
 

@@ -29,7 +29,9 @@ propensity raised with them. Fewer `days_since_signal` never lower a tier, but f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -37,9 +39,11 @@ import pandas as pd
 from tierwise.clock import instant, naive
 from tierwise.config.policy import Policy
 from tierwise.tiers.acts import read_overrides, read_owners
-from tierwise.tiers.inputs import STATE_COLUMNS, read_accounts, read_state
+from tierwise.tiers.inputs import STATE_COLUMNS, Facts, read_accounts, read_state
 from tierwise.tiers.result import Decided, result
-from tierwise.tiers.steps import Run, pass_gates, stand
+from tierwise.tiers.steps import Gates, Run, Standing, pass_gates, stand
+
+NO_POLICIES: Mapping[str, Policy] = MappingProxyType({})
 
 
 def decide(
@@ -53,6 +57,7 @@ def decide(
     fit_unknown: bool = False,
     overrides: pd.DataFrame | None = None,
     owners: pd.DataFrame | None = None,
+    earlier: Mapping[str, Policy] = NO_POLICIES,
     words: bool = True,
 ) -> pd.DataFrame:
     """The tier of every account, with the step that decided, the guardrails, the movement and its cause.
@@ -69,6 +74,8 @@ def decide(
         whether eligible accounts may lack a fit_score.
     overrides : OVERRIDE_COLUMNS of `tiers.acts`; those made before as_of that have not expired by it are in force.
     owners : OWNER_COLUMNS of `tiers.acts` (and active_from, active_to), where the policy reads owners' capacity.
+    earlier : policies by which the states were decided, by version, as far as they are known. A changed policy is the
+        cause of a movement only where the one before names another tier; of one that is not known it is taken to.
     words : whether `why` is said; without it a run is several times faster.
 
     Returns
@@ -81,12 +88,28 @@ def decide(
     (points), lacks_coverage.
     """
     now = np.datetime64(naive(instant(as_of)), "us")
-    moderate = 0.0 if policy.minimum_fit == "low" else policy.bands.fit.moderate
-    facts = read_accounts(accounts, policy, moderate if fit_unknown else None)
+    facts = _facts(accounts, policy, fit_unknown)
     prior = read_state(state, facts.account_id, now)
-    acts, rooms = read_overrides(overrides, facts.account_id, now), read_owners(owners, facts.owner_id, now, policy)
-    gates, run = pass_gates(facts, policy), Run(policy, now, acts, rooms, hold_demotions)
-    return result(Decided(facts, prior, gates, stand(facts, prior, gates, run), run, model_version), words)
+    acts = read_overrides(overrides, facts.account_id, now)
+
+    def standing(rules: Policy, seen: Facts) -> tuple[Gates, Standing, Run]:
+        run = Run(rules, now, acts, read_owners(owners, facts.owner_id, now, rules), hold_demotions)
+        gates = pass_gates(seen, rules)
+        return gates, stand(seen, prior, gates, run), run
+
+    gates, found, run = standing(policy, facts)
+    by_policy = (prior.policy_version != "") & (prior.policy_version != policy.version())
+    for version, before in earlier.items():
+        mine = by_policy & (prior.policy_version == version)
+        if mine.any():
+            _, then, _ = standing(before, _facts(accounts, before, fit_unknown))
+            by_policy &= ~(mine & (then.final == found.final))
+    return result(Decided(facts, prior, gates, found, run, model_version, by_policy), words)
+
+
+def _facts(accounts: pd.DataFrame, policy: Policy, fit_unknown: bool) -> Facts:
+    moderate = 0.0 if policy.minimum_fit == "low" else policy.bands.fit.moderate
+    return read_accounts(accounts, policy, moderate if fit_unknown else None)
 
 
 def next_state(decisions: pd.DataFrame) -> pd.DataFrame:

@@ -64,12 +64,11 @@ def demotion(
     signal = asked & _signal_fell(prior, facts, policy)
     coverage = by_rows & asked & (prior.coverage > facts.coverage)
     by_policy = by_rows & ~ended & (causes == "policy") & ~fit & ~signal & ~coverage
-    until = standing.floors.until
-    over = by_rows & ~ended & (causes != "policy") & (until > prior.as_of) & ~standing.floors.inside
+    over = by_rows & ~ended & (causes != "policy") & stay_ended(facts, prior, standing, policy)
     nat = np.datetime64("NaT", "us")
     return Demotion(
         surge_end=np.where(ended, standing.clock.ended, nat),
-        stay_end=np.where(over & _only_stayed(prior, facts, policy), until, nat),
+        stay_end=np.where(over, standing.floors.until, nat),
         override_end=np.where(let_go, prior.override_until, nat),
         by_policy=by_policy,
         fit=fit,
@@ -96,9 +95,18 @@ def _signal_fell(prior: Prior, facts: Facts, policy: Policy) -> Flags:
     return fell
 
 
-def _only_stayed(prior: Prior, facts: Facts, policy: Policy) -> Flags:
-    """Whether the prior state's own scores, which it knows, would not have kept the tier it held; never, where a row
-    reads the account score, which it does not know."""
+def stay_ended(facts: Facts, prior: Prior, standing: Standing, policy: Policy) -> Flags:
+    """Whether the minimum stay that alone had kept an account in the tier it held ended since the prior state."""
+    ended = (standing.floors.until > prior.as_of) & ~standing.floors.inside
+    return np.asarray(ended & (kept_by_old_scores(facts, prior, policy) < prior.held), dtype=bool)
+
+
+def kept_by_old_scores(facts: Facts, prior: Prior, policy: Policy) -> Ints:
+    """How much of the tier held the prior state's own scores keep; all of it where it does not know them, or where a
+    row reads the account score, which no state knows."""
+    held = np.maximum(prior.held, LEVELS["recycle"])
+    if reads_score(policy):
+        return held
     margin = policy.time_in_tier.stay_margin
     first = match_rows(
         policy.rows,
@@ -107,8 +115,5 @@ def _only_stayed(prior: Prior, facts: Facts, policy: Policy) -> Flags:
         prior.coverage,
         facts.open_to,
     )
-    if reads_score(policy):
-        return np.zeros(len(first), dtype=bool)
     known = ~np.isnan(prior.fit_score) & ~np.isnan(prior.signal_score) & (prior.coverage >= 0)
-    held = np.maximum(prior.held, LEVELS["recycle"])
-    return np.asarray(known & (row_levels(policy.rows)[first] < held), dtype=bool)
+    return np.where(known, np.minimum(held, row_levels(policy.rows)[first]), held)

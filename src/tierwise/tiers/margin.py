@@ -34,22 +34,24 @@ def margin(facts: Facts, final: Ints, policy: Policy) -> Margin:
     """What the nearest row of the next tier above `final` asks for and an account does not have.
 
     Of a tier's rows that may name the account at all, the one counts that asks for the least, a point of fit counted
-    as three of signal, one of the account score as one, and a band of coverage as 25. Below the minimum fit, the
-    points up to it are asked for by every row. Where roles are known, and none was reached, one must be: nobody makes
-    them unknown.
+    as three of signal, one of the account score as one, and each further role (from none reached or known to one, from
+    one to the whole group) as 25. Below the minimum fit, the points up to it are asked for by every row. Where roles
+    are known, and none was reached, one must be: nobody makes them unknown.
     """
     n = len(final)
     best, level = np.full(n, np.inf), np.full(n, -1, dtype=np.int64)
     fit, signal, score, coverage = np.zeros(n), np.zeros(n), np.zeros(n), np.full(n, -1, dtype=np.int64)
     least = FIT_BANDS.index(policy.minimum_fit)
+    unknown = COVERAGE_BANDS.index("unknown")
+    reached = np.maximum(facts.coverage, unknown)
     for row, may in zip(policy.rows, facts.open_to, strict=True):
         at = LEVELS[row.tier]
         lacks_fit = _points(facts.fit, facts.cuts.fit, max(FIT_BANDS.index(row.fit), least))
         lacks_signal = _points(facts.signal, facts.cuts.signal, SIGNAL_BANDS.index(row.signal))
         lacks_score = np.maximum(row.least.get(SCORE, 0.0) - np.nan_to_num(facts.score), 0.0)
         wanted = COVERAGE_BANDS.index(row.coverage)
-        asked = wanted if wanted != COVERAGE_BANDS.index("unknown") else COVERAGE_BANDS.index("partial")
-        bands = np.where(facts.coverage >= wanted, 0, asked - np.maximum(facts.coverage, 0))
+        asked = wanted if wanted != unknown else COVERAGE_BANDS.index("partial")
+        bands = np.where(facts.coverage >= wanted, 0, asked - reached)
         asks = _A_FIT_POINT * lacks_fit + lacks_signal + lacks_score + _A_ROLE * bands
         nearer = facts.eligible & may & (final >= 0) & (at > final)
         nearer &= (level < 0) | (at < level) | ((at == level) & (asks < best))

@@ -13,7 +13,7 @@ import pandas as pd
 from tierwise.config.policy import COVERAGE_BANDS, FIT_BANDS, SIGNAL_BANDS, Policy
 from tierwise.tiers.bands import LEVELS, NONE, Flags, Floats, Instants, Ints, Words, names
 from tierwise.tiers.causes import Outcome, cause, movement
-from tierwise.tiers.demotions import demotion
+from tierwise.tiers.demotions import demotion, kept_by_old_scores, stay_ended
 from tierwise.tiers.inputs import AT_ONCE, Facts, Prior
 from tierwise.tiers.margin import Margin, margin
 from tierwise.tiers.steps import Gates, Run, Standing
@@ -31,6 +31,8 @@ class Decided:
     standing: Standing
     run: Run
     model_version: str
+    by_policy: Flags
+    """Whether the policy changed since the state, and is not known to leave the tier as it is."""
 
     @property
     def policy(self) -> Policy:
@@ -78,6 +80,12 @@ class Decided:
         return np.where(by_rows & moved, self.as_of, self.prior.moved_at)
 
     @property
+    def barred_until(self) -> Instants:
+        """When its promotion window ends; NaT where it stands in none."""
+        ends = self.moved_at + np.timedelta64(self.policy.time_in_tier.promotion_window_days, "D")
+        return np.where(ends > self.as_of, ends, np.datetime64("NaT", "us"))
+
+    @property
     def override_until(self) -> Instants:
         """The end of the override in force; NaT without one."""
         return np.where(self.standing.overridden, self.run.overrides.until, np.datetime64("NaT", "us"))
@@ -88,8 +96,17 @@ def result(run: Decided, words: bool) -> pd.DataFrame:
     facts, gates, standing = run.facts, run.gates, run.standing
     decided_by = _decided_by(gates, standing, run.prior)
     moves = movement(run.prior.level, standing.final)
+    ended = stay_ended(facts, run.prior, standing, run.policy)
     outcome = Outcome(
-        standing.final, standing.lifted, run.held, gates.row, gates.fit, standing.asked, standing.overridden
+        final=standing.final,
+        standing=standing.lifted,
+        held=run.held,
+        row=gates.row,
+        fit_band=gates.fit,
+        asked=standing.asked,
+        overridden=standing.overridden,
+        stay_ended=ended & (run.held >= kept_by_old_scores(facts, run.prior, run.policy)),
+        by_policy=run.by_policy,
     )
     causes = cause(moves != "", outcome, run.prior, facts, run.policy, run.as_of, run.model_version)
     n, lacks = len(moves), margin(facts, standing.final, run.policy)
@@ -178,6 +195,7 @@ def _why(run: Decided, decided_by: Words, moves: Words, causes: Words, lacks: Ma
         movement=moves,
         surge_until=run.surge_until,
         stay_until=standing.floors.until,
+        barred_until=run.barred_until,
         as_of=run.as_of,
         fell=demotion(run.facts, run.prior, gates, standing, moves, causes, run.policy),
     )

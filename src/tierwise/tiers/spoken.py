@@ -31,7 +31,20 @@ def spoken(policy: Policy) -> list[str]:
     >>> [said for said in spoken(Policy(stale=None, surge=None)) if said.startswith("There is no")]
     ['There is no surge.', 'There is no limit to how many accounts a tier holds.']
     """
-    parts = (_bands, _segments, _verticals, _gates, _rows, _surge, _stay, _promotions, _calendar, _override, _room)
+    parts = (
+        _bands,
+        _segments,
+        _verticals,
+        _gates,
+        _rows,
+        _surge,
+        _stay,
+        _promotions,
+        _calendar,
+        _late,
+        _override,
+        _room,
+    )
     return [sentence for part in parts for sentence in part(policy)]
 
 
@@ -170,6 +183,10 @@ def _calendar(policy: Policy) -> Iterator[str]:
         off = f" that is no holiday ({', '.join(map(day, sorted(calendar.holidays)))})" * bool(calendar.holidays)
         who = "They lower it" if calendar.freeze_days else "Scores and full tiers lower an account"
         yield f"{who} only where a {days}{off} has come since its last run."
+
+
+def _late(policy: Policy) -> Iterator[str]:
+    yield "While a source is late or short, only suppression, a status and a person's override lower an account."
 
 
 def _override(policy: Policy) -> Iterator[str]:

@@ -59,6 +59,8 @@ class Story:
     movement: Words
     surge_until: Instants
     stay_until: Instants
+    barred_until: Instants
+    """The end of its promotion window; NaT outside one."""
     as_of: np.datetime64
     fell: Demotion
 
@@ -246,8 +248,9 @@ def _waiting(calendar: Calendar | None, as_of: np.datetime64) -> str:
 
 
 def _promotion_window(story: Story, part: Flags, policy: Policy) -> Words:
-    rule = f": no promotion within {policy.time_in_tier.promotion_window_days} days of its last move; by its scores "
-    return _say("stays in ", _tiers(story.final[part]), rule, "it would be in ", _tiers(story.entry[part]))
+    head = _say("stays in ", _tiers(story.final[part]), ": no promotion before ", _days(story.barred_until[part]))
+    rule = f" ({policy.time_in_tier.promotion_window_days} days after its last move); by its scores it would be in "
+    return _say(head, rule, _tiers(story.entry[part]))
 
 
 def _override(story: Story, part: Flags, policy: Policy) -> Words:
@@ -314,12 +317,7 @@ _NO_TAIL = (
     "inputs_late",
 )
 """Steps after which points alone would not lift an account."""
-_COVERAGE_ASKED = (
-    "",
-    "",
-    "one role of the buying group reached",
-    "the whole buying group reached",
-)
+_COVERAGE_ASKED = ("", "", "one role of the buying group reached", "the whole buying group reached")
 
 
 def _movement(story: Story, when: str) -> Words:
@@ -344,14 +342,17 @@ def _lead(story: Story) -> Words:
 
 
 def _tail(story: Story) -> Words:
-    """What the account lacks of the next tier, where rows decide and it lacks something; else `""`."""
+    """What the account lacks of the next tier, where rows decide and it lacks something, and before when it does not
+    help; else `""`."""
     lacks = story.lacks
     points = (lacks.fit, lacks.signal, lacks.score)
     fit, signal, score = (np.ceil(np.round(some, 6)).astype(np.int64) for some in points)
     part = (lacks.next_level > 0) & ((signal > 0) | (fit > 0) | (score > 0) | (lacks.coverage >= 0))
     part &= ~np.isin(_codes_of(story.decided_by, _NO_TAIL), range(len(_NO_TAIL)))
     packed = (((lacks.next_level * 1000 + fit) * 1000 + signal) * 1000 + score) * 10 + lacks.coverage + 1
-    return _each(np.where(part, packed, -1), _needs)
+    out, late = _each(np.where(part, packed, -1), _needs), part & ~np.isnat(story.barred_until)
+    out[late] = _say(out[late], ", not before ", _days(story.barred_until[late]))
+    return out
 
 
 def _codes_of(values: Words, table: Sequence[str]) -> Ints:
