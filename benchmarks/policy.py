@@ -3,13 +3,14 @@
     python benchmarks/policy.py [--weekly N] [--worlds N] [--first-seed S] [--trials N] [--accounts N]
                                 [--picture FILE.svg]
 
-First, worlds of 24 months scored weekly by models that could not have seen what came: the policy that a new workspace
-has, with its time-in-tier beside the same thresholds without; in the first world also a policy that was tuned on the
-older of its dates. Then, world by world: the policy is tuned so that the top two tiers hold at most 20 % of the
-accounts, and judged on the 90 days after the export, which no part of the system has seen: the outcomes that they hold,
-beside those held by as many accounts of the same minimum fit ranked by the model's own propensity, and by the latent
-probability, which nobody has (the ceiling). Seeds are S, S + 1, ...; shares are means over the worlds with standard
-errors. Worlds 1 to 42 and 61 were looked at when the drafted policy and the search were made, the others were not.
+First, worlds of 24 months scored weekly by models that could not have seen what came, on 79 dates, as in the first six
+months there is no model yet: the policy that a new workspace has, with its time-in-tier beside the same thresholds
+without; in the first world also a policy that was tuned on the older of its dates. Then, world by world: the policy is
+tuned so that the top two tiers hold at most 20 % of the accounts, and judged on the 90 days after the export, which no
+part of the system has seen: the outcomes that they hold, beside those held by as many accounts of the same minimum fit
+ranked by the model's own propensity, and by the latent probability, which nobody has (the ceiling). Seeds are S, S + 1,
+...; shares are means over the worlds with standard errors. Worlds 1 to 42 and 61 were looked at when the drafted policy
+and the search were made, the others were not.
 """
 
 from __future__ import annotations
@@ -48,12 +49,18 @@ def hold(world: TunedWorld, policy: Policy, name: str) -> tuple[Replayed, Replay
     for title, counted in (("movements", moves), ("of them from tier to tier", between)):
         a, b = (int(m["n"].sum()) for m in counted)
         print(f"  {title:34}{a:9,}{b:9,}{a / b:8.2f}")
+    a, b = (float(r.figures.overall.set_index("tier").loc["tier_1", "size"]) for r in (with_it, without))
+    print(f"  {'accounts in tier_1 on a date':34}{a:9,.1f}{b:9,.1f}{a / b if b else float('nan'):8.2f}")
     paired = compare(without, with_it).paired
-    for tier in ("tier_1", "tier_2"):
-        line = paired[(paired["figure"] == "pipeline") & (paired["tier"] == tier)].iloc[0]
+    for figure, tier, said in (
+        ("precision", "tier_1", "precision"),
+        ("pipeline", "tier_1", "recall"),
+        ("pipeline", "tier_2", "recall"),
+    ):
+        line = paired[(paired["figure"] == figure) & (paired["tier"] == tier)].iloc[0]
         points = " to ".join(f"{100 * line[name]:+.2f}" for name in ("low", "high"))
-        said = f"{line['second']:9.2%}{line['first']:9.2%}   {100 * line['difference']:+.2f} points ({points})"
-        print(f"  {f'recall of {tier}':34}{said}", flush=True)
+        both = f"{line['second']:9.2%}{line['first']:9.2%}   {100 * line['difference']:+.2f} points ({points})"
+        print(f"  {f'{said} of {tier}':34}{both}", flush=True)
     return with_it, without
 
 
@@ -94,8 +101,9 @@ def main() -> None:
         print(f"{name:12}{values.mean():8.3f}  SE {values.std(ddof=1) / np.sqrt(len(values)):.3f}")
     rates = np.array([line.counts[:, 1] / line.counts[:, 0] for line in lines])
     for above, below, less in zip(TIERS, TIERS[1:], (rates[:, :-1] - rates[:, 1:]).T, strict=False):
-        error = np.nanstd(less, ddof=1) / np.sqrt(len(less))
-        print(f"{above} less {below}, by world: {np.nanmean(less):+.1%}, SE {error:.1%}")
+        there = less[~np.isnan(less)]
+        error = there.std(ddof=1) / np.sqrt(len(there))
+        print(f"{above} less {below}, by world: {there.mean():+.1%}, SE {error:.1%}, {len(there)} worlds")
     totals = np.sum([line.counts for line in lines], axis=0)
     for tier, (n, had) in zip(TIERS, totals, strict=True):
         print(f"{tier:10}{int(n):8,} accounts, {had / n:7.2%} had the outcome")

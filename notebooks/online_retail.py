@@ -122,7 +122,9 @@ tuned = tierwise.tune_policy(
 print(
     f"judged on {tuned.judged_on} weeks from {tuned.judged_from.date()} on; held {tuned.after.held:.1%} of the orders"
 )
-print(pd.Series(tuned.after.precision, name="share that ordered again").drop("suppress").to_string())
+within = pd.DataFrame(tuned.after.within).T.drop(index=["suppress", "ping_pong"])
+print(within.assign(ordered_again=pd.Series(tuned.after.precision))[["ordered_again", "low", "high", "n"]].to_string())
+print(pd.DataFrame(tuned.aims_kept).to_string(index=False))
 rates = [tuned.after.precision[tier] for tier in ("tier_1", "tier_2", "tier_3", "recycle")]
 assert all(above > below for above, below in itertools.pairwise(rates)), rates
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -304,6 +304,31 @@ def test_a_replay_goes_on_from_a_state() -> None:
     late = whole.figures.movements
     moves = [f.figures.movements.groupby(["month", "movement", "cause"])["n"].sum() for f in (half, rest)]
     assert moves[0].add(moves[1], fill_value=0).sum() == late["n"].sum()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_dates_before_those_counted_are_known_of_and_add_to_no_figure(seed: int) -> None:
+    frames = random_past(seed, accounts=200, n=14, open_from=13)
+    months = [f"{one.as_of:%Y-%m}" for one in frames]
+    begin = months.index("2025-04")
+    full, late = (replay(frames, LOOSE, counted_from=at) for at in (None, frames[begin].as_of))
+    pd.testing.assert_frame_equal(late.state, full.state)
+    for table in ("by_tier", "movements", "stability"):
+        of = getattr(full.figures, table)
+        expected = of[of["month"] >= "2025-04"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(getattr(late.figures, table), expected)
+    expected = full.figures.dates.iloc[begin:].reset_index(drop=True)
+    pd.testing.assert_frame_equal(late.figures.dates, expected)
+    alone = replay(frames[begin:], LOOSE, replay(frames[:begin], LOOSE).state).figures
+    back = late.figures.stable["came_back"].iloc[0]
+    assert back > alone.stable["came_back"].iloc[0], "who comes back to a tier left before is back too"
+    for table in ("overall", "surges", "guardrails"):
+        pd.testing.assert_frame_equal(getattr(late.figures, table), getattr(alone, table))
+    counts = ("accounts", "moved", "came_back")
+    of = late.figures.stability[list(counts)].sum()
+    assert tuple(late.figures.stable[list(counts)].iloc[0]) == tuple(of)
+    with pytest.raises(UsageError, match=r"dates from 2030-01-01 on were to be counted: there is none\. Give"):
+        replay(frames, LOOSE, counted_from=datetime(2030, 1, 1, tzinfo=UTC))
 
 
 def test_the_difference_of_two_policies_is_paired_by_account() -> None:

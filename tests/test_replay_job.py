@@ -272,7 +272,7 @@ def test_tuning_leaves_a_proposal_that_loads_and_changes_the_file_only_when_aske
     folder: Path, before: dict[str, bytes], tmp_path: Path
 ) -> None:
     made = Path(shutil.copytree(folder, tmp_path / "ws"))
-    found = tune(tierwise.load_workspace(made), top="25%", trials=10, ping_pong="5%")
+    found = tune(tierwise.load_workspace(made), top="30%", trials=10, ping_pong="10%")
     assert sorted(p.name for p in found.folder.iterdir()) == ["policy.diff", "policy.yaml", "tune.html", "tune.json"]
     proposed = (found.folder / "policy.yaml").read_text(encoding="utf-8")
     assert policy_at(found.folder / "policy.yaml", tierwise.load_workspace(made).plan().plan)[0] == found.tuned.proposed
@@ -281,7 +281,16 @@ def test_tuning_leaves_a_proposal_that_loads_and_changes_the_file_only_when_aske
     page = (found.folder / "tune.html").read_text(encoding="utf-8")
     for change in json.loads((found.folder / "tune.json").read_bytes())["changes"]:
         assert f"<th>{change['what']}</th>" in page
-    again = tune(tierwise.load_workspace(made), top="25%", trials=10, ping_pong="5%", apply=True)
+    assert found.diff.startswith(f"--- models/{PLAN}/policy.yaml\n+++ models/{PLAN}/policy.yaml (proposed)\n")
+    missing = tune(tierwise.load_workspace(made), top="30%", trials=10, ping_pong="10%", precision="99%", apply=True)
+    assert missing.diff
+    assert [aim["aim"] for aim in missing.tuned.failed] == ["precision"]
+    assert (missing.applied, missing.refused) == (False, True)
+    assert file.read_bytes() == before[f"models/{PLAN}/policy.yaml"], "a proposal that misses an aim changes nothing"
+    again = tune(tierwise.load_workspace(made), top="30%", trials=10, ping_pong="10%", apply=True)
+    assert not again.tuned.missed
+    assert not again.tuned.worse
+    assert (again.applied, again.refused, again.file) == (True, False, file)
     assert again.tuned.proposed == found.tuned.proposed
     assert file.read_text(encoding="utf-8") == proposed
     assert tierwise.load_workspace(made).plan().policy == found.tuned.proposed
@@ -290,8 +299,14 @@ def test_tuning_leaves_a_proposal_that_loads_and_changes_the_file_only_when_aske
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--top", "many"], "--top many was asked for. Give a share, as 20%, or a number of accounts up to"),
-        (["--top", "20%", "--tier-1", "30%"], "tier_1 was to hold 30% of the accounts"),
+        (
+            ["--top", "many"],
+            "--top many was asked for. Give a share above 0% and up to 100%, as 20%, or a number of accounts",
+        ),
+        (
+            ["--top", "20%", "--tier-1", "30%"],
+            "--tier-1 30% was asked for: tier_1 and tier_2 together are to hold 20% at most",
+        ),
         (["--top", "20%", "--judge-from", "2030-01-01"], "none of the dates there has a closed horizon"),
     ],
 )

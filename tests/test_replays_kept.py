@@ -45,15 +45,24 @@ def test_another_span_or_grid_is_another_replay_and_the_same_one_takes_its_own_p
 def test_a_report_reads_the_newest_and_of_these_the_longest(small_demo: Path, tmp_path: Path) -> None:
     workspace = tierwise.load_workspace(shutil.copytree(small_demo, tmp_path / "ws"))
     version, sample = workspace.plan().policy.version(), moved_sample.page().values["replay"]
+    unjudged = [tier | {"n": 0, "outcomes": 0} for tier in sample["overall"]]
     spans = {"a": ("2025-01-01", "2025-12-01"), "b": ("2025-11-01", "2025-12-01"), "c": ("2024-01-01", "2025-11-01")}
+    spans |= {"newest": ("2025-12-20", "2025-12-20")}
     for name, (first, last) in spans.items():
         folder = workspace.published / PLAN / "replays" / name
         folder.mkdir(parents=True)
         said = sample | {"policy_version": version, "first": first, "last": last}
+        said |= {"overall": unjudged} if name == "newest" else {}
         (folder / "replay.json").write_text(json.dumps(said))
     proposal = workspace.published / PLAN / "replays" / "tuned_x"
     proposal.mkdir()
     (proposal / "tune.json").write_text("{}")
     found = _replay(workspace, workspace.plan())
     assert found is not None
-    assert found["folder"] == "a", "a proposal beside them is no replay"
+    assert found["folder"] == "a", "a proposal beside them is no replay, and one date that judges nothing is no worth"
+    for name in spans:
+        if name != "newest":
+            shutil.rmtree(workspace.published / PLAN / "replays" / name)
+    found = _replay(workspace, workspace.plan())
+    assert found is not None
+    assert found["folder"] == "newest", "where none judged anything it is the newest"

@@ -83,6 +83,30 @@ def test_no_policy_that_misses_a_stated_aim_goes_before_one_that_keeps_them(tune
         assert found.value - worth(figures, missed).value > 9
 
 
+def test_an_aim_missed_by_a_hair_is_not_told_as_worth_less_besides(tuned: Tuned) -> None:
+    figures = replay(dates()[: tuned.tuned_on], tuned.proposed).figures
+    share = worth(figures, Aims(top_share=1.0, ping_pong=1.0)).top_share
+    keeps, missing = (worth(figures, Aims(top_share=share * part, ping_pong=1.0)) for part in (1, 0.9999))
+    assert (keeps.missed, missing.missed) == (False, True)
+    assert keeps.value - missing.value > 9
+    held = replace(missing, value=missing.value + 0.05)
+    assert not held.less_than(keeps), "it is worth more but for the aim, which is told of its own"
+    assert replace(missing, value=missing.value - 0.05).less_than(keeps)
+    assert not keeps.less_than(held), "one that keeps all aims is worth more than one that misses any"
+    assert missing.less_than(held)
+    assert not missing.less_than(missing)
+
+
+def test_an_aim_is_failed_where_it_is_missed_by_more_than_a_tenth_of_it(tuned: Tuned) -> None:
+    share = tuned.after.top_share
+    for part, missed, failed in ((1.0, 0, 0), (1.0999, 1, 0), (1.1001, 1, 1)):
+        asked = replace(tuned, aims=Aims(top_share=share / part, ping_pong=1.0))
+        assert (len(asked.missed), len(asked.failed)) == (missed, failed)
+    nobody = replace(tuned.after, precision=dict(tuned.after.precision) | {"tier_1": float("nan")})
+    empty = replace(tuned, after=nobody, aims=Aims(top_share=1.0, ping_pong=1.0, precision=0.1))
+    assert [line["aim"] for line in empty.failed] == ["precision"]
+
+
 def test_the_search_begins_with_each_start_in_each_shape(tuned: Tuned) -> None:
     given, found = shapes(Policy()), [t.policy for t in tuned.trials[1:]]
     for n, start in enumerate(STARTS):
@@ -99,9 +123,30 @@ def test_it_is_judged_on_dates_that_lie_a_horizon_after_those_tuned_on(tuned: Tu
     assert tuned.judged_on == len(closed) // 4
     assert tuned.judged_from == closed[-tuned.judged_on].as_of
     assert given[tuned.tuned_on - 1].as_of + timedelta(days=HORIZON) <= tuned.judged_from
-    begin = len(closed) - tuned.judged_on
-    state = replay(given[:begin], tuned.proposed).state
-    assert tuned.after == worth(replay(given[begin:], tuned.proposed, state).figures, tuned.aims)
+    for policy, found in ((tuned.present, tuned.before), (tuned.proposed, tuned.after)):
+        assert found == worth(replay(given, policy, counted_from=tuned.judged_from).figures, tuned.aims)
+
+
+def test_what_newer_dates_are_judged_by_is_what_a_replay_of_all_says_of_them() -> None:
+    given = dates()
+    begin = next(i for i, d in enumerate(given) if f"{d.as_of:%Y-%m}" == "2025-06")
+    found = tune(
+        given, Policy(), Aims(top_share=0.3), horizon_days=HORIZON, trials=2, seed=0, judge_from=given[begin].as_of
+    )
+    for policy, judged in ((found.present, found.before), (found.proposed, found.after)):
+        full = replay(given, policy).figures
+        months = full.stability[full.stability["month"] >= "2025-06"]
+        n = months["accounts"].sum()
+        assert judged.within["ping_pong"]["n"] == n
+        assert judged.ping_pong == pytest.approx(months["came_back"].sum() / n)
+        assert judged.moved == pytest.approx(months["moved"].sum() / n)
+        lines = full.by_tier[full.by_tier["month"] >= "2025-06"].groupby("tier")[["n", "outcomes"]].sum()
+        for tier in ("tier_1", "tier_2", "tier_3", "recycle"):
+            assert judged.within[tier]["n"] == lines.loc[tier, "n"]
+            assert judged.precision[tier] == pytest.approx(lines.loc[tier, "outcomes"] / lines.loc[tier, "n"])
+        state = replay(given[:begin], policy).state
+        forgetful = replay(given[begin:], policy, state).figures.stable.iloc[0]
+        assert forgetful["came_back"] < months["came_back"].sum(), "the sample has returns to tiers left before"
 
 
 def test_outcomes_of_the_dates_it_is_judged_on_tune_nothing(tuned: Tuned) -> None:
@@ -133,9 +178,19 @@ def test_what_was_asked_for_is_held_against_the_dates_that_tuned_nothing(tuned: 
     after = tuned.after
     lines = {line["aim"]: line for line in tuned.aims_kept}
     assert set(lines) == {"top_share", "ping_pong"}, "what was not asked for is not told"
-    assert lines["top_share"] == {
-        "aim": "top_share", "bound": "most", "asked": 0.25, "found": after.top_share, "met": after.top_share <= 0.25
-    }  # fmt: skip
+    top, back = lines["top_share"], lines["ping_pong"]
+    assert (top["bound"], top["asked"], top["found"]) == ("most", 0.25, after.top_share)
+    assert top["met"] == (after.top_share <= 0.25)
+    assert top["short"] == pytest.approx(max(after.top_share - 0.25, 0))
+    assert np.isnan([top["n"], top["low"], top["high"]]).all(), "it has no interval"
+    assert {name: back[name] for name in ("n", "low", "high")} == after.within["ping_pong"]
+    assert tuned.missed == [line for line in tuned.aims_kept if not line["met"]]
+    assert any(line["aim"] == "ping_pong" for line in tuned.missed)
+    assert tuned.any_kept == any(all(k["met"] for k in kept(tuned.aims, t.worth)) for t in tuned.trials)
+    nobody = replace(after, precision=dict(after.precision) | {"tier_1": float("nan")})
+    line = next(k for k in kept(Aims(top_share=0.25, precision=0.1), nobody) if k["aim"] == "precision")
+    assert not line["met"], "where nobody stands nothing is kept"
+    assert np.isnan(line["short"])
     asked = Aims(top_share=0.9, tier_1_share=1e-6, precision=1e-6, ping_pong=1.0)
     met = {line["aim"]: line["met"] for line in kept(asked, after)}
     assert met == {"top_share": True, "tier_1_share": False, "precision": True, "ping_pong": True}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cache
 
 from past_dates import random_past
 from tierwise.config import Policy
@@ -14,17 +15,28 @@ from tierwise.learning import OutOfTime
 from tierwise.plain import plain
 from tierwise.report import TunePage
 from tierwise.tiers.aims import Aims
-from tierwise.tiers.tune import tune
+from tierwise.tiers.replay import Past
+from tierwise.tiers.tune import Tuned, tune
 
 TEXT = "policy: v1  # ours\nbands:\n  fit: {moderate: 40, high: 70}\n  signal: {early: 50, moderate: 75, high: 90}\n"
 
 
+AIMS = Aims(top_share=0.25, tier_1_share=0.1, precision=0.1, ping_pong=0.05)
+
+
+def _dates() -> list[Past]:
+    return [past.ordered() for past in random_past(1, accounts=300, n=20, open_from=19)]
+
+
+@cache
+def tuned(trials: int = 12) -> Tuned:
+    """What a search over 20 dates of 300 accounts proposes."""
+    return tune(_dates(), Policy(), AIMS, horizon_days=12, trials=trials, seed=3)
+
+
 def page(labels: Mapping[str, str] | None = None, trials: int = 12) -> TunePage:
     """What a search over 20 dates of 300 accounts proposes; labels: what readers call things."""
-    frames = [past.ordered() for past in random_past(1, accounts=300, n=20, open_from=19)]
-    present = Policy()
-    aims = Aims(top_share=0.25, tier_1_share=0.1, precision=0.1, ping_pong=0.05)
-    tuned = tune(frames, present, aims, horizon_days=12, trials=trials, seed=3)
+    frames, found = _dates(), tuned(trials)
     past = ScoredPast(tuple(frames), (), OutOfTime((), {}, {}), frames[-1].as_of + timedelta(days=12))
-    diff = policy_diff(TEXT, proposed_text(TEXT, present, tuned.proposed), "models/new_business/policy.yaml")
-    return TunePage(plain(tune_values("new_business", tuned, past)), diff, "open an opportunity", 90, labels or {})
+    diff = policy_diff(TEXT, proposed_text(TEXT, found.present, found.proposed), "models/new_business/policy.yaml")
+    return TunePage(plain(tune_values("new_business", found, past)), diff, "open an opportunity", 90, labels or {})

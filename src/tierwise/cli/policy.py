@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from tierwise.clock import Every
     from tierwise.jobs import ReplayResult, TuneResult
     from tierwise.tiers.tally import Figures
+    from tierwise.tiers.tune import Tuned
 
 app = typer.Typer(
     name="policy", help="Try a policy on the past.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
@@ -81,9 +84,16 @@ def tune(
     policy: PolicyFile = None,
     every: Grid = None,
     refit_months: RefitMonths = 3,
-    apply: Annotated[bool, typer.Option("--apply", help="Change the policy file to say what is proposed.")] = False,
+    apply: Annotated[
+        bool,
+        typer.Option("--apply", help="Change the policy file to say what is proposed, if newer dates keep the aims."),
+    ] = False,
 ) -> None:
-    """Propose thresholds, hysteresis and dwell, found over past dates; nothing changes without --apply."""
+    """Propose thresholds, hysteresis and dwell, found over past dates; nothing changes without --apply.
+
+    Exit 3: --apply left the file alone, as on the newer dates the proposal misses an aim by more than a tenth of it, or
+    is worth less than the present policy.
+    """
     from tierwise.jobs import tune as run_tune
 
     result = run_tune(
@@ -98,7 +108,10 @@ def tune(
     else:
         proposed(result)
         print(f"Proposal: {result.folder / 'tune.html'}")
-        print(f"Policy: {result.folder / 'policy.yaml'}" + (" (applied)" if result.applied else ""))
+        print(f"Policy: {result.folder / 'policy.yaml'}" + (f" (applied to {result.file})" if result.applied else ""))
+    if result.refused:
+        context.close(3, following=shlex.join(["cp", str(result.folder / "policy.yaml"), str(result.file)]))
+        raise typer.Exit(3)
     context.close(0)
 
 
@@ -109,11 +122,12 @@ def _grid(every: str | None) -> Every | None:
 
 
 AIMS = {
-    "top_share": "a share of tier_1 and tier_2",
-    "tier_1_share": "a share of tier_1",
-    "precision": "a share of tier_1 with the outcome",
-    "ping_pong": "a share of accounts back in a month",
+    "top_share": ("a share of tier_1 and tier_2", "the limit of tier_1 and tier_2", 1),
+    "tier_1_share": ("a share of tier_1", "the limit of tier_1", 1),
+    "precision": ("a share of tier_1 with the outcome", "the least share of tier_1 with the outcome", 1),
+    "ping_pong": ("a share of accounts back in a month", "the limit of accounts back in a month", 2),
 }
+"""What an aim asks for, what it is called where it is missed, and the digits of its per cents."""
 
 
 def proposed(result: TuneResult) -> None:
@@ -130,20 +144,57 @@ def proposed(result: TuneResult) -> None:
             ("moved", "accounts that moved in a month", 1),
         )
     ]
-    rows += [
-        (f"{tier}: had the outcome", percent(tuned.before.precision[tier]), percent(tuned.after.precision[tier]))
-        for tier in ("tier_1", "tier_2", "tier_3", "recycle")
-    ]
     title = f"{tuned.judged_on} dates from {tuned.judged_from.date()} on, which tuned nothing"
     table(title, ("figure", "now", "proposed"), rows, right=(1, 2))
+    precise(tuned)
     for aim in tuned.aims_kept:
-        asked, found = (percent(aim[name], 1) for name in ("asked", "found"))
-        met = "met" if aim["met"] else "not met"
-        line(f"Asked for {AIMS[aim['aim']]} of at {aim['bound']} {asked}: {found}, {met}.")
-    if tuned.after.value < tuned.before.value:
+        line(_aim(aim))
+    if tuned.worse:
         line("On these dates the proposal is worth less than the present policy: look twice before it is applied.")
-    line(f"Tuned on {tuned.tuned_on} dates before, by {len(tuned.trials) - 1} policies tried.")
+    none = "" if tuned.any_kept else "; none of them, nor the present one, keeps all aims there"
+    line(f"Tuned on {tuned.tuned_on} dates before, by {len(tuned.trials) - 1} policies tried{none}.")
     print(result.diff or "No policy that was tried is worth more than the present one.")
+    if result.refused:
+        line(
+            f"Not applied: {result.file} stays as it is, as on the newer dates the proposal {_failings(tuned)}"
+            f"{none.replace('there', 'on the dates before')}. To apply it by hand, copy over it the file named below."
+        )
+
+
+def precise(tuned: Tuned) -> None:
+    """A line a tier: how many had the outcome, by the present policy and by the proposed one."""
+    rows = [
+        (tier, *(cell for found in (tuned.before, tuned.after)
+                 for cell in (percent(found.precision[tier]), _interval(found.within[tier]), _n(found.within[tier]))))
+        for tier in ("tier_1", "tier_2", "tier_3", "recycle")
+    ]  # fmt: skip
+    columns = ("tier", "now", "95%", "n", "proposed", "95%", "n")
+    title = "Had the outcome, of the accounts of each of these dates"
+    table(title, columns, rows, right=range(1, len(columns)), tight=True)
+
+
+def _aim(aim: Mapping[str, Any]) -> str:
+    """What was asked for, what there is, and by how much it is missed."""
+    of, _, digits = AIMS[aim["aim"]]
+    asked, found = (percent(aim[name], digits) for name in ("asked", "found"))
+    within = "" if aim["n"] != aim["n"] else f" ({_interval(aim, digits)}, n {_n(aim)})"
+    met = "met" if aim["met"] else f"missed{_short(aim)}"
+    return f"Asked for {of} of at {aim['bound']} {asked}: {found}{within}, {met}."
+
+
+def _short(aim: Mapping[str, Any]) -> str:
+    """By how many points an aim is missed; nothing is said where nothing could be counted."""
+    if aim["short"] != aim["short"]:
+        return ", as there is nobody to count"
+    digits, points = AIMS[aim["aim"]][2], 100 * aim["short"]
+    least = 10**-digits
+    return f" by less than {least:g} points" if points < least else f" by {points:.{digits}f} points"
+
+
+def _failings(tuned: Tuned) -> str:
+    missed = [f"{AIMS[aim['aim']][1]}{_short(aim)}" for aim in tuned.failed]
+    said = [f"misses {' and '.join(missed)}"] if missed else []
+    return " and ".join(said + (["is worth less than the present policy"] if tuned.worse else []))
 
 
 def replayed(result: ReplayResult) -> None:
@@ -172,7 +223,7 @@ def worth(figures: Figures, title: str) -> None:
         for t in figures.overall.to_dict("records")
     ]  # fmt: skip
     columns = ("tier", "size", "n", "had it", "precision", "95%", "of all", "of won")
-    table(title, columns, rows, right=range(1, len(columns)))
+    table(title, columns, rows, right=range(1, len(columns)), tight=True)
     base, judged = figures.overall["base"].iloc[0], int((figures.dates["judged"] > 0).sum())
     line(f"Base rate {percent(base)}; {judged} of {len(figures.dates)} dates are judged, as their horizon has closed.")
 
@@ -185,7 +236,7 @@ def moves(figures: Figures) -> None:
         for m in figures.stability.to_dict("records")
     ]  # fmt: skip
     columns = ("month", "accounts", "moved", "share", "came back", "share")
-    table("Movements; back within 60 days to a tier left", columns, rows, right=range(1, len(columns)))
+    table("Movements; back within 60 days to a tier left", columns, rows, right=range(1, len(columns)), tight=True)
     causes = figures.movements.groupby("cause")["n"].sum().sort_values(ascending=False, kind="stable")
     if len(causes):
         line(f"By cause: {', '.join(f'{cause} {n:,}' for cause, n in causes.items())}.")
@@ -204,7 +255,13 @@ def rules(figures: Figures) -> None:
         for s in figures.surges.to_dict("records") if s["began"]
     ]  # fmt: skip
     columns = ("rule", "holds", "n", "had it", "had none", "rate", "others")
-    table("What rules cost and saved (others: same tier and date)", columns, rows, right=range(2, len(columns)))
+    table(
+        "What rules cost and saved (others: same tier and date)",
+        columns,
+        rows,
+        right=range(2, len(columns)),
+        tight=True,
+    )
 
 
 def paired(lines: pd.DataFrame, version: str) -> None:
@@ -215,8 +272,12 @@ def paired(lines: pd.DataFrame, version: str) -> None:
         for p in lines.to_dict("records") if p["difference"] == p["difference"]
     ]  # fmt: skip
     columns = ("figure", "tier", "first", "second", "points", "95%")
-    table(f"Beside {version}", columns, rows, right=range(2, len(columns)))
+    table(f"Beside {version}", columns, rows, right=range(2, len(columns)), tight=True)
 
 
-def _interval(row: dict[str, float]) -> str:
-    return "-" if row["low"] != row["low"] else f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
+def _interval(row: Mapping[str, Any], digits: int = 1) -> str:
+    return "-" if row["low"] != row["low"] else f"{100 * row['low']:.{digits}f} to {100 * row['high']:.{digits}f}"
+
+
+def _n(row: Mapping[str, Any]) -> str:
+    return f"{row['n']:,.0f}"

@@ -191,16 +191,18 @@ def _run(run: PublishedRun) -> dict[str, Any]:
 
 
 def _replay(workspace: Workspace, files: PlanFiles) -> dict[str, Any] | None:
-    """The newest replay of the plan's policy, the longest of these, else that of another one; None: there is none."""
+    """The newest replay of the plan's policy that judged something, the longest of these; else one that judged nothing;
+    else, in the same order, that of another policy. None: there is none."""
     found = read_replays(workspace.published, files.plan.plan)
     if not found:
         return None
     version = files.policy.version()
 
-    def first(one: tuple[str, dict[str, Any]]) -> tuple[bool, str, int, str]:
+    def first(one: tuple[str, dict[str, Any]]) -> tuple[bool, bool, str, int, str]:
         name, said = one
         span = (instant(said["last"]) - instant(said["first"])).days
-        return said["policy_version"] == version, said["last"], span, name
+        judged = any(tier["n"] for tier in said["overall"])
+        return said["policy_version"] == version, judged, said["last"], span, name
 
     folder, said = max(found, key=first)
     return {"folder": folder, **{key: said[key] for key in REPLAYED}}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from tierwise.config import PlanFiles, Policy, Workspace, parse_policy
 from tierwise.config.plays_check import plays_faults, reading_of
 from tierwise.config.proposal import policy_diff, proposed_text, spoken_changes
 from tierwise.errors import ConfigError, UsageError
+from tierwise.jobs.aims import read_aims
 from tierwise.jobs.intake import in_words, taken_in
 from tierwise.jobs.past import ScoredPast, grid_of, score_past
 from tierwise.jobs.replay import PATIENCE_SECONDS, folder_of, policy_at, recipe_of, span_of
@@ -22,7 +22,7 @@ from tierwise.learning.progress import Say, silent
 from tierwise.plain import json_file, plain
 from tierwise.publishing import plan_lock, publish_replay, replace_text
 from tierwise.report import TunePage, tune_page
-from tierwise.tiers.aims import Aims
+from tierwise.tiers.replay import Past
 from tierwise.tiers.tune import Tuned
 from tierwise.tiers.tune import tune as search
 
@@ -31,18 +31,25 @@ TRIALS = 100
 
 @dataclass(frozen=True)
 class TuneResult:
-    """A proposed policy: what it is worth, its text and diff, and where they lie. applied: policy.yaml now says it."""
+    """A proposed policy: what it is worth, its diff and where it lies.
+
+    file: the policy that was tuned, and folder: where the proposal lies. applied: the file now says it. refused: it was
+    to, and stays as it is, as the proposal misses an aim on the newer dates or is worth less there.
+    """
 
     plan: str
     tuned: Tuned
     past: ScoredPast
     diff: str
     folder: Path
+    file: Path
     applied: bool
+    refused: bool
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON values, but the text."""
-        return {**tune_values(self.plan, self.tuned, self.past), "diff": self.diff, "applied": self.applied}
+        said = {name: getattr(self, name) for name in ("diff", "file", "applied", "refused")}
+        return {**tune_values(self.plan, self.tuned, self.past), **said}
 
 
 def tune(
@@ -69,40 +76,51 @@ def tune(
 
     top, tier_1: most accounts in tier_1 and tier_2 together, and in tier_1: a share (`20%`) or a number of accounts on
     the newest date. precision: the least of tier_1. ping_pong: the most a month. judge_from: from which date on both
-    policies are judged, by default the newest quarter of the dates with closed horizons. apply: whether policy.yaml is
-    changed to say it; what else it says, comments too, stays.
+    policies are judged, by default the newest quarter of the dates with closed horizons. apply: whether the policy's
+    file is changed to say it, which is refused where the proposal misses an aim on the dates it is judged on by more
+    than a tenth of it, or is worth less there than the present policy; what else it says, comments too, stays.
 
     Raises
     ------
     UsageError : no model is live, too few dates, or an aim that makes no sense. ConfigError : a policy file has faults.
     NoUsableModel : no date can be scored.
     """
+    wanted = read_aims(top, tier_1, precision, ping_pong)
+    asked = [None if at is None else instant(at) for at in (since, until)]
+    judged_from = None if judge_from is None else instant(judge_from)
     files = workspace.plan(plan)
     path = files.folder / "policy.yaml" if policy is None else policy
     present, text = policy_at(path, files.plan) if path.is_file() or policy is not None else (files.policy, "")
     proposed_text(text, present, present)  # a file that cannot be changed is refused before anything is scored
     recipe = recipe_of(workspace, files)
-    asked = [None if at is None else instant(at) for at in (since, until)]
     with taken_in(workspace, say, now, files=files) as intake:
         begin, end = span_of(workspace, files, intake, *asked)
         past = score_past(
             intake, files, recipe, (present,), begin, end,
             every=every, months=refit_months, threads=workspace.settings.threads, say=say,
         )  # fmt: skip
-    aims = _aims(past, present, top, tier_1, precision, ping_pong)
+    dates = past.under(present)
     tuned = search(
-        past.under(present), present, aims,
+        dates, present, wanted.of(_placed(dates[-1])),
         horizon_days=files.plan.outcome.horizon_days, trials=trials, seed=files.plan.model.seed,
-        judge_from=None if judge_from is None else instant(judge_from),
-        sound=lambda tried: _sound(files, path, text, present, tried), say=say,
+        judge_from=judged_from, sound=lambda tried: _sound(files, path, text, present, tried), say=say,
     )  # fmt: skip
     changed = proposed_text(text, present, tuned.proposed)
-    diff = policy_diff(text, changed, f"models/{files.folder.name}/policy.yaml")
+    diff = policy_diff(text, changed, _label(path, workspace.folder))
     named = f"tuned_{folder_of(past, grid_of(files.plan, every), refit_months)}_{_asked(tuned)}"
     folder = _published(workspace, files, tuned, past, changed, diff, named)
-    if apply and diff:
+    asked_for, sound = apply and bool(diff), not tuned.failed and not tuned.worse
+    if asked_for and sound:
         _apply(path, text, changed, folder)
-    return TuneResult(files.plan.plan, tuned, past, diff, folder, apply and bool(diff))
+    return TuneResult(
+        files.plan.plan, tuned, past, diff, folder, path, applied=asked_for and sound, refused=asked_for and not sound
+    )
+
+
+def _label(path: Path, folder: Path) -> str:
+    """A policy's file as a diff names it: relative to the workspace where it lies inside."""
+    whole, home = path.resolve(), folder.resolve()
+    return (whole.relative_to(home) if whole.is_relative_to(home) else whole).as_posix()
 
 
 def _apply(path: Path, before: str, changed: str, folder: Path) -> None:
@@ -137,33 +155,11 @@ def _asked(tuned: Tuned) -> str:
     return f"{present}_{hashlib.sha256(json_file(said)).hexdigest()[:8]}"
 
 
-def _aims(
-    past: ScoredPast, policy: Policy, top: str, tier_1: str | None, precision: str | None, ping_pong: str
-) -> Aims:
-    newest = past.under(policy)[-1].accounts
-    free = newest["excluded_by"].isna() & newest["negative_trigger"].isna()
-    accounts = int(((newest["status"] == "eligible") & free).sum())
-    return Aims(
-        top_share=_share("--top", top, accounts),
-        tier_1_share=None if tier_1 is None else _share("--tier-1", tier_1, accounts),
-        precision=None if precision is None else _share("--precision", precision, None),
-        ping_pong=_share("--ping-pong", ping_pong, None),
-    )
-
-
-def _share(name: str, said: str, accounts: int | None) -> float:
-    """`20%` as 0.2; and, where accounts are counted, a number of them as their share."""
-    percent = said.strip().endswith("%")
-    try:
-        value = float(said.strip().removesuffix("%"))
-    except ValueError:
-        value = math.nan
-    if percent and 0 < value <= 100:
-        return value / 100
-    if not percent and accounts and 0 < value <= accounts and value.is_integer():
-        return value / accounts
-    do = "Give a share, as 20%" + (f", or a number of accounts up to {accounts:,}" if accounts else "")
-    raise UsageError(f"{name} {said} was asked for", do=do)
+def _placed(newest: Past) -> int:
+    """How many accounts of a date can stand in tiers, suppressed ones apart."""
+    accounts = newest.accounts
+    free = accounts["excluded_by"].isna() & accounts["negative_trigger"].isna()
+    return int(((accounts["status"] == "eligible") & free).sum())
 
 
 def tune_values(name: str, tuned: Tuned, past: ScoredPast) -> dict[str, Any]:
@@ -172,6 +168,8 @@ def tune_values(name: str, tuned: Tuned, past: ScoredPast) -> dict[str, Any]:
         "plan": name,
         "aims": tuned.aims,
         "aims_kept": tuned.aims_kept,
+        "worse": tuned.worse,
+        "any_kept_when_tuned": tuned.any_kept,
         "present": tuned.present.version(),
         "proposed": tuned.proposed.version(),
         "changes": spoken_changes(tuned.present, tuned.proposed),

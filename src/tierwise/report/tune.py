@@ -54,21 +54,33 @@ def tune_dict(page: TunePage) -> Part:
         "changes": [{key: clean(str(value), 90) for key, value in change.items()} for change in v["changes"]],
         "diff": page.diff,
         "figures": figures(v, w),
-        "kept": [f"{_aim(aim, w)}: {'met' if aim['met'] else 'not met'}" for aim in v["aims_kept"]],
-        "worse": v["after"]["value"] < v["before"]["value"],
+        "kept": [_aim(aim, w) for aim in v["aims_kept"]],
         "svg": drawn(front_chart(v, w)),
     }
 
 
 def _aim(aim: Mapping[str, Any], w: Words) -> str:
-    """What was asked for, and what the newer dates hold: `at most 20.0% of accounts in the top two tiers, 18.2%`."""
+    """What was asked for, what the newer dates hold and whether that keeps it: `at most 20.0% of accounts in the top
+    two tiers, 21.2%: missed by 1.2 points`."""
     of = {
         "top_share": f"of {w('accounts')} in the top two {w('tiers')}",
         "tier_1_share": f"of {w('accounts')} in the top one",
         "precision": "of the top one with the outcome",
         "ping_pong": f"of {w('accounts')} back in a month",
     }[aim["aim"]]
-    return f"at {aim['bound']} {percent(aim['asked'], 1)} {of}, {percent(aim['found'], 1)}"
+    digits = 2 if aim["aim"] == "ping_pong" else 1
+    within = _within(aim, digits)
+    found = f"{percent(aim['found'], digits)}{f' ({within})' if within else ''}"
+    return f"at {aim['bound']} {percent(aim['asked'], digits)} {of}, {found}: {_met(aim, digits)}"
+
+
+def _met(aim: Mapping[str, Any], digits: int) -> str:
+    if aim["met"]:
+        return "met"
+    if aim["short"] is None:
+        return "missed, as there is nobody to count"
+    points, least = 100 * aim["short"], 10**-digits
+    return f"missed by {f'less than {least:g}' if points < least else f'{points:.{digits}f}'} points"
 
 
 def figures(v: Mapping[str, Any], w: Words) -> list[Part]:
@@ -92,9 +104,11 @@ def figures(v: Mapping[str, Any], w: Words) -> list[Part]:
 
 
 def _within(said: Mapping[str, Any] | None, digits: int) -> str:
-    """`12.1% to 18.9%, n 1,204`; "" where there is no interval."""
-    if said is None or said["low"] is None:
+    """`12.1% to 18.9%, n 1,204`; `n 0` where nobody was counted, "" where there is no interval of such a figure."""
+    if said is None or said["n"] is None:
         return ""
+    if said["low"] is None:
+        return f"n {words.number(said['n'])}"
     return f"{percent(said['low'], digits)} to {percent(said['high'], digits)}, n {words.number(said['n'])}"
 
 

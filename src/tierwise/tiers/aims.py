@@ -79,12 +79,17 @@ class Worth:
     ping_pong: float
     moved: float
     value: float
+    missed: bool
     within: Mapping[str, Mapping[str, float]]
 
     @property
     def lasting(self) -> float:
         """The share of accounts that do not move in a month."""
         return 1 - self.moved
+
+    def less_than(self, other: Worth) -> bool:
+        """Whether it is worth less than another, apart from what missing any aim costs where that one keeps all."""
+        return self.value + _MISSED * (self.missed and not other.missed) < other.value
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -136,7 +141,8 @@ def worth(figures: Figures, aims: Aims) -> Worth:
     of_ranked = _of_ranked(figures)
     value -= max(_NEARLY - of_ranked, 0.0) if of_ranked == of_ranked else 0.0
     value -= _PENALTY * float(np.maximum(np.nan_to_num([*stated, *orderly]), 0).sum())
-    value -= _MISSED * (np.nan_to_num(stated) > 0).any()
+    missed = bool((np.nan_to_num(stated) > 0).any())
+    value -= _MISSED * missed
     return Worth(
         held=both,
         first=float(held["tier_1"]),
@@ -148,6 +154,7 @@ def worth(figures: Figures, aims: Aims) -> Worth:
         ping_pong=float(stable["ping_pong"]),
         moved=moved,
         value=value,
+        missed=missed,
         within={
             **{tier: {name: float(lines.loc[tier, name]) for name in ("n", "low", "high")} for tier in TIERS},
             "ping_pong": {"n": float(stable["accounts"]), "low": float(stable["low"]), "high": float(stable["high"])},
@@ -156,19 +163,27 @@ def worth(figures: Figures, aims: Aims) -> Worth:
 
 
 def kept(aims: Aims, found: Worth) -> list[dict[str, Any]]:
-    """Whether dates that tuned nothing keep what was asked for, an aim a line: aim, bound (`most` or `least`), asked,
-    found (NaN where nothing could be counted), met."""
+    """Whether some dates keep what was asked for, an aim a line.
+
+    A line holds aim, bound (`most` or `least`), asked, found (NaN where nothing could be counted, which keeps no aim),
+    met, short (by how much it is missed; 0.0 where met); and n, low and high of what was found, NaN where it has no
+    interval.
+    """
     asked = [
         ("top_share", "most", aims.top_share, found.top_share),
         ("tier_1_share", "most", aims.tier_1_share, found.tier_1_share),
         ("precision", "least", aims.precision, found.precision["tier_1"]),
         ("ping_pong", "most", aims.ping_pong, found.ping_pong),
     ]
-    return [
-        {"aim": aim, "bound": bound, "asked": of, "found": is_, "met": is_ <= of if bound == "most" else is_ >= of}
-        for aim, bound, of, is_ in asked
-        if of is not None
-    ]
+    within = {"precision": found.within["tier_1"], "ping_pong": found.within["ping_pong"]}
+    lines = []
+    for aim, bound, of, is_ in asked:
+        if of is None:
+            continue
+        short = is_ - of if bound == "most" else of - is_
+        said = {"aim": aim, "bound": bound, "asked": of, "found": is_, "met": short <= 0, "short": max(short, 0.0)}
+        lines.append(said | {name: within.get(aim, {}).get(name, float("nan")) for name in ("n", "low", "high")})
+    return lines
 
 
 def _of_ranked(figures: Figures) -> float:

@@ -62,14 +62,18 @@ class Replayed:
     state: pd.DataFrame
 
 
-def replay(frames: Iterable[Past], policy: Policy, state: pd.DataFrame = NO_STATE) -> Replayed:
+def replay(
+    frames: Iterable[Past], policy: Policy, state: pd.DataFrame = NO_STATE, *, counted_from: datetime | None = None
+) -> Replayed:
     """Run a policy over past dates, oldest first, carrying its state; frames are read one at a time and let go.
 
-    state: that before the first date; without one, an account's first tier is no movement.
+    state: that before the first date; without one, an account's first tier is no movement. counted_from: figures are
+    those of the dates from then on; of the ones before only what accounts bring along counts: where they stand, and
+    which tiers they left.
 
     Raises
     ------
-    UsageError : there is no date, or one does not follow the one before it.
+    UsageError : there is no date, none that counts, or one does not follow the one before it.
     """
     tally, last = Tally(), None
     for given in frames:
@@ -81,11 +85,18 @@ def replay(frames: Iterable[Past], policy: Policy, state: pd.DataFrame = NO_STAT
             )
         last = past.as_of
         decided = _decided(past, state, policy)
-        propensity = numbers(past.accounts["propensity"])
-        tally.add(past.as_of, decided, propensity, past.outcome, past.amount, past.model_version)
+        if counted_from is None or past.as_of >= counted_from:
+            propensity = numbers(past.accounts["propensity"])
+            tally.add(past.as_of, decided, propensity, past.outcome, past.amount, past.model_version)
+        else:
+            tally.pass_over(past.as_of, decided)
         state = next_state(decided)
     if last is None:
         raise UsageError("a replay was asked for", found="there is no past date", do="Give one date or more")
+    if counted_from is not None and last < counted_from:
+        raise UsageError(
+            f"dates from {counted_from.date()} on were to be counted", found="there is none", do="Give an earlier one"
+        )
     return Replayed(policy.version(), tally.figures(), state)
 
 

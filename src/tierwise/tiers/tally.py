@@ -166,17 +166,8 @@ class Tally:
         """Count one date: what `decide` gave, and, row by row, what it was given as propensity (NaN: none), and what
         came of it (NaN where the horizon is open).
         """
-        tier = standings(decided["tier"])
-        judged = ~np.isnan(outcome) & (tier < K)
-        day = Day(
-            date=np.datetime64(naive(as_of), "D").astype(np.int32),
-            month=f"{as_of:%Y-%m}",
-            places=self.places.of(decided["account_id"]),
-            tier=tier,
-            before=standings(decided["previous_tier"]),
-            judged=judged,
-            had=outcome == 1,
-        )
+        day = self._day(as_of, decided, outcome)
+        tier, judged = day.tier, day.judged
         if day.month != self.month:
             self._close(day.month)
         self._grow()
@@ -198,6 +189,24 @@ class Tally:
             }
         )
 
+    def pass_over(self, as_of: datetime, decided: pd.DataFrame) -> None:
+        """Take note of the tiers that accounts left on a date before those that are counted."""
+        day = self._day(as_of, decided, np.full(len(decided), np.nan))
+        self._grow()
+        self._moved(day, decided)
+
+    def _day(self, as_of: datetime, decided: pd.DataFrame, outcome: Floats) -> Day:
+        tier = standings(decided["tier"])
+        return Day(
+            date=np.datetime64(naive(as_of), "D").astype(np.int32),
+            month=f"{as_of:%Y-%m}",
+            places=self.places.of(decided["account_id"]),
+            tier=tier,
+            before=standings(decided["previous_tier"]),
+            judged=~np.isnan(outcome) & (tier < K),
+            had=outcome == 1,
+        )
+
     def _grow(self) -> None:
         more = len(self.places.accounts) - self.marks.shape[1]
         self.marks = np.pad(self.marks, ((0, 0), (0, more)))
@@ -215,8 +224,11 @@ class Tally:
             Sums(1, by_tier(day.tier, everyone), by_tier(day.tier, known), by_tier(day.tier, known, amount))
         )
 
-    def _count_moves(self, day: Day, decided: pd.DataFrame) -> None:
-        """Movements between standings; a first tier is none. Back is who returns to a tier left since a status."""
+    def _moved(self, day: Day, decided: pd.DataFrame) -> tuple[Ints, Flags]:
+        """The rows of movements between standings, and which of them are back; what they left is noted.
+
+        A first tier is none. Back is who returns to a tier left since a status.
+        """
         moved = np.flatnonzero((decided["movement"] != "").to_numpy() & (day.before >= 0))
         who, was, now = day.places[moved], day.before[moved], day.tier[moved]
         inside = (was < K) & (now < K)
@@ -224,6 +236,11 @@ class Tally:
         back = (now < K) & (day.date - left <= PING_PONG_DAYS)
         self.left[who, np.minimum(was, K - 1)] = day.date
         self.left[who[~inside]] = NEVER
+        return moved, back
+
+    def _count_moves(self, day: Day, decided: pd.DataFrame) -> None:
+        moved, back = self._moved(day, decided)
+        who = day.places[moved]
         self.marks[0, day.places[(day.tier < K) & (day.before >= 0)]] = True
         self.marks[0, who] = True
         self.marks[1, who] = True

@@ -26,7 +26,10 @@ from tierwise.tiers.shapes import BY_SCORE, TOP, asking, by_score, shapes
 from tierwise.tiers.steps import pass_gates
 
 LEAST_DATES = 4
-"""So many dates with closed horizons must be left to tune on, and so many to judge."""
+"""So many dates with closed horizons must be left to tune on."""
+HAIR = 0.1
+"""An aim that is missed by no more than this share of it is missed by a hair: newer dates are never quite like those
+that tuned, and the top tiers are sized to just below what they may hold."""
 NEVER = -1e9
 """What a policy that may not be proposed is worth to the search."""
 STEP = 0.5
@@ -75,6 +78,27 @@ class Tuned:
         """Whether the newest dates keep what was asked for, an aim a line (`aims.kept`)."""
         return kept(self.aims, self.after)
 
+    @property
+    def missed(self) -> list[dict[str, Any]]:
+        """The aims that the newest dates do not keep."""
+        return [line for line in self.aims_kept if not line["met"]]
+
+    @property
+    def failed(self) -> list[dict[str, Any]]:
+        """Those of them that are missed by more than a hair, or where nobody could be counted."""
+        return [line for line in self.missed if not line["short"] <= HAIR * line["asked"]]
+
+    @property
+    def worse(self) -> bool:
+        """Whether on the newest dates the proposal is worth less than the present policy, apart from an aim that it
+        misses and the present one keeps, which is `missed`."""
+        return self.after.less_than(self.before)
+
+    @property
+    def any_kept(self) -> bool:
+        """Whether any policy, tried or present, keeps all aims on the dates tuned on."""
+        return any(all(line["met"] for line in kept(self.aims, trial.worth)) for trial in self.trials)
+
     @cached_property
     def best(self) -> Trial:
         """The trial that is proposed: the first of those that are worth most."""
@@ -119,8 +143,10 @@ def tune(
     The dates from `judge_from` on, by default the newest quarter of those with closed horizons, tune nothing and judge
     both policies; the search sees only dates whose horizon had closed before them. The rows of tier_2 may be others,
     and those of tier_1 ask for an account score besides (`shapes`); the minimum fit, the rows of tier_3 and all other
-    rules are people's, and stay. A trial's cuts are set so that the top tiers come to hold as much as they may; TPE
-    proposes (Bergstra et al. 2011), by `learning.tuning.seek`.
+    rules are people's, and stay. So does a least account score that the present policy asks of tier_1, whoever set it:
+    one that an earlier proposal set counts as a person's the next time, and is not lowered again; that of a row of
+    tier_2 is sized anew. A trial's cuts are set so that the top tiers come to hold as much as they may; TPE proposes
+    (Bergstra et al. 2011), by `learning.tuning.seek`.
 
     sound: whether a policy may be proposed at all; one that may not is no trial.
 
@@ -138,7 +164,7 @@ def tune(
             found="none of the dates there has a closed horizon" if closed else "no date has a closed horizon",
             do="Give an earlier --judge-from, or load newer outcomes",
         )
-    begin, judged_from = newest[0], dates[newest[0]].as_of
+    judged_from = dates[newest[0]].as_of
     seen = [i for i in closed if dates[i].as_of + timedelta(days=horizon_days) <= judged_from]
     if len(seen) < LEAST_DATES:
         raise UsageError(
@@ -148,14 +174,11 @@ def tune(
         )
     search = _Search(dates[: seen[-1] + 1], policy, aims, trials, sound, say)
     seek(search.space, search.worth, trials=trials, seed=seed, first=search.first)
-    say(f"judging on {len(dates) - begin} newer dates")
-    before, after = (_judged(dates, begin, p, aims) for p in (policy, best_of(search.trials).policy))
+    say(f"judging on {len(dates) - newest[0]} newer dates")
+    before, after = (
+        worth(replay(dates, p, counted_from=judged_from).figures, aims) for p in (policy, best_of(search.trials).policy)
+    )
     return Tuned(aims, tuple(search.trials), before, after, len(seen), len(newest), judged_from)
-
-
-def _judged(dates: Sequence[Past], begin: int, policy: Policy, aims: Aims) -> Worth:
-    state = replay(dates[:begin], policy).state
-    return worth(replay(dates[begin:], policy, state).figures, aims)
 
 
 class _Search:
