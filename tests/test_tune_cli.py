@@ -109,7 +109,7 @@ def too_wide(printed: str) -> list[str]:
 def result_of(aims: Aims, *, asked: bool) -> TuneResult:
     """A tuning of random dates, to be applied or not, which ends as these aims have it."""
     tuned = replace(tuned_sample.tuned(), aims=aims)
-    refused = asked and bool(tuned.failed or tuned.worse)
+    refused = asked and not tuned.sound
     past, folder = cast("ScoredPast", None), Path("replays/tuned_x")
     return TuneResult(PLAN, tuned, past, DIFF, folder, Path("policy.yaml"), asked and not refused, refused)
 

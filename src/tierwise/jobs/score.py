@@ -108,8 +108,7 @@ def score(
                 record, state, scored.movements, scored.actions, scored.group.log, scored.seen, rules
             )
 
-        current = scored.kind != "backfill"
-        new = publish(workspace.published, name, record.run_id, contents, commit, current=current)
+        new = publish(workspace.published, name, record.run_id, contents, commit, current=scored.kind != "backfill")
     return _result(inputs, scored, workspace.published / name / record.run_id, new=new)
 
 

@@ -86,8 +86,7 @@ def tune(
     NoUsableModel : no date can be scored.
     """
     wanted = read_aims(top, tier_1, precision, ping_pong)
-    asked = [None if at is None else instant(at) for at in (since, until)]
-    judged_from = None if judge_from is None else instant(judge_from)
+    *asked, judged_from = (None if at is None else instant(at) for at in (since, until, judge_from))
     files = workspace.plan(plan)
     path = files.folder / "policy.yaml" if policy is None else policy
     present, text = policy_at(path, files.plan) if path.is_file() or policy is not None else (files.policy, "")
@@ -109,12 +108,10 @@ def tune(
     diff = policy_diff(text, changed, _label(path, workspace.folder))
     named = f"tuned_{folder_of(past, grid_of(files.plan, every), refit_months)}_{_asked(tuned)}"
     folder = _published(workspace, files, tuned, past, changed, diff, named)
-    asked_for, sound = apply and bool(diff), not tuned.failed and not tuned.worse
+    asked_for, sound = apply and bool(diff), tuned.sound
     if asked_for and sound:
         _apply(path, text, changed, folder)
-    return TuneResult(
-        files.plan.plan, tuned, past, diff, folder, path, applied=asked_for and sound, refused=asked_for and not sound
-    )
+    return TuneResult(files.plan.plan, tuned, past, diff, folder, path, asked_for and sound, asked_for and not sound)
 
 
 def _label(path: Path, folder: Path) -> str:

@@ -95,6 +95,11 @@ class Tuned:
         return self.after.less_than(self.before)
 
     @property
+    def sound(self) -> bool:
+        """Whether the newest dates speak against the proposal in nothing: no aim is failed, and it is not worse."""
+        return not self.failed and not self.worse
+
+    @property
     def any_kept(self) -> bool:
         """Whether any policy, tried or present, keeps all aims on the dates tuned on."""
         return any(all(line["met"] for line in kept(self.aims, trial.worth)) for trial in self.trials)
