@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from test_tiers import AS_OF, NO_STATE, OWNERS, TALL, account, later, policies, random_accounts, random_acts
+from test_tiers import AS_OF, JUMP, NO_STATE, OWNERS, TALL, account, later, policies, random_accounts, random_acts
 from tierwise.config import load_workspace
-from tierwise.config.policy import Policy, TimeInTier
+from tierwise.config.policy import NegativeTrigger, Policy, Surge, TierRow, TimeInTier
 from tierwise.errors import UsageError
 from tierwise.jobs import score
 from tierwise.store import Store, policies_known
@@ -78,7 +78,8 @@ def test_a_stay_that_ended_under_a_new_model_is_ageing_where_the_old_one_had_low
 @settings(max_examples=40)
 @given(old=policies(), new=policies(), seed=st.integers(0, 2**32 - 1))
 def test_by_counterfactual(old: Policy, new: Policy, seed: int) -> None:
-    """Policy only where the policy before names another tier; and by another name alone everything is as it was."""
+    """Policy where, and only where, the policy before names another tier, but for what capacity and people do; and by
+    another name alone everything is as it was."""
     rng, state = np.random.default_rng(seed), NO_STATE
     for week in range(3):
         accounts, as_of = random_accounts(rng, 120), later(14 * week)
@@ -88,6 +89,10 @@ def test_by_counterfactual(old: Policy, new: Policy, seed: int) -> None:
     by_old, known = decide(now, state, old, later(42), **around), {old.version(): old}
     by_new = decide(now, state, renamed(new), later(42), earlier=known, **around)
     assert not ((by_new["cause"] == "policy") & (by_old["tier"] == by_new["tier"])).any()
+    tiers = ["tier_1", "tier_2", "tier_3", "recycle"]
+    inside = by_new["previous_tier"].isin(tiers) & by_new["tier"].isin(tiers)
+    made = inside & (by_new["movement"] != "") & (by_old["tier"] != by_new["tier"])
+    assert set(by_new.loc[made, "cause"]) <= {"policy", "capacity", "override"}
     same = decide(now, state, renamed(old), later(42), earlier=known, **around)
     pd.testing.assert_frame_equal(same.drop(columns="policy_version"), by_old.drop(columns="policy_version"))
 
@@ -162,3 +167,77 @@ def test_a_run_by_owners_capacity_without_the_table_owners_is_refused_and_publis
     with pytest.raises(UsageError, match="owner_capacity: no owners were given"):
         score(load_workspace(folder), as_of=newest + pd.Timedelta(days=4))
     assert (current / name / "CURRENT").read_text(encoding="utf-8") == before
+
+
+# Other causes beside a changed policy
+
+
+def test_a_surge_that_a_changed_policy_ends_early_is_policy_and_one_that_ends_on_its_day_ageing() -> None:
+    with_surge = Policy(surge=Surge(), time_in_tier=TimeInTier(minimum_stay_days=0, stay_margin=0))
+    lifted = state_after((0, {"fit_score": 82.0, **JUMP}), policy=with_surge)
+    assert lifted["tier"].tolist() == ["tier_2"]
+    none, calm = with_surge.model_copy(update={"surge": None}), {"fit_score": 82.0}
+    early = moved(lifted, 7, none, with_surge, **calm)
+    assert (early.tier, early.cause) == ("tier_3", "policy")
+    assert "the policy changed" in early.why
+    assert "its surge ended" not in early.why
+    on_its_day = moved(lifted, 21, none, with_surge, **calm)
+    assert (on_its_day.tier, on_its_day.cause) == ("tier_3", "ageing")
+    assert "its surge ended on 22 Mar 2026" in on_its_day.why
+    assert moved(lifted, 7, with_surge, **calm).movement == ""
+    still = state_after((0, calm), policy=none)
+    for before, cause in ((none, "policy"), (with_surge, "data")):
+        begun = moved(still.assign(policy_version=before.version()), 7, with_surge, before, **calm, **JUMP)
+        assert (begun.tier, begun.cause) == ("tier_2", cause)
+
+
+def test_a_trigger_that_left_the_policy_is_policy_and_one_that_lapsed_ageing() -> None:
+    kinds = (NegativeTrigger(kind="unsubscribe", days=365), NegativeTrigger(kind="legal", days=365))
+    old = STAY.model_copy(update={"negative_triggers": kinds})
+    state = state_after((0, TALL | {"negative_trigger": "unsubscribe"}), policy=old)
+    fewer = old.model_copy(update={"negative_triggers": kinds[1:]})
+    shorter = old.model_copy(update={"negative_triggers": (NegativeTrigger(kind="unsubscribe", days=30), kinds[1])})
+    for policy, cause in ((old, "ageing"), (renamed(old), "ageing"), (fewer, "policy"), (shorter, "policy")):
+        got = moved(state, 7, policy, old, **TALL)
+        assert (got.tier, got.cause) == ("tier_1", cause)
+
+
+def test_what_the_model_itself_values_is_no_end_of_a_stay() -> None:
+    """A row that asks for an expected value: the state does not know what the model before made of it."""
+    rich = TierRow(row="rich", tier="tier_1", fit="high", least={"expected_value": 1000.0})
+    policy = Policy(rows=(rich, *Policy().rows), time_in_tier=TimeInTier(minimum_stay_days=28, stay_margin=5))
+    facts = {"fit_score": 82.0, "expected_value": 2000.0}
+    state = state_after((0, facts), (21, facts), policy=policy)
+    got = moved(state, 28, policy, model="m2", **(facts | {"expected_value": 500.0}))
+    assert (got.previous_tier, got.movement, got.cause) == ("tier_1", "down", "model")
+
+
+def test_a_policy_that_cannot_be_asked_any_more_breaks_no_run(small_demo: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(small_demo, tmp_path / "ws"))
+    name = load_workspace(folder).plan().plan.plan
+    path = folder / "models" / name / "policy.yaml"
+    text, newest = path.read_text(encoding="utf-8"), _newest(load_workspace(folder), name)
+    path.write_text(text + "owner_capacity: {by: owner, tier_1: 50}\n", encoding="utf-8")
+    score(load_workspace(folder), as_of=newest + pd.Timedelta(days=2))
+    path.write_text(text, encoding="utf-8")
+    (folder / "tables" / "owners.parquet").unlink()
+    done = score(load_workspace(folder), as_of=newest + pd.Timedelta(days=4))
+    assert done.new
+    assert set(done.movements["cause"]) <= {"policy", "ageing", "data", "capacity", "merge"}
+
+
+def test_a_revision_by_a_policy_of_another_name_alone_is_by_what_else_changed(small_demo: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(small_demo, tmp_path / "ws"))
+    name = load_workspace(folder).plan().plan.plan
+    path = folder / "models" / name / "policy.yaml"
+    text, newest = path.read_text(encoding="utf-8"), _newest(load_workspace(folder), name)
+    activities = folder / "tables" / "activities.parquet"
+    kept = pd.read_parquet(activities)
+    kept[kept["occurred_at"] < newest.tz_localize(None) - pd.Timedelta(days=10)].to_parquet(activities)
+    path.write_text(text.replace("policy: v1", "policy: v2", 1), encoding="utf-8")
+    by_name = score(load_workspace(folder), as_of=newest, dry_run=True)
+    assert by_name.kind == "revision"
+    assert set(by_name.movements["cause"]) == {"data"}
+    path.write_text(text.replace("fit: {moderate: 35", "fit: {moderate: 55", 1), encoding="utf-8")
+    by_rule = score(load_workspace(folder), as_of=newest, dry_run=True)
+    assert {"policy", "data"} <= set(by_rule.movements["cause"])

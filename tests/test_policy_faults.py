@@ -574,20 +574,6 @@ def test_faults_of_the_plan_and_the_policy_come_together(tmp_path: Path) -> None
     assert lines == ["models/main/model.yaml:6", "models/main/policy.yaml:9"]
 
 
-def test_rows_that_ask_for_roles_need_a_plan_that_names_some() -> None:
-    signal = PLAN.features.signal
-    group = signal.buying_group.model_copy(update={"roles": ()})
-    features = PLAN.features.model_copy(update={"signal": signal.model_copy(update={"buying_group": group})})
-    bare = PLAN.model_copy(update={"features": features})
-    text = (
-        "rows:\n  - {row: a, tier: tier_1, fit: high, coverage: partial}\n  - {row: b, tier: tier_3, fit: moderate}\n"
-    )
-    said = "rows[0].coverage: asks for partial, and no account can be: model.yaml names no roles under buying_group; "
-    assert faults(text, plan=bare) == [f"policy.yaml:2: {said}name roles there, or take coverage out of the row"]
-    parse_policy(text, plan=PLAN)
-    parse_policy(text.replace(", coverage: partial", ""), plan=bare)
-
-
 def test_without_a_plan_names_are_not_held_against_one() -> None:
     assert parse_policy(SEGMENTS.replace("employee_count", "anything")).segments[0].segment == "large"
 
@@ -740,9 +726,15 @@ def test_the_engine_decides_as_the_table_says(policy: Policy) -> None:
     assert decided["row"].tolist() == [c.decided_by[-1] for c in told]
 
 
+def test_rows_that_ask_for_roles_where_the_plan_names_none_are_a_note_of_check() -> None:
+    (found,) = of_policy(Policy(), [])
+    assert (found.code, found.severity, found.figures) == ("no_role", "notes", {"rows": ["focus", "growth_coverage"]})
+    assert found.found == "no account ever meets focus, growth_coverage: the plan names no roles"
+
+
 def test_accounts_of_high_fit_that_no_row_names_are_a_note_of_check() -> None:
-    assert of_policy(Policy()) == []
-    found = of_policy(parse_policy(ROWS))
+    assert of_policy(Policy(), ["champion"]) == []
+    found = of_policy(parse_policy(ROWS), ["champion"])
     assert [(f.code, f.severity, f.figures) for f in found] == [("no_row", "notes", {"combinations": 4})]
     assert found[0].words == (
         "accounts of high fit that no row of policy.yaml names. they are recycled: signal none, coverage none; signal"
@@ -750,8 +742,8 @@ def test_accounts_of_high_fit_that_no_row_names_are_a_note_of_check() -> None:
         " as the last, if they are to be an outbound list."
     )
     one = parse_policy(ROWS + "  - {row: rest, tier: tier_3, fit: high, least: {expected_value: 9}}\n" + VERTICALS)
-    assert of_policy(one)[0].figures == {"combinations": 12}
-    assert "signal none, coverage none, without the least values of rest" in of_policy(one)[0].found
+    assert of_policy(one, ["champion"])[0].figures == {"combinations": 12}
+    assert "signal none, coverage none, without the least values of rest" in of_policy(one, ["champion"])[0].found
 
 
 # The calendar.

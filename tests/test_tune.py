@@ -86,15 +86,16 @@ def test_no_policy_that_misses_a_stated_aim_goes_before_one_that_keeps_them(tune
 def test_an_aim_missed_by_a_hair_is_not_told_as_worth_less_besides(tuned: Tuned) -> None:
     figures = replay(dates()[: tuned.tuned_on], tuned.proposed).figures
     share = worth(figures, Aims(top_share=1.0, ping_pong=1.0)).top_share
-    keeps, missing = (worth(figures, Aims(top_share=share * part, ping_pong=1.0)) for part in (1, 0.9999))
-    assert (keeps.missed, missing.missed) == (False, True)
-    assert keeps.value - missing.value > 9
-    held = replace(missing, value=missing.value + 0.05)
-    assert not held.less_than(keeps), "it is worth more but for the aim, which is told of its own"
-    assert replace(missing, value=missing.value - 0.05).less_than(keeps)
-    assert not keeps.less_than(held), "one that keeps all aims is worth more than one that misses any"
-    assert missing.less_than(held)
-    assert not missing.less_than(missing)
+    keeps = worth(figures, Aims(top_share=share, ping_pong=1.0))
+    for part in (0.9999, 0.97, 0.5):
+        missing = worth(figures, Aims(top_share=share * part, ping_pong=1.0))
+        assert (keeps.missed, missing.missed) == (False, True)
+        assert keeps.value - missing.value > 9
+        assert missing.apart == pytest.approx(keeps.value), "all that differs is the aim, which is told of its own"
+        assert not replace(missing, apart=missing.apart + 0.05).less_than(keeps)
+        assert replace(missing, apart=missing.apart - 0.05).less_than(keeps)
+        assert not keeps.less_than(missing), "one that keeps all aims is worth more than one that misses any"
+        assert not missing.less_than(missing)
 
 
 def test_an_aim_is_failed_where_it_is_missed_by_more_than_a_tenth_of_it(tuned: Tuned) -> None:

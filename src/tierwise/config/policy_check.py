@@ -292,11 +292,7 @@ def _against_plan(policy: Policy, plan: Plan) -> list[Found]:
             for name, condition in where.items():
                 says = _unlike(name, fit, isinstance(condition, tuple))
                 found += [((key, i, "where", name), says)] if says else []
-    no_roles = not plan.features.signal.buying_group.roles and "rows" in policy.model_fields_set
     for i, row in enumerate(policy.rows):
-        if no_roles and row.coverage in ("partial", "reached"):
-            says = f"asks for {row.coverage}, and no account can be: model.yaml names no roles under buying_group"
-            found.append((("rows", i, "coverage"), f"{says}; name roles there, or take coverage out of the row"))
         for name in row.least:
             says = "" if name in JUDGED else _unlike(name, fit, False, JUDGED)
             found += [(("rows", i, "least", name), says)] if says else []

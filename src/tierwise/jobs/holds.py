@@ -49,7 +49,8 @@ def _owners_room(policy: Policy, intake: Intake, here: Scoring, wanted: str) -> 
     tiers = here.run.frame("tiers")
     owned = intake.warehouse.frame(Query("SELECT account_id, owner_id FROM accounts"))
     owner = tiers["account_id"].map(owned.set_index("account_id")["owner_id"]).fillna("")
-    rooms = read_owners(owners_of(intake.warehouse), _ids(owner), _us(here.as_of), policy)
+    owners = owners_of(intake.warehouse)
+    rooms = None if owners.empty else read_owners(owners, _ids(owner), _us(here.as_of), policy)
     if rooms is None or policy.owner_capacity is None or wanted not in rooms.capacity:
         return
     group = rooms.group[(tiers["account_id"] == here.account_id).to_numpy()][0]

@@ -122,16 +122,17 @@ def inputs_of(
     prior, last, overrides = store.prior_state(name, stand), store.last_run(name, stand), store.overrides(name, stand)
     drawn, past = drawn_by(store, files, stand), past_of(store, files, stand)
     seen = stages_seen(store, name, stand) if by_stage(files) else None
-    earlier = _earlier(store, name, prior, files.policy)
+    earlier = _earlier(
+        store, name, {*prior["policy_version"].dropna(), last.policy_version if last else ""}, files.policy
+    )
     return Inputs(files, intake, judge, prior, stand, last, late, overrides, own, disputes, drawn, past, seen, earlier)
 
 
-def _earlier(store: Store, plan: str, prior: pd.DataFrame, policy: Policy) -> dict[str, Policy]:
-    """The other policies by which states were decided, by version; none that no run kept, or that this version of
+def _earlier(store: Store, plan: str, versions: set[str], policy: Policy) -> dict[str, Policy]:
+    """Those of some versions that are other policies, by version; none that no run kept, or that this version of
     tierwise would refuse."""
-    versions = set(prior["policy_version"].dropna().astype(str)) - {policy.version(), ""}
     found = {}
-    for version, rules in policies_known(store, plan, versions).items():
+    for version, rules in policies_known(store, plan, versions - {policy.version(), ""}).items():
         with suppress(ValidationError):
             found[version] = Policy.model_validate_json(rules)
     return found

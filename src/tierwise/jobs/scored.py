@@ -40,10 +40,10 @@ class Inputs:
 
     last: the last run of this as_of, if there is one. fresh: which sources are late or short. overrides: those in force
     (`Store.overrides`). own: the digest of what our own history of attributes held before as_of. disputes: of the facts
-    that were disputed before as_of. draws: of the control group, up to as_of. past: what sellers were
-    owed by then, and what was withheld. earlier: the policies by which the states before were decided, by version, as
-    far as they are known. seen: in which stages earlier runs saw open opportunities (`stages_seen`); None
-    where no play is by stage.
+    that were disputed before as_of. draws: of the control group, up to as_of. past: what sellers were owed by then, and
+    what was withheld. seen: in which stages earlier runs saw open opportunities (`stages_seen`); None where no play is
+    by stage. earlier: the policies by which the states before, and the run that this one revises, were decided, by
+    version, as far as they are known.
     """
 
     files: PlanFiles
@@ -161,7 +161,8 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
     kind = store.kind(inputs.plan, inputs.stand)
     moved = movements(decisions)
     if kind == "revision":
-        moved = movements_difference(store.state_at(inputs.plan, inputs.stand), decisions)
+        stood = store.state_at(inputs.plan, inputs.stand)
+        moved = movements_difference(stood, decisions, _alike(inputs, facts, decisions))
         moved["why"] = [f"Revised: {b} to {t}, as {c} changed." for b, t, c in _steps(moved)]
     names = inputs.intake.warehouse.frame(Query("SELECT account_id, name FROM accounts ORDER BY account_id"))
     known = decisions.merge(names, on="account_id", how="left", validate="1:1")
@@ -191,15 +192,34 @@ def _facts(inputs: Inputs, matrix: Matrix, scores: pd.DataFrame, values: pd.Data
     return facts.merge(merged, on="account_id", how="left", validate="1:1")
 
 
-def _decided(inputs: Inputs, facts: pd.DataFrame) -> pd.DataFrame:
-    """The policy engine on the facts of the accounts."""
-    readable = {v: before for v, before in inputs.earlier.items() if set(before.attributes) <= set(facts.columns)}
+def _decided(inputs: Inputs, facts: pd.DataFrame, by: Policy | None = None) -> pd.DataFrame:
+    """The policy engine on the facts of the accounts. by: another policy than that of the run, without words."""
     return decide(
-        facts, inputs.prior, inputs.files.policy, inputs.stand,
+        facts, inputs.prior, by or inputs.files.policy, inputs.stand,
         model_version=inputs.judge.version, hold_demotions=inputs.fresh.because,
         fit_unknown=isinstance(inputs.judge, Rules), overrides=inputs.overrides,
-        owners=owners_of(inputs.intake.warehouse), earlier=readable,
+        owners=owners_of(inputs.intake.warehouse), earlier={} if by else _readable(inputs, facts), words=by is None,
     )  # fmt: skip
+
+
+def _readable(inputs: Inputs, facts: pd.DataFrame) -> dict[str, Policy]:
+    """The earlier policies by which these accounts can be decided: what they read is there still."""
+    owned = not owners_of(inputs.intake.warehouse).empty
+    return {
+        version: before
+        for version, before in inputs.earlier.items()
+        if set(before.attributes) <= set(facts.columns) and (owned or before.owner_capacity is None)
+    }
+
+
+def _alike(inputs: Inputs, facts: pd.DataFrame, decisions: pd.DataFrame) -> frozenset[str]:
+    """The accounts whose tier is the same by the policy of the run that this one revises; none where that is the same
+    policy, or is not known."""
+    before = _readable(inputs, facts).get(inputs.last.policy_version) if inputs.last else None
+    if before is None:
+        return frozenset()
+    same = _decided(inputs, facts, before)["tier"] == decisions["tier"]
+    return frozenset(decisions.loc[same, "account_id"].astype(str))
 
 
 @dataclass(frozen=True)

@@ -272,7 +272,8 @@ def check(
         found += _features(intake.warehouse, files.plan, reach, workspace.settings.threads)
         coverage = outcome_coverage(intake.warehouse, files.plan, reach)
         dates = plan_ladder(intake.warehouse, files.plan, reach)
-        told = (*of_ladder(dates), *of_policy(files.policy), *_of_plays(files, intake.warehouse))
+        of_rows = of_policy(files.policy, files.plan.features.signal.buying_group.roles)
+        told = (*of_ladder(dates), *of_rows, *_of_plays(files, intake.warehouse))
         found = ordered((*accepted(found, files.plan.audit.accept), *told))
         return CheckResult(files.plan.plan, intake, found, coverage, dates)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,19 +13,20 @@ from tierwise.store.frames import cell
 COLUMNS = ("account_id", "as_of", "previous_tier", "tier", "movement", "cause")
 
 
-def movements_difference(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+def movements_difference(old: pd.DataFrame, new: pd.DataFrame, alike: Collection[str] = ()) -> pd.DataFrame:
     """The movements between two runs of one as_of, an account each, in account_id order; pure.
 
     Parameters
     ----------
     old, new : decisions or states (account_id, as_of, tier, and if there model_version and policy_version).
+    alike : accounts whose new tier is known to be the same by the old policy, which it therefore is no cause of.
 
     Returns
     -------
     account_id, as_of, previous_tier (old's), tier (new's; null if the account is gone), movement, cause, and the
     further columns of `new`. movement is `entered` (a tier from a status or from nothing), `left` (a tier lost for
     a status or for nothing), `up`, `down`, or `status` (from one status to another). cause is what differs between
-    the two runs: `model`, else `policy`, else `data`.
+    the two runs: `model`, else `policy` (not of `alike`), else `data`.
     """
     before = _by_account(old)
     after = _by_account(new)
@@ -41,7 +43,7 @@ def movements_difference(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
             "previous_tier": was.get("tier"),
             "tier": now.get("tier"),
             "movement": _movement(was.get("tier"), now.get("tier")),
-            "cause": _cause(was, now),
+            "cause": _cause(was, now, ("model",) if account in alike else ("model", "policy")),
         }
         rows.append(row | {c: now.get(c) for c in passed})
     result = pd.DataFrame(rows, columns=[*COLUMNS, *passed])
@@ -69,8 +71,8 @@ def _movement(was: str | None, now: str | None) -> str:
     return "left" if was in TIERS else "status"
 
 
-def _cause(was: dict[str, Any], now: dict[str, Any]) -> str:
-    for cause in ("model", "policy"):
+def _cause(was: dict[str, Any], now: dict[str, Any], versions_of: Sequence[str]) -> str:
+    for cause in versions_of:
         versions = [row.get(f"{cause}_version") for row in (was, now)]
         if None not in versions and versions[0] != versions[1]:
             return cause

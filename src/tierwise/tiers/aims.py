@@ -65,7 +65,8 @@ class Worth:
     accounts in tiers, each in the month in which it was largest. tier_3_share: of the same, in the mean of all dates.
     of_ranked: the outcomes that the top two hold, as a
     share of those that as many accounts of the minimum fit, ranked by propensity alone on each date, would hold.
-    precision: of each tier. ping_pong, moved: shares of accounts a month. value: what is made large.
+    precision: of each tier. ping_pong, moved: shares of accounts a month. value: what is made large; apart: the same
+    without what missing the stated aims costs, and missed: whether any is.
     within: by tier, and of `ping_pong`, n and the 95 % interval (low, high), by account.
     """
 
@@ -79,6 +80,7 @@ class Worth:
     ping_pong: float
     moved: float
     value: float
+    apart: float
     missed: bool
     within: Mapping[str, Mapping[str, float]]
 
@@ -88,8 +90,8 @@ class Worth:
         return 1 - self.moved
 
     def less_than(self, other: Worth) -> bool:
-        """Whether it is worth less than another, apart from what missing any aim costs where that one keeps all."""
-        return self.value + _MISSED * (self.missed and not other.missed) < other.value
+        """Whether it is worth less than another, apart from what missing aims costs where that one keeps all."""
+        return (self.apart if self.missed and not other.missed else self.value) < other.value
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -154,6 +156,7 @@ def worth(figures: Figures, aims: Aims) -> Worth:
         ping_pong=float(stable["ping_pong"]),
         moved=moved,
         value=value,
+        apart=value + _PENALTY * float(np.maximum(np.nan_to_num(stated), 0).sum()) + _MISSED * missed,
         missed=missed,
         within={
             **{tier: {name: float(lines.loc[tier, name]) for name in ("n", "low", "high")} for tier in TIERS},

@@ -59,10 +59,12 @@ def cause(
 
     1. override: a person's override says where it stands, or one that did is over; data: there is no prior state.
     2. capacity: the standing before capacity is as it was, or capacity alone brought it down.
-    3. ageing: a negative trigger lapsed; data: any other step into or out of suppression or a status.
-    4. policy: it is stale now, was as stale already, and the policy changed; ageing: it is stale now, or its staleness
-       grew older than `within_days`.
-    5. ageing: a surge ended, and nothing else changed; data: a surge began, and nothing else changed.
+    3. ageing: a negative trigger lapsed; policy: one that the policy before had longer, or that it alone had, does no
+       more; data: any other step into or out of suppression or a status.
+    4. policy: it is stale now, and the policy changed; ageing: it is stale now, or its staleness grew older than
+       `within_days`.
+    5. policy: a surge ended or began, and nothing else but the policy changed; ageing: a surge ended; data: one began,
+       and nothing else changed.
     6. ageing, where the policy did not change: up, by the row that named it before, and its promotion window ended; or
        down, to what its scores before named already, and its minimum stay ended: time alone moved it.
     7. model: the version differs from the state's (where both are known).
@@ -72,7 +74,8 @@ def cause(
     11. data.
 
     The policy changed where its version differs from the state's, and the tier is another by the policy of that
-    version, or that policy is not known.
+    version, or that policy is not known. What capacity or a suppression does is named so, whatever the policy said
+    before.
     """
     quiet = _quiet(facts, prior, as_of)
     inside = (prior.level >= 0) & (now.final >= 0)
@@ -83,18 +86,19 @@ def cause(
     same_held = now.held == np.maximum(prior.held, 0)
     lapsed = (prior.row == "negative_trigger") & (now.row != "negative_trigger") & (now.row != "excluded")
     stale = now.row == "stale"
-    after = np.inf if policy.stale is None else policy.stale.after_days
     within = np.inf if policy.stale is None else policy.stale.within_days
     cases = [
         (inside & (now.overridden | (~np.isnat(prior.override_until) & ~now.asked)), "override"),
         (prior.level == NONE, "data"),
         (inside & (now.standing == prior.standing), "capacity"),
         (inside & down & (now.final < now.standing) & (now.standing >= prior.level), "capacity"),
+        (lapsed & new_policy, "policy"),
         (lapsed, "ageing"),
         (~inside, "data"),
-        (stale & new_policy & (facts.days - _elapsed(prior, as_of) > after), "policy"),
+        (stale & new_policy, "policy"),
         (stale, "ageing"),
         ((prior.row == "stale") & (facts.days > within) & ~new_policy, "ageing"),
+        (same_held & (was_lifted != lifted) & new_policy, "policy"),
         (same_held & was_lifted & ~lifted, "ageing"),
         (same_held & ~was_lifted & lifted, "data"),
         (inside & ~down & ~new_policy & (now.row == prior.row) & _window_ended(prior, policy, as_of), "ageing"),

@@ -29,7 +29,7 @@ propensity raised with them. Fewer `days_since_signal` never lower a tier, but f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 
@@ -39,7 +39,8 @@ import pandas as pd
 from tierwise.clock import instant, naive
 from tierwise.config.policy import Policy
 from tierwise.tiers.acts import read_overrides, read_owners
-from tierwise.tiers.inputs import STATE_COLUMNS, Facts, read_accounts, read_state
+from tierwise.tiers.bands import Flags, Ints
+from tierwise.tiers.inputs import STATE_COLUMNS, Facts, Prior, read_accounts, read_state
 from tierwise.tiers.result import Decided, result
 from tierwise.tiers.steps import Gates, Run, Standing, pass_gates, stand
 
@@ -98,13 +99,33 @@ def decide(
         return gates, stand(seen, prior, gates, run), run
 
     gates, found, run = standing(policy, facts)
-    by_policy = (prior.policy_version != "") & (prior.policy_version != policy.version())
-    for version, before in earlier.items():
-        mine = by_policy & (prior.policy_version == version)
-        if mine.any():
-            _, then, _ = standing(before, _facts(accounts, before, fit_unknown))
-            by_policy &= ~(mine & (then.final == found.final))
+
+    def then(before: Policy) -> Ints:
+        return standing(before, _facts(accounts, before, fit_unknown))[1].final
+
+    by_policy = _by_policy(facts, prior, found.final, policy, earlier, then)
     return result(Decided(facts, prior, gates, found, run, model_version, by_policy), words)
+
+
+def _by_policy(
+    facts: Facts,
+    prior: Prior,
+    final: Ints,
+    policy: Policy,
+    earlier: Mapping[str, Policy],
+    then: Callable[[Policy], Ints],
+) -> Flags:
+    """Whether the policy changed since the state, and is not known to leave the level as it is. then: the levels by
+    another policy."""
+    changed: Flags = np.asarray((prior.policy_version != "") & (prior.policy_version != policy.version()), dtype=bool)
+    # accounts are read with the triggers in force: of whom those free, the policy before cannot be asked
+    freed = (prior.row == "negative_trigger") & ~facts.suppressed
+    for version, before in earlier.items():
+        mine = changed & (prior.policy_version == version)
+        if mine.any():
+            fewer = not set(before.negative_triggers) <= set(policy.negative_triggers)
+            changed &= ~mine | np.where(freed, fewer, then(before) != final)
+    return changed
 
 
 def _facts(accounts: pd.DataFrame, policy: Policy, fit_unknown: bool) -> Facts:

@@ -20,7 +20,6 @@ from tierwise.tiers.bands import (
     signal_codes,
 )
 from tierwise.tiers.inputs import Facts, Prior
-from tierwise.tiers.segments import reads_score
 from tierwise.tiers.steps import Gates, Standing
 
 
@@ -57,7 +56,8 @@ def demotion(
     let_go = earned_less & ~np.isnat(prior.override_until) & ~standing.asked
     earned_less &= ~let_go & ~standing.overridden
     by_rows = earned_less & gates.open
-    ended = by_rows & (prior.level > prior.held) & ~standing.clock.carried
+    on_its_day = standing.clock.ended == prior.surge_until
+    ended = by_rows & (prior.level > prior.held) & ~standing.clock.carried & (on_its_day | (causes != "policy"))
     ground = ended & (standing.unlifted >= prior.held)
     asked = (by_rows & ~ground) | (earned_less & (gates.row == "low_fit"))
     fit = asked & _fit_fell(prior, facts, policy)
@@ -103,9 +103,9 @@ def stay_ended(facts: Facts, prior: Prior, standing: Standing, policy: Policy) -
 
 def kept_by_old_scores(facts: Facts, prior: Prior, policy: Policy) -> Ints:
     """How much of the tier held the prior state's own scores keep; all of it where it does not know them, or where a
-    row reads the account score, which no state knows."""
+    row asks for a least value, which no state knows."""
     held = np.maximum(prior.held, LEVELS["recycle"])
-    if reads_score(policy):
+    if any(row.least for row in policy.rows):
         return held
     margin = policy.time_in_tier.stay_margin
     first = match_rows(
