@@ -75,6 +75,24 @@ def test_a_stay_that_ended_under_a_new_model_is_ageing_where_the_old_one_had_low
     assert moved(to_two, 28, STAY, model="m2", **misfit).cause == "model", "it falls further than the old one said"
 
 
+def test_a_stay_that_ended_is_no_cause_where_model_and_policy_changed_together() -> None:
+    """Old scores under new rules are nobody's decision: what the new model moves waits for a release."""
+    state = state_after((0, TALL), (21, TALL))
+    narrow = Policy(bands={"fit": {"moderate": 40, "high": 97}}, time_in_tier=STAY.time_in_tier)
+    facts = TALL | {"fit_score": 60.0}
+    assert moved(state, 28, narrow, STAY, model="m2", **facts).cause == "model"
+    assert moved(state, 28, STAY, STAY, model="m2", **facts).cause == "model"
+
+
+def test_a_surges_lift_that_a_new_model_takes_away_before_its_day_is_model() -> None:
+    quick = Policy(time_in_tier=TimeInTier(minimum_stay_days=0, stay_margin=0))
+    near = TALL | {"signal_score": 80.0}
+    lifted = state_after((0, near | JUMP), policy=quick)
+    assert (lifted["tier"].iloc[0], lifted["held"].iloc[0]) == ("tier_1", "tier_2")
+    got = moved(lifted, 7, quick, model="m2", **(near | {"fit_score": 60.0, "signal_score": 95.0}))
+    assert (got.previous_tier, got.movement, got.cause) == ("tier_1", "down", "model")
+
+
 @settings(max_examples=40)
 @given(old=policies(), new=policies(), seed=st.integers(0, 2**32 - 1))
 def test_by_counterfactual(old: Policy, new: Policy, seed: int) -> None:
@@ -238,6 +256,10 @@ def test_a_revision_by_a_policy_of_another_name_alone_is_by_what_else_changed(sm
     by_name = score(load_workspace(folder), as_of=newest, dry_run=True)
     assert by_name.kind == "revision"
     assert set(by_name.movements["cause"]) == {"data"}
+    path.write_text(text.partition("negative_triggers:")[0] + "negative_triggers: []\n", encoding="utf-8")
+    freed = score(load_workspace(folder), as_of=newest, dry_run=True).movements
+    assert set(freed.loc[freed["previous_tier"] == "suppress", "cause"]) == {"policy"}
+    assert "data" in set(freed["cause"])
     path.write_text(text.replace("fit: {moderate: 35", "fit: {moderate: 55", 1), encoding="utf-8")
     by_rule = score(load_workspace(folder), as_of=newest, dry_run=True)
     assert {"policy", "data"} <= set(by_rule.movements["cause"])

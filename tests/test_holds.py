@@ -177,3 +177,15 @@ def test_late_inputs_are_named(small_demo: Path, tmp_path: Path, capsys: pytest.
         f"It keeps {row['tier']} only while inputs are late or short (tables): what they bring decides, once they are"
         " in and it is scored again."
     )
+
+
+def test_an_account_is_explained_though_the_owners_that_the_policy_reads_are_missing(
+    small_demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(small_demo, tmp_path / "ws"))
+    edit(folder / "models" / PLAN / "policy.yaml", "time_in_tier:", "owner_capacity: {by: owner}\ntime_in_tier:")
+    (folder / "tables" / "owners.parquet").unlink()
+    workspace = tierwise.load_workspace(folder)
+    tiers = read_current(workspace.published, PLAN).frame("tiers")
+    account = str(tiers.loc[tiers["tier"] == "tier_3", "account_id"].iloc[0])
+    assert told(capsys, explain(workspace, account)).startswith("The policy was changed after this run (from v1-")

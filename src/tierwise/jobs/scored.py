@@ -162,7 +162,7 @@ def scored_run(inputs: Inputs, store: Store, say: Say) -> Scored:
     moved = movements(decisions)
     if kind == "revision":
         stood = store.state_at(inputs.plan, inputs.stand)
-        moved = movements_difference(stood, decisions, _alike(inputs, facts, decisions))
+        moved = movements_difference(stood, decisions, _alike(inputs, facts, stood, decisions))
         moved["why"] = [f"Revised: {b} to {t}, as {c} changed." for b, t, c in _steps(moved)]
     names = inputs.intake.warehouse.frame(Query("SELECT account_id, name FROM accounts ORDER BY account_id"))
     known = decisions.merge(names, on="account_id", how="left", validate="1:1")
@@ -212,13 +212,17 @@ def _readable(inputs: Inputs, facts: pd.DataFrame) -> dict[str, Policy]:
     }
 
 
-def _alike(inputs: Inputs, facts: pd.DataFrame, decisions: pd.DataFrame) -> frozenset[str]:
-    """The accounts whose tier is the same by the policy of the run that this one revises; none where that is the same
-    policy, or is not known."""
+def _alike(inputs: Inputs, facts: pd.DataFrame, stood: pd.DataFrame, decisions: pd.DataFrame) -> frozenset[str]:
+    """The accounts whose tier is the same by the policy of the run that this one revises, which left them as they
+    stood; none where that is the same policy, or is not known. Nor any that a trigger suppresses in one of the two
+    runs, where triggers differ: the facts are read with those in force."""
     before = _readable(inputs, facts).get(inputs.last.policy_version) if inputs.last else None
     if before is None:
         return frozenset()
     same = _decided(inputs, facts, before)["tier"] == decisions["tier"]
+    if before.negative_triggers != inputs.files.policy.negative_triggers:
+        triggered = stood.loc[stood["row"] == "negative_trigger", "account_id"]
+        same &= ~(decisions["account_id"].isin(triggered) | (decisions["row"] == "negative_trigger"))
     return frozenset(decisions.loc[same, "account_id"].astype(str))
 
 

@@ -59,14 +59,15 @@ def cause(
 
     1. override: a person's override says where it stands, or one that did is over; data: there is no prior state.
     2. capacity: the standing before capacity is as it was, or capacity alone brought it down.
-    3. ageing: a negative trigger lapsed; policy: one that the policy before had longer, or that it alone had, does no
-       more; data: any other step into or out of suppression or a status.
+    3. policy: a negative trigger suppresses it no more, and the policy before had some longer, or some that this one
+       has not; ageing: it lapsed; data: any other step into or out of suppression or a status.
     4. policy: it is stale now, and the policy changed; ageing: it is stale now, or its staleness grew older than
        `within_days`.
-    5. policy: a surge ended or began, and nothing else but the policy changed; ageing: a surge ended; data: one began,
-       and nothing else changed.
-    6. ageing, where the policy did not change: up, by the row that named it before, and its promotion window ended; or
-       down, to what its scores before named already, and its minimum stay ended: time alone moved it.
+    5. policy: a surge's lift came or went, and the policy changed; ageing: it went on its day; data: it came; and the
+       tier held is as it was.
+    6. ageing, where the policy did not change, nor model and version of the policy together: up, by the row that named
+       it before, and its promotion window ended; or down, to what its scores before named already, and its minimum
+       stay ended: time alone moved it.
     7. model: the version differs from the state's (where both are known).
     8. policy: it changed.
     9. ageing: down, with no signal since the state and no lower fit band: time alone lowered it.
@@ -82,6 +83,7 @@ def cause(
     down = now.final < prior.level
     new_model = (prior.model_version != "") & (prior.model_version != model_version) & (model_version != "")
     new_policy = now.by_policy
+    both = new_model & (prior.policy_version != "") & (prior.policy_version != policy.version())
     was_lifted, lifted = prior.level > prior.held, now.final > now.held
     same_held = now.held == np.maximum(prior.held, 0)
     lapsed = (prior.row == "negative_trigger") & (now.row != "negative_trigger") & (now.row != "excluded")
@@ -99,10 +101,10 @@ def cause(
         (stale, "ageing"),
         ((prior.row == "stale") & (facts.days > within) & ~new_policy, "ageing"),
         (same_held & (was_lifted != lifted) & new_policy, "policy"),
-        (same_held & was_lifted & ~lifted, "ageing"),
+        (same_held & was_lifted & ~lifted & ~(prior.surge_until > as_of), "ageing"),
         (same_held & ~was_lifted & lifted, "data"),
-        (inside & ~down & ~new_policy & (now.row == prior.row) & _window_ended(prior, policy, as_of), "ageing"),
-        (inside & down & ~new_policy & now.stay_ended, "ageing"),
+        (inside & ~down & ~new_policy & ~both & (now.row == prior.row) & _window_ended(prior, policy, as_of), "ageing"),
+        (inside & down & ~new_policy & ~both & now.stay_ended, "ageing"),
         (new_model, "model"),
         (new_policy, "policy"),
         (down & quiet & (now.fit_band >= prior.fit_band), "ageing"),
