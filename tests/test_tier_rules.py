@@ -263,7 +263,9 @@ def test_an_owner_who_is_not_in_the_table_has_the_policys_number() -> None:
 def test_owners_capacity_without_owners_is_refused() -> None:
     policy = Policy(owner_capacity=OwnerCapacity(tier_1=1))
     for owners in (None, OWNERS[:0]):
-        with pytest.raises(UsageError, match="no owners were given"):
+        with pytest.raises(
+            UsageError, match=r"no owners were given\. Give the table owners, or take owner_capacity out"
+        ):
             decide(three(["o", "o", "p"]), NO_STATE, policy, AS_OF, owners=owners)
 
 

@@ -45,9 +45,16 @@ class Demotion:
 
 
 def demotion(
-    facts: Facts, prior: Prior, gates: Gates, standing: Standing, moves: Words, causes: Words, policy: Policy
+    facts: Facts,
+    prior: Prior,
+    gates: Gates,
+    standing: Standing,
+    moves: Words,
+    causes: Words,
+    policy: Policy,
+    stay_over: Flags,
 ) -> Demotion:
-    """What lowered each account with a movement `down`.
+    """What lowered each account with a movement `down`. stay_over: whose minimum stay ended (`stay_ended`).
 
     Only where thresholds or a surge's end did: suppression and staleness speak for themselves, and so does capacity,
     where the account earned no less than before.
@@ -64,7 +71,7 @@ def demotion(
     signal = asked & _signal_fell(prior, facts, policy)
     coverage = by_rows & asked & (prior.coverage > facts.coverage)
     by_policy = by_rows & ~ended & (causes == "policy") & ~fit & ~signal & ~coverage
-    over = by_rows & ~ended & (causes != "policy") & stay_ended(facts, prior, standing, policy)
+    over = by_rows & ~ended & (causes != "policy") & stay_over
     nat = np.datetime64("NaT", "us")
     return Demotion(
         surge_end=np.where(ended, standing.clock.ended, nat),
@@ -95,10 +102,13 @@ def _signal_fell(prior: Prior, facts: Facts, policy: Policy) -> Flags:
     return fell
 
 
-def stay_ended(facts: Facts, prior: Prior, standing: Standing, policy: Policy) -> Flags:
-    """Whether the minimum stay that alone had kept an account in the tier it held ended since the prior state."""
+def stay_ended(prior: Prior, standing: Standing, kept: Ints) -> Flags:
+    """Whether the minimum stay that alone had kept an account in the tier it held ended since the prior state.
+
+    kept: how much of that tier the old scores keep (`kept_by_old_scores`).
+    """
     ended = (standing.floors.until > prior.as_of) & ~standing.floors.inside
-    return np.asarray(ended & (kept_by_old_scores(facts, prior, policy) < prior.held), dtype=bool)
+    return np.asarray(ended & (kept < prior.held), dtype=bool)
 
 
 def kept_by_old_scores(facts: Facts, prior: Prior, policy: Policy) -> Ints:

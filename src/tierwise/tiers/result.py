@@ -96,7 +96,8 @@ def result(run: Decided, words: bool) -> pd.DataFrame:
     facts, gates, standing = run.facts, run.gates, run.standing
     decided_by = _decided_by(gates, standing, run.prior)
     moves = movement(run.prior.level, standing.final)
-    ended = stay_ended(facts, run.prior, standing, run.policy)
+    kept = kept_by_old_scores(facts, run.prior, run.policy)
+    stay_over = stay_ended(run.prior, standing, kept)
     outcome = Outcome(
         final=standing.final,
         standing=standing.lifted,
@@ -105,7 +106,7 @@ def result(run: Decided, words: bool) -> pd.DataFrame:
         fit_band=gates.fit,
         asked=standing.asked,
         overridden=standing.overridden,
-        stay_ended=ended & (run.held >= kept_by_old_scores(facts, run.prior, run.policy)),
+        stay_ended=stay_over & (run.held >= kept),
         by_policy=run.by_policy,
     )
     causes = cause(moves != "", outcome, run.prior, facts, run.policy, run.as_of, run.model_version)
@@ -126,7 +127,7 @@ def result(run: Decided, words: bool) -> pd.DataFrame:
         "surge_until": run.surge_until,
         "surge_ended": standing.clock.ended,
         "row": gates.row,
-        "why": _why(run, decided_by, moves, causes, lacks) if words else np.full(n, "", dtype=object),
+        "why": _why(run, decided_by, moves, causes, lacks, stay_over) if words else np.full(n, "", dtype=object),
         "owner_id": facts.owner_id,
         "surge_began": standing.began,
         "held": names(run.held),
@@ -174,7 +175,7 @@ def _unless_spared(run: Decided, before: Floats, now: Floats) -> Floats:
     return np.where(run.standing.spared & ~np.isnan(before), before, now)
 
 
-def _why(run: Decided, decided_by: Words, moves: Words, causes: Words, lacks: Margin) -> Words:
+def _why(run: Decided, decided_by: Words, moves: Words, causes: Words, lacks: Margin, stay_over: Flags) -> Words:
     gates, standing = run.gates, run.standing
     story = Story(
         facts=run.facts,
@@ -197,7 +198,7 @@ def _why(run: Decided, decided_by: Words, moves: Words, causes: Words, lacks: Ma
         stay_until=standing.floors.until,
         barred_until=run.barred_until,
         as_of=run.as_of,
-        fell=demotion(run.facts, run.prior, gates, standing, moves, causes, run.policy),
+        fell=demotion(run.facts, run.prior, gates, standing, moves, causes, run.policy, stay_over),
     )
     return why(story, run.policy, run.as_of.astype("datetime64[s]").item().replace(tzinfo=UTC))
 
